@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The strict settings of every Swift target: one array, no exceptions.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .strictMemorySafety(),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "needletail",
+  products: [
+    .executable(name: "needletail", targets: ["needletail"]),
+    .library(name: "NeedletailClient", targets: ["Client", "Messages"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+    .package(url: "https://github.com/swhitty/FlyingFox", from: "0.27.1"),
+  ],
+  targets: [
+    // C: one shim a library; each is imported by exactly one Swift target.
+    .target(name: "CLinux"),
+    .target(
+      name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CMessages", dependencies: ["CProtobufC"]),
+    .target(
+      name: "CPostgres",
+      linkerSettings: [.linkedLibrary("pq")]),
+
+    // Mechanisms.
+    swift("Wire", []),
+    swift("EventLoop", ["CLinux"]),
+    swift("TLS", ["COpenSSL"]),
+    swift("Messages", ["CMessages"]),
+    swift("Postgres", ["EventLoop", "CPostgres"]),
+    swift("RPC", ["Wire", "Messages", "TLS", "Postgres", "EventLoop", logging]),
+    swift("Client", ["Wire", "Messages", "TLS", "EventLoop"]),
+
+    // Services: none imports another.
+    swift("Storage", ["Postgres", "EventLoop"]),
+    swift("Identity", ["RPC", "Messages", "Postgres"]),
+    swift("Tracking", ["RPC", "Messages", "Postgres"]),
+
+    // Composition and the command line.
+    swift(
+      "ControlPlane",
+      [
+        "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
+        logging, .product(name: "FlyingFox", package: "FlyingFox"),
+      ]),
+    .executableTarget(
+      name: "needletail",
+      dependencies: [
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
+      ],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,6 @@
+#ifndef CMESSAGES_H
+#define CMESSAGES_H
+
+#include <CProtobufC.h>
+
+#endif

@@ -1,0 +1,4 @@
+@main
+struct Needletail {
+  static func main() {}
+}
