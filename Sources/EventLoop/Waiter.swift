@@ -18,26 +18,44 @@
   }
 }
 
-/// Lets tasks of a loop wait until another part of the loop says go. Lives on a loop.
+/// Lets parts of a loop wait until another part says go. Lives on a loop.
 public final class Signal {
-  private var waiters: [Waiter] = []
+  /// Names one action that waits.
+  public struct Token: Sendable {
+    let number: UInt32
+  }
+
+  private var actions: [(number: UInt32, run: () -> Void)] = []
+  private var lastNumber: UInt32 = 0
 
   /// Makes one that nobody waits for.
   public init() {}
 
   /// Whether somebody waits.
-  public var hasWaiters: Bool { !waiters.isEmpty }
+  public var hasWaiters: Bool { !actions.isEmpty }
+
+  /// Runs `action` once, at the next ``notify()``.
+  public func next(_ action: @escaping () -> Void) -> Token {
+    lastNumber &+= 1
+    actions.append((lastNumber, action))
+    return Token(number: lastNumber)
+  }
+
+  /// Forgets an action that has not run.
+  public func remove(_ token: Token) {
+    actions.removeAll { $0.number == token.number }
+  }
 
   /// Waits for the next ``notify()``.
   public func wait() async {
-    await Waiter.suspend { waiters.append($0) }
+    await Waiter.suspend { waiter in _ = next { waiter.resume() } }
   }
 
   /// Lets everybody go on who waits now.
   public func notify() {
     guard hasWaiters else { return }
-    let due = waiters
-    waiters = []
-    for waiter in due { waiter.resume() }
+    let due = actions
+    actions = []
+    for action in due { action.run() }
   }
 }
