@@ -44,6 +44,8 @@ public enum ProtocolError: Error, Sendable, Equatable {
   case enhanceYourCalm(what: String)
   /// No Hello in time.
   case helloTimeout
+  /// No Welcome in time.
+  case welcomeTimeout
   /// A frame began and did not end in time.
   case frameTimeout
   /// No Pong in time.
@@ -83,6 +85,7 @@ extension ProtocolError {
     case .streamMisplaced: "STREAM_MISPLACED"
     case .enhanceYourCalm: "ENHANCE_YOUR_CALM"
     case .helloTimeout: "HELLO_TIMEOUT"
+    case .welcomeTimeout: "WELCOME_TIMEOUT"
     case .frameTimeout: "FRAME_TIMEOUT"
     case .pongTimeout: "PONG_TIMEOUT"
     case .streamOutOfOrder: "STREAM_OUT_OF_ORDER"
@@ -98,7 +101,7 @@ extension ProtocolError {
   public var code: StatusCode {
     switch self {
     case .frameTooLarge, .fieldTooLarge, .enhanceYourCalm: .resourceExhausted
-    case .helloTimeout, .frameTimeout, .pongTimeout: .deadlineExceeded
+    case .helloTimeout, .welcomeTimeout, .frameTimeout, .pongTimeout: .deadlineExceeded
     case .emptyFrame, .truncatedField, .oversizeVarint, .malformedTag, .wrongWireType,
       .repeatedField, .invalidText, .missingBody:
       .invalidArgument
@@ -131,6 +134,7 @@ extension ProtocolError {
     case .streamMisplaced(let frame, let stream): "\(frame) does not belong on stream \(stream)."
     case .enhanceYourCalm(let what): "Too many \(what)."
     case .helloTimeout: "Hello did not arrive in time."
+    case .welcomeTimeout: "Welcome did not arrive in time."
     case .frameTimeout: "A frame began and was not completed in time."
     case .pongTimeout: "A Ping was not answered in time."
     case .streamOutOfOrder(let stream, let expected):

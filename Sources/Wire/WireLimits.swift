@@ -12,6 +12,10 @@ public struct WireLimits: Sendable, Equatable {
   public var streamWindowBytes: Int64 = 1 << 20
   /// Window of the connection towards this side, in message bytes. Default 8 MiB.
   public var connectionWindowBytes: Int64 = 8 << 20
+  /// Server-to-client window of the connection, in message bytes. 8 MiB, fixed by the protocol.
+  public var answerConnectionWindowBytes: Int64 = 8 << 20
+  /// Window of a stream where the peer names none, in message bytes. 1 MiB, fixed by the protocol.
+  public var defaultStreamWindowBytes: Int64 = 1 << 20
   /// Time from connecting to Hello (a client: to Welcome). Default 10 s.
   public var helloTimeout: Duration = .seconds(10)
   /// Time that any frame may take from its first byte to its last. Default 30 s.
