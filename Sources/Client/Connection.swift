@@ -106,8 +106,8 @@ extension Connection {
   /// - Throws: ``ClientError`` for options that no server accepts.
   public func serverStreaming<Request: Message, Response: Message>(
     _ method: MethodDescriptor, _ request: Request, _ options: CallOptions
-  ) throws(ClientError) -> ResponseReader<Response> {
-    ResponseReader(try startRaw(method, request.encoded, options))
+  ) async throws(ClientError) -> ResponseReader<Response> {
+    ResponseReader(try await startRaw(method, request.encoded, options))
   }
 
   /// A stream of requests, one answer.
@@ -115,8 +115,8 @@ extension Connection {
   /// - Throws: ``ClientError`` for options that no server accepts.
   public func clientStreaming<Request: Message, Response: Message>(
     _ method: MethodDescriptor, _ options: CallOptions
-  ) throws(ClientError) -> RequestWriter<Request, Response> {
-    RequestWriter(try startRaw(method, nil, options))
+  ) async throws(ClientError) -> RequestWriter<Request, Response> {
+    RequestWriter(try await startRaw(method, nil, options))
   }
 
   /// A stream of requests, a stream of answers.
@@ -124,8 +124,8 @@ extension Connection {
   /// - Throws: ``ClientError`` for options that no server accepts.
   public func bidirectional<Request: Message, Response: Message>(
     _ method: MethodDescriptor, _ options: CallOptions
-  ) throws(ClientError) -> DuplexCall<Request, Response> {
-    DuplexCall(try startRaw(method, nil, options))
+  ) async throws(ClientError) -> DuplexCall<Request, Response> {
+    DuplexCall(try await startRaw(method, nil, options))
   }
 }
 
@@ -139,17 +139,19 @@ extension Connection {
   ) async throws(ClientError) -> [UInt8] {
     let request = try CallRequest(method, request, options)
     let id = lastCall.add(1, ordering: .relaxed).newValue
+    // The cancellation may overtake the start on its way to the loop.
+    let isCancelled = Flag()
     let delivery: LoopCall.Delivery = await withTaskCancellationHandler {
       await Promise.wait { promise in
-        let isCancelled = Task.isCancelled
         onChannel { channel in
           guard let channel else { return promise.resolve(.end(.failure(.closed))) }
           let call = LoopCall(id, request, on: channel, isHeld: false)
           call.read { promise.resolve($0) }
-          if isCancelled { call.cancel() } else { channel.start(call) }
+          if isCancelled.isSet { call.cancel() } else { channel.start(call) }
         }
       }
     } onCancel: {
+      isCancelled.set()
       onChannel { channel in channel?.call(id)?.cancel() }
     }
     guard case .end(let result) = delivery else {
@@ -158,17 +160,18 @@ extension Connection {
     return try result.get()
   }
 
-  /// Starts a call of any kind.
+  /// Starts a call of any kind; does not wait for the server.
   ///
   /// - Parameters:
   ///   - method: What to call.
   ///   - first: The only request of a call with one; nil where requests follow by
   ///     ``RawCall/send(_:)``.
   ///   - options: How to call it.
+  /// - Returns: The call, which ends when it is let go of.
   /// - Throws: ``ClientError`` for options that no server accepts.
   public func startRaw(
     _ method: MethodDescriptor, _ first: [UInt8]?, _ options: CallOptions
-  ) throws(ClientError) -> RawCall {
+  ) async throws(ClientError) -> RawCall {
     let isStream = method.kind == .clientStreaming || method.kind == .bidirectional
     precondition(
       (first == nil) == isStream, "a call with one request has it at the start")
@@ -180,6 +183,14 @@ extension Connection {
     }
     return RawCall(mailbox: mailbox, channel: number, id: id)
   }
+}
+
+/// Something that is set once, by any thread.
+private final class Flag: Sendable {
+  private let value = Atomic<Bool>(false)
+
+  var isSet: Bool { value.load(ordering: .acquiring) }
+  func set() { value.store(true, ordering: .releasing) }
 }
 
 private let lastConnection = Atomic<UInt64>(0)

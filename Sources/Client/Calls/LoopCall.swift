@@ -36,7 +36,7 @@ final class LoopCall: CallHandler {
   private var readers: [(Delivery) -> Void] = []
   private var sendings: [Sending] = []
 
-  /// - Parameter isHeld: Whether somebody will ask for the call by its number after its end.
+  /// Makes a call; `isHeld` when somebody will ask for it by its number after its end.
   init(_ id: UInt64, _ request: CallRequest, on channel: Channel, isHeld: Bool) {
     self.id = id
     self.isHeld = isHeld
@@ -66,9 +66,10 @@ final class LoopCall: CallHandler {
     guard bytes <= Int(session.frameBytesMax) else {
       return finish(.failure(.requestTooLarge(bytes: bytes, max: session.frameBytesMax)))
     }
+    let message = request.message
     do throws(OpenRefusal) {
       stream = try session.start(
-        header, kind: request.kind, message: unsafe request.message.span.bytes, handler: self)
+        header, kind: request.kind, message: unsafe message.span.bytes, handler: self)
       self.session = session
       sendWaiting()
     } catch {
@@ -200,8 +201,10 @@ final class LoopCall: CallHandler {
         next.done(.requestTooLarge(bytes: bytes, max: session.frameBytesMax))
         continue
       }
-      let message = unsafe next.message.span.bytes
-      guard session.send(message, on: stream, endOfRequests: next.endOfRequests) else { return }
+      let message = next.message
+      let isSent = session.send(
+        unsafe message.span.bytes, on: stream, endOfRequests: next.endOfRequests)
+      guard isSent else { return }
       sendings.removeFirst()
       next.done(nil)
     }

@@ -17,9 +17,8 @@ public protocol CallHandler: AnyObject {
   /// has one.
   func callEnded(_ stream: UInt32, _ status: Status?, _ message: RawSpan)
 
-  /// The connection ended before the call did.
-  ///
-  /// - Parameter mayHaveStarted: False when the server is known not to have begun with the call.
+  /// The connection ended before the call did; `mayHaveStarted` is false when the server is known
+  /// not to have begun with it.
   func callLost(_ stream: UInt32, _ error: ClientError, mayHaveStarted: Bool)
 }
 

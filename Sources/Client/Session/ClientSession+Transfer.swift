@@ -9,6 +9,7 @@ extension ClientSession: DescriptorHandler, TurnHandler {
   /// Output memory that is kept for the next turn, in bytes.
   private static let outputKeptBytesMax = 256 << 10
 
+  /// Goes on with what waited for the socket.
   public func ready(_ readiness: Readiness) {
     switch phase {
     case .dialing: connected()
@@ -29,6 +30,7 @@ extension ClientSession: DescriptorHandler, TurnHandler {
     loop.atEndOfTurn(self)
   }
 
+  /// Writes what the turn left.
   public func endOfTurn() {
     isInEndOfTurn = false
     if mustReadOn {
