@@ -57,7 +57,7 @@ public struct ClientError: Error, Sendable, Equatable {
 }
 
 extension ClientError: CustomStringConvertible {
-  /// For people: `NOT_FOUND / RUN_NOT_FOUND: No run has this id.`
+  /// One line for people, with code and reason in front.
   public var description: String {
     let reason = status.reason.isEmpty ? "" : " / \(status.reason)"
     return "\(status.code.name)\(reason): \(status.message)"

@@ -4,7 +4,9 @@ internal import Synchronization
 public import Wire
 
 /// A way to a server that outlives its connections: it dials when a call needs it, again after a
-/// loss, and elsewhere while a server drains. Any thread may use it.
+/// loss, and elsewhere while a server drains.
+///
+/// Any thread may use it.
 ///
 /// Calls that only read, and calls with an idempotency key, are repeated with the same bytes while
 /// their timeout lasts when the server is away or the connection breaks.
@@ -131,7 +133,9 @@ extension Connection {
 
 // Calls whose messages are bytes, for generic clients.
 extension Connection {
-  /// One request, one answer. Cancelling the task cancels the call.
+  /// One request, one answer.
+  ///
+  /// Cancelling the task cancels the call.
   ///
   /// - Throws: ``ClientError``.
   public func unaryRaw(

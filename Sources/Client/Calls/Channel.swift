@@ -2,7 +2,9 @@ internal import EventLoop
 internal import TLS
 internal import Wire
 
-/// The calls of one connection object, and the session that carries them. Lives on a loop.
+/// The calls of one connection object, and the session that carries them.
+///
+/// Lives on a loop.
 ///
 /// Dials when a call needs it, keeps calls while the server is away, and moves to a new session
 /// when the server drains the old one.

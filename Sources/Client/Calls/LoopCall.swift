@@ -2,7 +2,9 @@ internal import EventLoop
 internal import Messages
 internal import Wire
 
-/// One call over all its tries. Lives on a loop.
+/// One call over all its tries.
+///
+/// Lives on a loop.
 ///
 /// Ends once, with ``result``; messages that came before an orderly end can be read after it.
 final class LoopCall: CallHandler {

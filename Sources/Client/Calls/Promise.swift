@@ -1,4 +1,6 @@
-/// One value that a loop gives to a task elsewhere. Resolve it exactly once.
+/// One value that a loop gives to a task elsewhere.
+///
+/// Resolve it exactly once.
 @safe struct Promise<Value: Sendable>: Sendable {
   private let continuation: UnsafeContinuation<Value, Never>
 

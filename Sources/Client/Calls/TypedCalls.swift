@@ -1,6 +1,8 @@
 public import Messages
 
-/// The answers of a server-streaming call. Letting go of it cancels the call.
+/// The answers of a server-streaming call.
+///
+/// Letting go of it cancels the call.
 public struct ResponseReader<Response: Message>: Sendable {
   private let call: RawCall
 
@@ -18,7 +20,9 @@ public struct ResponseReader<Response: Message>: Sendable {
   public func cancel() { call.cancel() }
 }
 
-/// A call that takes many requests and has one answer. Letting go of it cancels the call.
+/// A call that takes many requests and has one answer.
+///
+/// Letting go of it cancels the call.
 public struct RequestWriter<Request: Message, Response: Message>: Sendable {
   private let call: RawCall
 
@@ -43,7 +47,9 @@ public struct RequestWriter<Request: Message, Response: Message>: Sendable {
   public func cancel() { call.cancel() }
 }
 
-/// A call with many requests and many answers. Letting go of it cancels the call.
+/// A call with many requests and many answers.
+///
+/// Letting go of it cancels the call.
 ///
 /// One task may send while another reads.
 public struct DuplexCall<Request: Message, Response: Message>: Sendable {

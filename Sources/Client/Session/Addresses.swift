@@ -1,6 +1,8 @@
 internal import Glibc
 
-/// The numeric addresses of a host, in the order in which to try them; empty for none. Blocks.
+/// The numeric addresses of a host, in the order in which to try them; empty for none.
+///
+/// Blocks.
 func resolveAddresses(of host: String) -> [String] {
   var hints = unsafe addrinfo()
   unsafe hints.ai_family = AF_UNSPEC

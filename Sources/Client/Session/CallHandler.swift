@@ -1,6 +1,8 @@
 public import Wire
 
-/// Is told what happens to calls of a session. Lives on the session's loop.
+/// Is told what happens to calls of a session.
+///
+/// Lives on the session's loop.
 ///
 /// One handler may serve many calls. Every call ends once, with ``callEnded(_:_:_:)`` or
 /// ``callLost(_:_:mayHaveStarted:)``, unless it is given up by ``ClientSession/abandon(_:)``. A
@@ -22,7 +24,9 @@ public protocol CallHandler: AnyObject {
   func callLost(_ stream: UInt32, _ error: ClientError, mayHaveStarted: Bool)
 }
 
-/// Is told what becomes of a session. Lives on the session's loop.
+/// Is told what becomes of a session.
+///
+/// Lives on the session's loop.
 public protocol SessionOwner: AnyObject {
   /// The session takes calls.
   func sessionOpened(_ session: ClientSession, _ welcome: Welcome)

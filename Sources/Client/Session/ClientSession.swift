@@ -2,7 +2,9 @@ public import EventLoop
 public import TLS
 public import Wire
 
-/// One connection to a server, from dialing to its end. Lives on a loop.
+/// One connection to a server, from dialing to its end.
+///
+/// Lives on a loop.
 ///
 /// The session carries calls as they are started, without a task or a queue of its own: what one
 /// turn of the loop starts is written once, at the turn's end. It does not reconnect.
@@ -156,7 +158,9 @@ public final class ClientSession {
     if !due.isNone { flushLater() }
   }
 
-  /// Sends a Ping and says its token; the owner is told of the answer. At most 10 a second.
+  /// Sends a Ping and says its token; the owner is told of the answer.
+  ///
+  /// At most 10 a second.
   public func ping() -> UInt64? {
     guard phase == .open else { return nil }
     let token = machine.ping()
@@ -213,8 +217,9 @@ public final class ClientSession {
 
   // MARK: Time
 
-  /// Keeps one timer at the machine's next deadline. Input only moves deadlines on, so a timer
-  /// that comes early just sets itself again.
+  /// Keeps one timer at the machine's next deadline.
+  ///
+  /// Input only moves deadlines on, so a timer that comes early just sets itself again.
   func arm() {
     guard let deadline = machine.nextDeadline, deadline < timerDue.nanoseconds else { return }
     if let timer { loop.cancel(timer) }

@@ -20,7 +20,9 @@ struct Repetition {
     return isUnary && isSafe && status.code == .unavailable
   }
 
-  /// After the end of the connection. A call that was not started may be sent by anybody.
+  /// After the end of the connection.
+  ///
+  /// A call that was not started may be sent by anybody.
   func isAllowed(afterLoss error: ClientError, mayHaveStarted: Bool) -> Bool {
     if !mayHaveStarted { return true }
     guard isUnary, isSafe else { return false }

@@ -6,7 +6,9 @@ public struct Endpoint: Sendable {
   public var host: String
   /// Default 7443.
   public var port: UInt16
-  /// The secret that authenticates connections. Never logged.
+  /// The secret that authenticates connections.
+  ///
+  /// Never logged.
   public var apiKey: String
   /// Whose certificates are trusted.
   public var trust: TLSClientSettings.Trust
