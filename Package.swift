@@ -78,5 +78,6 @@ let package = Package(
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
     tests("TLSTests", ["TLS"]),
+    tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
   ]
 )
