@@ -71,7 +71,8 @@ let package = Package(
     .executableTarget(
       name: "needletail",
       dependencies: [
-        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "TLS", "Wire",
+        argumentParser, logging,
       ],
       swiftSettings: strict),
 
