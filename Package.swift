@@ -80,5 +80,6 @@ let package = Package(
     tests("EventLoopTests", ["EventLoop"]),
     tests("TLSTests", ["TLS"]),
     tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
+    tests("CommandTests", ["needletail", "Client", "Wire", "Messages", argumentParser]),
   ]
 )

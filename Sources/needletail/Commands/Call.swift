@@ -3,7 +3,7 @@ internal import Client
 internal import Messages
 internal import Synchronization
 
-/// `needletail call`
+/// The command `needletail call`.
 struct Call: ClientCommand {
   static let configuration = CommandConfiguration(
     abstract: "Call any method of the server, with JSON in and out.",

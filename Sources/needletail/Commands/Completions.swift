@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// `needletail completions`
+/// The command `needletail completions`.
 struct Completions: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a completion script for a shell.",

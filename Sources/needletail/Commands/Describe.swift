@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Client
 internal import Messages
 
-/// `needletail describe`
+/// The command `needletail describe`.
 struct Describe: ClientCommand {
   static let configuration = CommandConfiguration(
     abstract: "Describe the server's services, methods and messages.",

@@ -2,13 +2,13 @@ internal import ArgumentParser
 internal import Client
 internal import Messages
 
-/// `needletail experiments`
+/// The command `needletail experiments`.
 struct Experiments: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look at experiments.", subcommands: [ExperimentsList.self])
 }
 
-/// `needletail experiments list`
+/// The command `needletail experiments list`.
 struct ExperimentsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List experiments, newest first.")

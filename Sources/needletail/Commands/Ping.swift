@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Client
 internal import Wire
 
-/// `needletail ping`
+/// The command `needletail ping`.
 struct Ping: ClientCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure the time to the server and back.")

@@ -2,14 +2,14 @@ internal import ArgumentParser
 internal import Client
 internal import Messages
 
-/// `needletail runs`
+/// The command `needletail runs`.
 struct Runs: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Look at runs and their metrics.",
     subcommands: [RunsList.self, RunsShow.self, RunsWatch.self])
 }
 
-/// `needletail runs list`
+/// The command `needletail runs list`.
 struct RunsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List runs, newest first.")

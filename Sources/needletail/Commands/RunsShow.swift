@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Client
 internal import Messages
 
-/// `needletail runs show`
+/// The command `needletail runs show`.
 struct RunsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show a run, with a curve for each of its metrics.")

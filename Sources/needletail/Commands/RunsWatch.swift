@@ -3,7 +3,7 @@ internal import Client
 internal import Messages
 internal import Wire
 
-/// `needletail runs watch`
+/// The command `needletail runs watch`.
 struct RunsWatch: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "watch", abstract: "Follow a run until it ends.",

@@ -2,7 +2,7 @@ internal import ArgumentParser
 internal import Client
 internal import Messages
 
-/// `needletail whoami`
+/// The command `needletail whoami`.
 struct WhoAmI: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "whoami", abstract: "Show who the API key belongs to and what it may do.")

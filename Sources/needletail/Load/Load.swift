@@ -3,7 +3,7 @@ internal import Client
 internal import EventLoop
 internal import Messages
 
-/// `needletail load`
+/// The command `needletail load`.
 struct Load: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure how many calls the server answers, and how fast.")
