@@ -74,5 +74,8 @@ let package = Package(
         "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
       ],
       swiftSettings: strict),
+
+    // Tests.
+    tests("EventLoopTests", ["EventLoop"]),
   ]
 )
