@@ -77,5 +77,6 @@ let package = Package(
 
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
+    tests("TLSTests", ["TLS"]),
   ]
 )
