@@ -1,4 +1,5 @@
 drop function needletail_authenticate(text);
+drop view visible_projects;
 drop table api_keys;
 drop table project_members;
 drop table projects;

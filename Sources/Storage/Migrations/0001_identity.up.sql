@@ -34,6 +34,9 @@ begin
     end loop;
     grant usage, create on schema public to needletail_owner;
     grant usage on schema public to needletail_app, needletail_maintenance;
+    if not has_schema_privilege('needletail_owner', 'public', 'create') then
+        raise insufficient_privilege using message = 'schema public belongs to another role';
+    end if;
 exception
     when insufficient_privilege then
         raise insufficient_privilege using
@@ -413,6 +416,30 @@ create trigger api_keys_touch before update on api_keys
 for each row when (old.last_used_at is not distinct from new.last_used_at)
 execute function needletail_touch();
 
+-- Which projects a member may see. Other services ask this view, not the tables.
+create view visible_projects with (security_invoker = true) as
+select
+    project.organization_id,
+    project.id as project_id,
+    membership.user_id
+from projects as project
+inner join organization_memberships as membership
+    on project.organization_id = membership.organization_id and membership.deleted_at is null
+where
+    project.deleted_at is null
+    and (
+        membership.role = 'admin'
+        or project.visibility in ('organization', 'public')
+        or exists (
+            select from project_members as member
+            where
+                member.organization_id = project.organization_id
+                and member.project_id = project.id
+                and member.user_id = membership.user_id
+                and member.deleted_at is null
+        )
+    );
+
 select needletail_isolate('organization_memberships');
 select needletail_isolate('projects');
 select needletail_isolate('project_members');
@@ -460,7 +487,10 @@ using (exists (select from users where users.id = user_identities.user_id));
 create policy user_identities_maintenance on user_identities to needletail_maintenance
 using (true) with check (true);
 
-grant select on installation, tier_limits to needletail_app, needletail_maintenance;
+grant select on installation, tier_limits, visible_projects
+to needletail_app, needletail_maintenance;
+-- For the row lock that lets one bootstrap run at a time.
+grant update on installation to needletail_maintenance;
 grant select, update on organizations to needletail_app;
 grant select, insert, update on
 users, organization_memberships, projects, project_members, api_keys
