@@ -26,7 +26,8 @@ refuse() {
 # Puts a Swift 6.3 or later on the PATH, from the places where toolchains are usually unpacked.
 find_swift() {
   local folder version
-  for folder in "" /opt/swift/usr/bin /usr/share/swift/usr/bin "${HOME:-/root}/.local/share/swiftly/bin"; do
+  for folder in "" /opt/swift/usr/bin /usr/share/swift/usr/bin \
+    "${HOME:-}/.local/share/swiftly/bin"; do
     [[ -z "$folder" || -x "$folder/swift" ]] || continue
     version="$(PATH="${folder:+$folder:}$PATH" swift --version 2>/dev/null |
       sed -n 's/^.*Swift version \([0-9]*\.[0-9]*\).*$/\1/p' | head -1)"
@@ -36,4 +37,23 @@ find_swift() {
     fi
   done
   die "no Swift 6.3 or later on the PATH or in /opt/swift; install it from swift.org/install"
+}
+
+# The file that holds the path of the connection file which Scripts/run wrote last.
+last_connection_file="$root/.needletail/last-connection-file"
+
+# Leaves the path of a connection file where find_connection_file looks for it.
+remember_connection_file() {
+  mkdir -p "$(dirname "$last_connection_file")"
+  printf '%s\n' "$1" >"$last_connection_file.$$"
+  mv "$last_connection_file.$$" "$last_connection_file"
+}
+
+# Prints the path of the connection file: the given one, else the one that Scripts/run wrote last.
+find_connection_file() {
+  local file="${1:-}"
+  if [[ -z "$file" && -r "$last_connection_file" ]]; then file="$(<"$last_connection_file")"; fi
+  [[ -n "$file" && -r "$file" ]] ||
+    die "no server to connect to: start one with Scripts/run, or name its --connection-file"
+  realpath "$file"
 }
