@@ -58,8 +58,8 @@ let package = Package(
 
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"]),
-    swift("Identity", ["RPC", "Messages", "Postgres"]),
-    swift("Tracking", ["RPC", "Messages", "Postgres"]),
+    swift("Identity", ["RPC", "Messages", "Postgres", "TLS", "EventLoop"]),
+    swift("Tracking", ["RPC", "Messages", "Postgres", "EventLoop"]),
 
     // Composition and the command line.
     swift(
