@@ -17,8 +17,8 @@ FILL = """
     from experiments, generate_series(1, 1000) as n;
     insert into runs (organization_id, id, experiment_id, project_id, name, status, started_at,
         completed_at, created_by)
-    select organization_id, gen_random_uuid(), id, project_id, 'run', status, now(),
-        case when status <> 'running' then now() end, created_by
+    select organization_id, gen_random_uuid(), id, project_id, 'run', s.status, now(),
+        case when s.status <> 'running' then now() end, created_by
     from experiments, generate_series(1, 20) as n,
         lateral (values ((array['completed', 'failed', 'running'])[1 + n % 3])) as s (status);
     insert into metric_chunks (organization_id, id, run_id, key, point_count, min_step, max_step,
