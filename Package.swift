@@ -74,5 +74,9 @@ let package = Package(
         "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
       ],
       swiftSettings: strict),
+
+    // Tests.
+    tests("EventLoopTests", ["EventLoop"]),
+    tests("TLSTests", ["TLS"]),
   ]
 )
