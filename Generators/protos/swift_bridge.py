@@ -25,8 +25,10 @@ def render_entry(entry: Message, message: Message, types: SwiftTypes) -> str:
     reads = f"{_read(key, types)}\nself.value = {_read_value(value, types)}"
     fills = f"{_fill(key, types)}\nunsafe {_c(value)} = {_fill_value(value, 'self.value')}"
     body = f"""struct {entry.name}: @unsafe Bridged {{
-  var key: {types.element(key)}
-  var value: {types.element(value)}
+  var key: {types.element(key)} = {types.default(key)}
+  var value: {types.element(value)} = {types.element_default(value)}
+
+  init() {{}}
 
   init(key: {types.element(key)}, value: {types.element(value)}) {{
     self.key = key
