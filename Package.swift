@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -78,5 +79,18 @@ let package = Package(
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
     tests("TLSTests", ["TLS"]),
+    // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // as swift-protobuf has them, which tests compare with.
+    .target(
+      name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),
+    .target(
+      name: "SwiftProtobufMessages", dependencies: [swiftProtobuf],
+      path: "Tests/SwiftProtobufMessages"),
+    tests(
+      "MessagesTests",
+      [
+        "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
+        swiftProtobuf,
+      ]),
   ]
 )
