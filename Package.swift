@@ -73,7 +73,8 @@ let package = Package(
     .executableTarget(
       name: "needletail",
       dependencies: [
-        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", argumentParser,
+        logging,
       ],
       swiftSettings: strict),
 
