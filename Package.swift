@@ -80,6 +80,7 @@ let package = Package(
 
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
+    tests("WireTests", ["Wire"]),
     tests("TLSTests", ["TLS"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
