@@ -141,8 +141,9 @@ public enum TLSTransfer: Sendable, Equatable {
     return try transfer(step, count)
   }
 
-  /// Says close_notify; `done` once the socket has it. The peer's own comes by reading on.
+  /// Says close_notify.
   ///
+  /// It is `done` once the socket has it; the peer's own comes by reading on.
   /// Call it after everything written was taken. There is nothing to say before the handshake's end
   /// and after a failure; that is `done` as well.
   public mutating func shutdown() throws(TLSError) -> TLSProgress {
