@@ -40,6 +40,7 @@ let package = Package(
   targets: [
     // C: one shim a library; each is imported by exactly one Swift target.
     .target(name: "CLinux"),
+    .target(name: "CProcess"),
     .target(
       name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -67,7 +68,7 @@ let package = Package(
       "ControlPlane",
       [
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "CProcess", logging, .product(name: "FlyingFox", package: "FlyingFox"),
       ]),
     .executableTarget(
       name: "needletail",
@@ -79,6 +80,7 @@ let package = Package(
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
     tests("TLSTests", ["TLS"]),
+    tests("ControlPlaneTests", ["ControlPlane"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(

@@ -157,7 +157,7 @@ public enum TLSTransfer: Sendable, Equatable {
 
   /// Whether bytes were fetched from the socket that ``read(into:)`` has not yet given.
   ///
-  /// The socket does not become readable for them, so a reader that pauses must ask before it waits.
+  /// The socket does not become readable for them, so a reader that pauses asks before it waits.
   public var hasBufferedInput: Bool { unsafe SSL_has_pending(raw) == 1 }
 
   private func transfer(_ step: ntl_step, _ count: Int) throws(TLSError) -> TLSTransfer {

@@ -29,13 +29,10 @@ final class Place: Sendable {
 
   var events: [EmbeddedPostgresEvent] { seen.all }
 
-  /// Waits for an event, for half a minute at most.
+  /// Waits for an event, as long as the test may take.
   func awaitEvent(_ isWanted: (EmbeddedPostgresEvent) -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(30)
-    while !events.contains(where: isWanted) {
-      try #require(ContinuousClock.now < deadline, "events: \(events)")
-      try await Task.sleep(for: .milliseconds(5))
-    }
+    for await event in seen.stream where isWanted(event) { return }
+    throw CancellationError()
   }
 
   /// Waits until a statement gives a row, for half a minute at most.
@@ -105,6 +102,14 @@ final class Place: Sendable {
 /// Events in the order in which they came.
 private final class Events: Sendable {
   private let list = Mutex<[EmbeddedPostgresEvent]>([])
+  private let more: AsyncStream<EmbeddedPostgresEvent>.Continuation
+  let stream: AsyncStream<EmbeddedPostgresEvent>
+
+  init() { (stream, more) = AsyncStream.makeStream() }
+
   var all: [EmbeddedPostgresEvent] { list.withLock { $0 } }
-  func append(_ event: EmbeddedPostgresEvent) { list.withLock { $0.append(event) } }
+  func append(_ event: EmbeddedPostgresEvent) {
+    list.withLock { $0.append(event) }
+    more.yield(event)
+  }
 }

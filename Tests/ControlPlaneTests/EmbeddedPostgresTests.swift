@@ -4,7 +4,7 @@ import Testing
 
 @testable import ControlPlane
 
-@Suite("The embedded PostgreSQL", .serialized)
+@Suite("The embedded PostgreSQL", .serialized, .timeLimit(.minutes(2)))
 struct EmbeddedPostgresTests {
   @Test("makes a durable cluster that only its user can reach, and keeps it over a restart")
   func lifecycle() async throws {
