@@ -114,6 +114,12 @@ struct ClusterFolder {
     }
   }
 
+  /// Removes the folder of the socket when it lies outside of the data folder, if it is empty.
+  func removeSocketsElsewhere() {
+    guard !sockets.hasPrefix(root) else { return }
+    unsafe rmdir(sockets)
+  }
+
   /// The last lines of what PostgreSQL said, for an error's text.
   func lastWords() -> String {
     // A folder that cannot be listed holds no words.

@@ -10,7 +10,7 @@ public struct EmbeddedPostgresSettings: Sendable {
   /// The user to run PostgreSQL as when started by root; nil takes `postgres`, else `nobody`.
   public var account: String?
   /// How long a start may take; recovery after a crash is part of it.
-  public var startTimeout = Duration.seconds(120)
+  public var startTimeout = Duration.seconds(600)
 
   /// Makes settings for a data folder; everything else is found out.
   public init(dataFolder: String) { self.dataFolder = dataFolder }
@@ -90,6 +90,7 @@ public actor EmbeddedPostgres {
     isStopping = true
     if let postmaster {
       await end(postmaster, .seconds(30))
+      cluster?.folder.removeSocketsElsewhere()
       observe(.stopped)
     }
     postmaster = nil
@@ -211,7 +212,12 @@ public actor EmbeddedPostgres {
     {
       if file.status != "stopping", file.socketFolder == folder.sockets {
         postmaster = running
-        try await awaitReady(running, folder, until: deadline)
+        do {
+          try await awaitReady(running, folder, until: deadline)
+        } catch {
+          postmaster = nil
+          throw error
+        }
         observe(.adopted(pid: running.pid))
         return
       }
