@@ -40,6 +40,7 @@ let package = Package(
   targets: [
     // C: one shim a library; each is imported by exactly one Swift target.
     .target(name: "CLinux"),
+    .target(name: "CProcess"),
     .target(
       name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -69,6 +70,7 @@ let package = Package(
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
         "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
+        "CProcess", logging, .product(name: "FlyingFox", package: "FlyingFox"),
       ]),
     .executableTarget(
       name: "needletail",
@@ -82,6 +84,7 @@ let package = Package(
     tests("EventLoopTests", ["EventLoop"]),
     tests("WireTests", ["Wire"]),
     tests("TLSTests", ["TLS"]),
+    tests("ControlPlaneTests", ["ControlPlane"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(
