@@ -98,5 +98,6 @@ let package = Package(
         "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
         swiftProtobuf,
       ]),
+    tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
   ]
 )
