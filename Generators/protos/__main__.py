@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
         check_version()
         files: dict[str, str] = {}
         for product in (MAIN, SAMPLES):
-            files |= render_product(root, product, stubs=not options.no_stubs)
+            files |= render_product(
+                root, product, root / MAIN.protos, stubs=not options.no_stubs)
         folders = [folder for product in (MAIN, SAMPLES) for folder in product.folders]
         changed = update(root, files, folders, check=options.check)
     except GeneratorError as error:

@@ -73,12 +73,15 @@ SAMPLES = Product(
 )
 
 
-def render_product(root: Path, product: Product, *, stubs: bool) -> dict[str, str]:
-    """Every file of a product with its header, by its path below `root`."""
+def render_product(root: Path, product: Product, library: Path, *, stubs: bool) -> dict[str, str]:
+    """Every file of a product with its header, by its path below `root`.
+
+    `library` is the folder of the .proto files that any other may import.
+    """
     folder = root / product.protos
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.proto"))
-    roots = [folder] if product.is_main else [folder, root / MAIN.protos]
-    descriptors = compile_protos(roots, paths)
+    roots = list(dict.fromkeys([folder, library]))
+    descriptors = compile_protos(roots, [*paths, FRAMES] if FRAMES not in paths else paths)
     if product.is_main:
         paths.append(BRIDGED)
     model = load_model(descriptors, [path for path in paths if path != FRAMES])
