@@ -59,8 +59,8 @@ let package = Package(
 
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"]),
-    swift("Identity", ["RPC", "Messages", "Postgres"]),
-    swift("Tracking", ["RPC", "Messages", "Postgres"]),
+    swift("Identity", ["RPC", "Messages", "Postgres", "TLS", "EventLoop"]),
+    swift("Tracking", ["RPC", "Messages", "Postgres", "EventLoop"]),
 
     // Composition and the command line.
     swift(
@@ -76,6 +76,9 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Tests.
+    tests("EventLoopTests", ["EventLoop"]),
+    tests("TLSTests", ["TLS"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(
