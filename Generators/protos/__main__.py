@@ -19,18 +19,23 @@ def main(arguments: list[str]) -> int:
         description="Makes C, Swift and pages from the .proto files; writes what has changed.",
     )
     parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 when something would change")
+        "--check", action="store_true", help="write nothing; exit 1 when something would change"
+    )
     parser.add_argument(
-        "--no-stubs", action="store_true", help="leave out the handlers and clients of services")
+        "--no-stubs", action="store_true", help="leave out the handlers and clients of services"
+    )
     options = parser.parse_args(arguments)
     root = Path(__file__).resolve().parent.parent.parent
     try:
         check_version()
         files: dict[str, str] = {}
         for product in (MAIN, SAMPLES):
-            files |= render_product(
-                root, product, root / MAIN.protos, stubs=not options.no_stubs)
-        folders = [folder for product in (MAIN, SAMPLES) for folder in product.folders]
+            files |= render_product(root, product, root / MAIN.protos, stubs=not options.no_stubs)
+        folders = [SAMPLES.c_folder, SAMPLES.swift_folder]
+        sources = root.glob("Sources/*/Generated")
+        folders += sorted(folder.relative_to(root).as_posix() for folder in sources)
+        if options.no_stubs:
+            folders = [folder for folder in folders if "Messages" in folder]
         changed = update(root, files, folders, check=options.check)
     except GeneratorError as error:
         print(f"error: {error}", file=sys.stderr)

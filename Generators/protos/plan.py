@@ -47,11 +47,6 @@ class Product:
     is_main: bool
     """Has the bridged files of protobuf's own, the services, the descriptors and the pages."""
 
-    @property
-    def folders(self) -> list[str]:
-        """The folders that hold nothing but what is generated."""
-        return [self.c_folder, self.swift_folder]
-
 
 MAIN = Product(
     protos="Protos",
@@ -92,9 +87,11 @@ def render_product(root: Path, product: Product, library: Path, *, stubs: bool) 
         files |= _render_swift(product, file, SwiftTypes(model), stubs=stubs)
     if product.is_main:
         files["Docs/methods.md"] = with_header(
-            "methods.md", f"{product.protos}/", render_methods_page(model))
+            "methods.md", f"{product.protos}/", render_methods_page(model)
+        )
         files["Docs/errors.md"] = with_header(
-            "errors.md", f"{product.protos}/", render_errors_page(model))
+            "errors.md", f"{product.protos}/", render_errors_page(model)
+        )
     return files
 
 

@@ -93,15 +93,13 @@ def _read(member: Field | Oneof, types: SwiftTypes) -> str:
     if member.is_repeated:
         arguments = f"(reading: {_c(member)}, {_count(member)})"
         return f"{name} = unsafe {types.of(member)}{arguments}{_read_element(member, types)}"
-    if member.is_optional and member.kind is not Kind.MESSAGE:
-        present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
-        return f"{name} =\n  {present}\n  ? {_read_value(member, types)} : nil"
-    if member.is_optional:  # in a oneof of one member, which is null when it is absent
-        present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
-        return f"{name} =\n  {present}\n  ? unsafe {types.of(member)}(reading: {_c(member)}) : nil"
+    value = _read_value(member, types)
     if member.kind is Kind.MESSAGE:
-        return f"{name} = unsafe {types.of(member)}(reading: {_c(member)})"
-    return f"{name} = {_read_value(member, types)}"
+        value = f"unsafe {types.of(member)}(reading: {_c(member)})"
+    if not member.is_optional:
+        return f"{name} = {value}"
+    present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
+    return f"{name} =\n  {present}\n  ? {value} : nil"
 
 
 def _read_value(field: Field, types: SwiftTypes) -> str:
@@ -153,13 +151,11 @@ def _fill(member: Field | Oneof, types: SwiftTypes) -> str:
             f"  unsafe {_c(member)} = {_fill_value(member, 'present')}\n}}"
         )
     if member.kind is Kind.MESSAGE:
-        return (
-            f"if let present = {name} {{\n"
-            f"  unsafe {_c(member)} = arena.structure(present)\n}}"
-        )
+        return f"if let present = {name} {{\n  unsafe {_c(member)} = arena.structure(present)\n}}"
     fill = f"unsafe {_c(member)} = {_fill_value(member, name)}"
     if member.kind in FLOATS:
-        fill += f"\nunsafe arena.keepSign(of: {name}, field: {member.number}, in: &value.pointee.base)"
+        arguments = f"of: {name}, field: {member.number}, in: &value.pointee.base"
+        fill += f"\nunsafe arena.keepSign({arguments})"
     return fill
 
 

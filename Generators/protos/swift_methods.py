@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from Generators.protos.model import Enum, EnumValue, Method, Model, Service
+from typing import TYPE_CHECKING
+
 from Generators.protos.names import escaped, first_lower
 from Generators.protos.swift_messages import case_name
 from Generators.protos.swift_text import doc_comment, indented, parenthesized, string_literal
+
+if TYPE_CHECKING:
+    from Generators.protos.model import Enum, EnumValue, Method, Model, Service
 
 
 def method_name(method: Method) -> str:
@@ -82,7 +86,7 @@ public enum {enum.name}: String, ErrorReason, CaseIterable {{
 
 def _code_case(names: list[str], number: int) -> str:
     line = f"case {', '.join(names)}: {number}"
-    if len(line) <= 96:  # noqa: PLR2004  (what the indentation leaves)
+    if len(line) <= 96:
         return line
     rows = "\n".join(f"  {name}," for name in names)
     return f"case\n{rows.removesuffix(',')}:\n  {number}"

@@ -37,7 +37,7 @@ def doc_comment(comment: str, levels: int = 0) -> str:
 
 
 def parenthesized(head: str, arguments: list[str], tail: str = "", levels: int = 0) -> str:
-    """`head(`, the arguments, `)tail`, with the arguments on lines of their own when it gets too long.
+    """`head(`, the arguments, `)tail`; on lines of their own when that gets too long.
 
     It is going to be indented by so many levels.
     """
