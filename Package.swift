@@ -79,7 +79,7 @@ let package = Package(
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
     tests("TLSTests", ["TLS"]),
-    // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(
       name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),

@@ -77,7 +77,7 @@ def render_product(root: Path, product: Product, library: Path, *, stubs: bool) 
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.proto"))
     roots = list(dict.fromkeys([folder, library]))
     descriptors = compile_protos(roots, [*paths, FRAMES] if FRAMES not in paths else paths)
-    if product.is_main:
+    if product.is_main and any(file.name == BRIDGED for file in descriptors.file):
         paths.append(BRIDGED)
     model = load_model(descriptors, [path for path in paths if path != FRAMES])
     own = [file for file in model.files if file.path != BRIDGED]

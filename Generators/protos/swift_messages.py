@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from Generators.protos.names import escaped, lower_camel, upper_camel, upper_snake
 from Generators.protos.swift_bridge import render_bridge, render_entry
-from Generators.protos.swift_text import doc_comment, indented, parenthesized, string_literal
+from Generators.protos.swift_text import (
+    doc_comment,
+    indented,
+    literal,
+    parenthesized,
+    string_literal,
+)
 from Generators.protos.swift_types import SwiftTypes, property_name
 
 if TYPE_CHECKING:
@@ -115,7 +121,7 @@ def render_enum(enum: Enum, level: int = 0) -> str:
     to_number = "\n".join(f"case .{name}: {value.number}" for name, value in names)
     to_name = "\n".join(f"case .{name}: {string_literal(value.name)}" for name, value in names)
     cases_known = [f".{name}" for name, _ in names]
-    known = parenthesized("public static let known: [Self] = [", cases_known, levels=level + 1)
+    known = literal("public static let known: [Self] = [", cases_known, levels=level + 1)
     zero = next(name for name, value in names if value.number == 0)
     body = f"""{cases}
 /// A number that this version does not know.
