@@ -1,8 +1,15 @@
-"""Adds the option that rewrites what the cases expect."""
+"""Finds the generator, and adds the option that rewrites what the cases expect."""  # noqa: INP001
 
 from __future__ import annotations
 
-import pytest
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
