@@ -67,7 +67,8 @@ let package = Package(
       "ControlPlane",
       [
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "FlyingSocks", package: "FlyingFox"),
       ]),
     .executableTarget(
       name: "needletail",
