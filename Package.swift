@@ -86,6 +86,7 @@ let package = Package(
     tests("TLSTests", ["TLS"]),
     tests("ControlPlaneTests", ["ControlPlane"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(
       name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),
