@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from conftest import uuid7
+from tenants import uuid7
 
 INT32, INT64 = 2**31, 2**63
 Point = tuple[int, int, float]
@@ -39,11 +39,27 @@ def chunk_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, An
     """Return insertMetricChunks' arrays for (run, key, points) series."""
     parameters: dict[str, list[Any]] = {
         name: []
-        for name in (
-            "ids run_ids keys point_counts min_steps max_steps step_forms first_steps "
-            "step_strides time_forms first_times_us time_strides_us min_values max_values "
-            "step_offsets wide_steps time_offsets_us wide_times_us point_values"
-        ).split()
+        for name in [
+            "ids",
+            "run_ids",
+            "keys",
+            "point_counts",
+            "min_steps",
+            "max_steps",
+            "step_forms",
+            "first_steps",
+            "step_strides",
+            "time_forms",
+            "first_times_us",
+            "time_strides_us",
+            "min_values",
+            "max_values",
+            "step_offsets",
+            "wide_steps",
+            "time_offsets_us",
+            "wide_times_us",
+            "point_values",
+        ]
     }
     for run_id, key, points in series:
         steps, times = (Column.of([point[i] for point in points]) for i in (0, 1))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Tenant, acting, create_tenant
 from statements import statements
+from tenants import Tenant, acting, create_tenant
 
 if TYPE_CHECKING:
     from cluster import Cluster, Connection
@@ -111,9 +111,7 @@ def test_a_hot_statement_reads_by_index(
             assert "organization_id = " in node["Index Cond"], node
 
 
-def test_history_reads_no_more_than_its_page(
-    cluster: Cluster, filled: tuple[str, Tenant]
-) -> None:
+def test_history_reads_no_more_than_its_page(cluster: Cluster, filled: tuple[str, Tenant]) -> None:
     database, tenant = filled
     with cluster.connect(database) as connection:
         nodes = plan_of(connection, tenant, "listChunksByStep")

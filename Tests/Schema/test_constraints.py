@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from cluster import ROOT
-from conftest import START, Tenant, acting, uuid7
 from statements import call, statements
+from tenants import START, Tenant, acting, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
