@@ -19,9 +19,14 @@ begin
     foreach role_name in array
         array['needletail_owner', 'needletail_app', 'needletail_maintenance']
     loop
-        if not exists (select from pg_roles where rolname = role_name) then
-            execute format('create role %I nologin', role_name);
-        end if;
+        begin
+            if not exists (select from pg_roles where rolname = role_name) then
+                execute format('create role %I nologin', role_name);
+            end if;
+        exception
+            -- Another database of the cluster is being migrated at the same time.
+            when duplicate_object or unique_violation then null;
+        end;
         if exists (
             select from pg_roles
             where rolname = role_name and (rolsuper or rolbypassrls)
