@@ -1,26 +1,3 @@
-/// The server's names of the types this target reads and writes.
-public enum TypeID {
-  public static let bool: UInt32 = 16
-  public static let bytea: UInt32 = 17
-  public static let int8: UInt32 = 20
-  public static let int2: UInt32 = 21
-  public static let int4: UInt32 = 23
-  public static let text: UInt32 = 25
-  public static let float8: UInt32 = 701
-  public static let byteaArray: UInt32 = 1001
-  public static let int4Array: UInt32 = 1007
-  public static let textArray: UInt32 = 1009
-  public static let int8Array: UInt32 = 1016
-  public static let float8Array: UInt32 = 1022
-  public static let varchar: UInt32 = 1043
-  public static let timestamptz: UInt32 = 1184
-  public static let timestamptzArray: UInt32 = 1185
-  public static let uuid: UInt32 = 2950
-  public static let uuidArray: UInt32 = 2951
-  public static let jsonb: UInt32 = 3802
-  public static let xid8: UInt32 = 5069
-}
-
 /// One-dimensional arrays without NULLs.
 extension Parameters {
   /// Adds a `uuid[]`.

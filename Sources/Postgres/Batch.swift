@@ -7,7 +7,7 @@ public final class Slot<Output>: SlotFilling {
     self.query = query
   }
 
-  /// The output. Ask only after the batch has succeeded.
+  /// The output; ask only after the batch has succeeded.
   public var value: Output {
     guard let stored else { preconditionFailure("the batch has not succeeded") }
     return stored

@@ -146,8 +146,8 @@ struct ConnectionString: Sendable {
     var keywords = unsafe options.map { unsafe strdup($0.keyword) }
     var values = unsafe options.map { unsafe strdup($0.value) }
     defer {
-      for unsafetext in unsafe keywords { unsafe free(text) }
-      for unsafetext in unsafe values { unsafe free(text) }
+      for index in unsafe keywords.indices { unsafe free(keywords[index]) }
+      for index in unsafe values.indices { unsafe free(values[index]) }
     }
     unsafe keywords.append(nil)
     unsafe values.append(nil)

@@ -1,6 +1,6 @@
 public import EventLoop
 
-/// PostgreSQL as one loop sees it: its own connections, never blocking. Lives on the loop.
+/// PostgreSQL as one loop sees it: its own connections, never blocking, living on the loop.
 public final class Database {
   /// The loop it lives on.
   public let loop: Loop

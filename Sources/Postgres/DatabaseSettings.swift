@@ -4,8 +4,9 @@ public import EventLoop
 public struct DatabaseSettings: Sendable {
   /// A URI or keyword string, with several hosts and `target_session_attrs` if you like.
   public var connection: String
-  /// Reaches the server itself when `connection` goes through PgBouncer; LISTEN, COPY and advisory
-  /// locks use it. Nil: the same.
+  /// Reaches the server itself when `connection` goes through PgBouncer.
+  ///
+  /// LISTEN, COPY and advisory locks use it. Nil: the same.
   public var directConnection: String?
   /// The role that pooled connections take on after login; nil: the one that logs in.
   public var role: String?

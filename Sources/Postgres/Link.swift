@@ -20,7 +20,7 @@ protocol LinkOwner: AnyObject {
   func linkFailed(_ message: String)
 }
 
-/// A connection to the server and its descriptor's readiness. Lives on a loop.
+/// A connection to the server and its descriptor's readiness, living on a loop.
 final class Link: DescriptorHandler {
   let loop: Loop
   /// Who gets the events of the open link.

@@ -59,7 +59,7 @@ public enum PostgresError: Error, Equatable, Sendable {
 
 /// An error report of the server.
 public struct ServerError: Error, Equatable, Sendable {
-  /// Five characters, e.g. "23505".
+  /// Five characters, such as 23505.
   public var sqlState: String
   /// One sentence, in the server's language.
   public var message: String

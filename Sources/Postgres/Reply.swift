@@ -62,8 +62,9 @@ internal import CPostgres
   }
 }
 
-/// One row of a reply, lent to a decoder. Columns are counted from 0.
+/// One row of a reply, lent to a decoder.
 ///
+/// Columns are counted from 0.
 /// Every method throws `decoding` when the column is NULL (the `…OrNil` forms do not) or has
 /// another width than its type.
 @safe public struct Row: ~Copyable {

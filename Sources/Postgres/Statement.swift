@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// The text of a statement, with what the server said of it when its Swift code was generated.
 public final class Statement: Sendable {
-  /// Names it in logs and on the server, e.g. "tracking.getRun"; unique in the process.
+  /// Names it in logs and on the server, such as tracking.getRun; unique in the process.
   public let name: String
   /// The server's names of the parameter types; 0 leaves one to the server.
   let parameterTypes: [UInt32]
@@ -49,7 +49,7 @@ public final class Statement: Sendable {
   }
 }
 
-/// A statement with its parameters, and what to make of its result. Generated code makes these.
+/// A statement with its parameters and what to make of its result, as generated code makes it.
 public struct Query<Output>: Sendable {
   let statement: Statement
   let parameters: Parameters

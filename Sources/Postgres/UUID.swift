@@ -70,6 +70,7 @@ public struct UUID: Hashable, Comparable, Sendable, CustomStringConvertible {
     }
   }
 
+  /// Compares as the server does, byte by byte.
   public static func < (left: UUID, right: UUID) -> Bool {
     (left.high, left.low) < (right.high, right.low)
   }

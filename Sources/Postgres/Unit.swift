@@ -125,7 +125,7 @@ struct Step {
   }
 
   private func clearResults() {
-    for unsaferesult in unsafe results { unsafe PQclear(result) }
+    for index in unsafe results.indices { unsafe PQclear(results[index]) }
     unsafe results.removeAll(keepingCapacity: true)
   }
 }

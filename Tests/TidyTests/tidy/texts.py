@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 _STAMP = re.compile(r"^.*\bsha256[:= ]+([0-9a-f]{64})\b.*\n", re.MULTILINE)
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.(up|down)\.sql$")
+_SQL_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
 
 
@@ -43,8 +44,11 @@ def migration_problems(names: Iterable[str]) -> Iterator[str]:
 
 
 def select_star_lines(sql: str) -> Iterator[int]:
-    """Yields the lines of a SQL file that select all columns, whatever they may be."""
-    code = re.sub(r"--[^\n]*|/\*.*?\*/", lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
+    """Yields the lines of a SQL file that select all columns, whatever they may be.
+
+    A statement in a string is left alone: it is made for tables of one shape, as partitions are.
+    """
+    code = _SQL_TEXT.sub(lambda match: re.sub(r"[^\n]", " ", match[0]), sql)
     for match in re.finditer(r"\bselect\s+(?:distinct\s+)?(?:\w+\.)?\*", code, re.IGNORECASE):
         yield code.count("\n", 0, match.start()) + 1
 
