@@ -84,7 +84,8 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
              name="Default", slug="default", visibility="organization", created_by=user,
              **times)  # fmt: skip
         call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
-             project_id=tenant.project_id, user_id=user, added_by=user, role="owner", **times)  # fmt: skip
+             project_id=tenant.project_id, user_id=user, added_by=user, role="owner",
+             **times)  # fmt: skip
         call(connection, "createApiKey", organization_id=organization, id=tenant.api_key_id,
              user_id=user, name="first", key_id=f"{name}0000key", key_prefix="ntl_abcd",
              secret_hash=bytes(32), scopes=["*"], created_by=user, expires_at=None,
