@@ -9,3 +9,7 @@ select
     (select installation.id from installation) as "installation_id!"
 from pg_roles as role
 where role.rolname = current_user;
+
+-- Answers when the database does.
+-- name: checkHealth :one
+select 1 as "one!";

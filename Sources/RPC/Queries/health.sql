@@ -1,3 +1,0 @@
--- Answers when the database does.
--- name: ping :one
-select 1 as "one!";
