@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
 from needletail._generated.descriptors import message_class
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-class Gone(Exception):
+class GoneError(Exception):
     """The client closed the connection."""
 
 
@@ -125,7 +126,7 @@ class PeerConnection:
             try:
                 self._socket.sendall(data)
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
 
     def welcome(self, **limits: int) -> Any:
         """Takes Hello, sends Welcome; returns the Hello."""
@@ -135,7 +136,9 @@ class PeerConnection:
         frame.welcome.limits.max_frame_bytes = limits.get("max_frame_bytes", 4 << 20)
         frame.welcome.limits.max_open_streams = limits.get("max_open_streams", 256)
         frame.welcome.limits.stream_window_bytes = limits.get("stream_window_bytes", 1 << 20)
-        frame.welcome.limits.connection_window_bytes = limits.get("connection_window_bytes", 8 << 20)
+        frame.welcome.limits.connection_window_bytes = limits.get(
+            "connection_window_bytes", 8 << 20
+        )
         frame.welcome.limits.idle_timeout_ms = limits.get("idle_timeout_ms", 60_000)
         self.send(frame)
         return hello.hello
@@ -189,7 +192,7 @@ class PeerConnection:
 
     def wait_for_close(self) -> None:
         """Takes frames until the client is gone."""
-        with contextlib.suppress(Gone):
+        with contextlib.suppress(GoneError):
             while True:
                 self.receive()
 
@@ -198,9 +201,9 @@ class PeerConnection:
             try:
                 data = self._socket.recv(1 << 16)
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
             if not data:
-                raise Gone
+                raise GoneError
             self._buffer += data
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
@@ -282,7 +285,7 @@ class Peer:
         self.connections.append(connection)
         try:
             self.script(connection)
-        except Gone:
+        except GoneError:
             pass
         except BaseException as error:  # noqa: BLE001
             if not self._is_closed:

@@ -11,7 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from needletail._core.engine import Dial, Engine
+from needletail._core.actions import Dial
+from needletail._core.engine import Engine
 from needletail._transport import tls
 from needletail._transport.stream_socket import StreamSocket
 
@@ -115,7 +116,7 @@ class Driver:
         try:
             while not self._is_stopping:
                 self._turn()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last resort of a thread
             _log.exception("the connection's thread failed: its calls end")
             self._engine.close()
         finally:
