@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -58,8 +59,8 @@ let package = Package(
 
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"]),
-    swift("Identity", ["RPC", "Messages", "Postgres"]),
-    swift("Tracking", ["RPC", "Messages", "Postgres"]),
+    swift("Identity", ["RPC", "Messages", "Postgres", "TLS", "EventLoop"]),
+    swift("Tracking", ["RPC", "Messages", "Postgres", "EventLoop"]),
 
     // Composition and the command line.
     swift(
@@ -74,5 +75,22 @@ let package = Package(
         "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
       ],
       swiftSettings: strict),
+
+    // Tests.
+    tests("EventLoopTests", ["EventLoop"]),
+    tests("TLSTests", ["TLS"]),
+    // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // as swift-protobuf has them, which tests compare with.
+    .target(
+      name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),
+    .target(
+      name: "SwiftProtobufMessages", dependencies: [swiftProtobuf],
+      path: "Tests/SwiftProtobufMessages"),
+    tests(
+      "MessagesTests",
+      [
+        "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
+        swiftProtobuf,
+      ]),
   ]
 )

@@ -1,1 +1,29 @@
+#define _GNU_SOURCE
 #include "CLinux.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+int needletail_accept(int listener, struct sockaddr_storage *peer, socklen_t *length) {
+  return accept4(listener, (struct sockaddr *)peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+int needletail_poll_control(
+    int poller, int operation, int descriptor, uint32_t events, uint64_t token) {
+  struct epoll_event event = {.events = events, .data.u64 = token};
+  return epoll_ctl(poller, operation, descriptor, &event);
+}
+
+int needletail_poll_wait(int poller, struct needletail_event *events, int milliseconds) {
+  struct epoll_event found[NEEDLETAIL_EVENTS_MAX];
+  int count = epoll_wait(poller, found, NEEDLETAIL_EVENTS_MAX, milliseconds);
+  for (int index = 0; index < count; index++) {
+    events[index].token = found[index].data.u64;
+    events[index].events = found[index].events;
+  }
+  return count;
+}
+
+void needletail_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int needletail_errno(void) { return errno; }

@@ -2,9 +2,36 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <stdint.h>
+
+// accept4 is hidden behind _GNU_SOURCE in Glibc's module.
+int needletail_accept(int listener, struct sockaddr_storage *peer, socklen_t *length);
+
+// An event of a poller: what happened, and the token that the descriptor was added with.
+struct needletail_event {
+  uint64_t token;
+  uint32_t events;
+};
+
+// How many events one wait returns at most.
+#define NEEDLETAIL_EVENTS_MAX 256
+
+// epoll_ctl and epoll_wait with plain values in place of epoll_event's union.
+int needletail_poll_control(
+    int poller, int operation, int descriptor, uint32_t events, uint64_t token);
+int needletail_poll_wait(int poller, struct needletail_event *events, int milliseconds);
+
+// Names the calling thread, at most 15 bytes.
+void needletail_name_thread(const char *name);
+
+// errno is a macro, which Swift cannot see.
+int needletail_errno(void);
 
 #endif

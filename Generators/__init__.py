@@ -1,0 +1,1 @@
+"""Generators of code from the .proto and .sql files."""

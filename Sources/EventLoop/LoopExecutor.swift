@@ -1,0 +1,114 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// Runs the jobs of one loop on the loop's own thread, as serial and as task executor at once.
+///
+/// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked inbox
+/// and wake the loop through an eventfd.
+final class LoopExecutor: SerialExecutor, TaskExecutor {
+  /// Written to by other threads, watched by the loop.
+  let wakeDescriptor: Int32
+
+  private let thread = Atomic<UInt>(0)
+  private let isWoken = Atomic<Bool>(false)
+  private let inbox = Mutex<Inbox>(Inbox())
+
+  // Proof: both arrays are touched only where `isOnLoop` holds, that is by the loop's thread alone.
+  private nonisolated(unsafe) var ready: [UnownedJob] = []
+  private nonisolated(unsafe) var running: [UnownedJob] = []
+
+  private struct Inbox {
+    var jobs: [UnownedJob] = []
+    var posts: [@Sendable (Loop) -> Void] = []
+  }
+
+  init() throws(SystemError) {
+    wakeDescriptor = eventfd(0, Int32(EFD_NONBLOCK) | Int32(EFD_CLOEXEC))
+    if wakeDescriptor < 0 { throw .last("eventfd") }
+  }
+
+  deinit { close(wakeDescriptor) }
+
+  /// Makes the calling thread the loop's own.
+  func adoptThread() {
+    thread.store(UInt(pthread_self()), ordering: .releasing)
+  }
+
+  var isOnLoop: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isOnLoop {
+      unsafe ready.append(job)
+    } else {
+      inbox.withLock { $0.jobs.append(job) }
+      wake()
+    }
+  }
+
+  /// Runs `body` on the loop's thread, soon.
+  func post(_ body: @escaping @Sendable (Loop) -> Void) {
+    inbox.withLock { $0.posts.append(body) }
+    wake()
+  }
+
+  private func wake() {
+    if !isWoken.exchange(true, ordering: .acquiringAndReleasing) {
+      eventfd_write(wakeDescriptor, 1)
+    }
+  }
+
+  /// Takes what other threads sent; the posts are returned to be run by the caller.
+  func collect() -> [@Sendable (Loop) -> Void] {
+    guard isWoken.exchange(false, ordering: .acquiringAndReleasing) else { return [] }
+    var count: eventfd_t = 0
+    unsafe eventfd_read(wakeDescriptor, &count)
+    let taken = inbox.withLock { inbox in
+      let taken = inbox
+      inbox = Inbox()
+      return taken
+    }
+    unsafe ready.append(contentsOf: taken.jobs)
+    return taken.posts
+  }
+
+  /// Whether a job waits for its turn.
+  var hasJobs: Bool { unsafe !ready.isEmpty }
+
+  /// Runs what is ready, and what that makes ready, for at most `rounds` rounds, so that jobs which
+  /// make each other ready cannot keep the loop from its descriptors.
+  func drain(rounds: Int) {
+    let serial = unsafe asUnownedSerialExecutor()
+    let task = unsafe asUnownedTaskExecutor()
+    for _ in 0..<rounds where unsafe !ready.isEmpty {
+      unsafe swap(&ready, &running)
+      for job in unsafe running {
+        unsafe job.runSynchronously(isolatedTo: serial, taskExecutor: task)
+      }
+      unsafe running.removeAll(keepingCapacity: true)
+    }
+  }
+
+  func checkIsolated() { precondition(isOnLoop, "called from outside of the loop's thread") }
+  func isIsolatingCurrentContext() -> Bool? { isOnLoop }
+}
+
+/// The isolation of everything on one loop.
+actor LoopActor {
+  nonisolated let executor: LoopExecutor
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+  }
+
+  init(_ executor: LoopExecutor) { self.executor = executor }
+
+  /// Starts a task that is isolated to this actor and prefers its executor, without which every
+  /// resumption would pass through another thread.
+  func spawn(_ body: sending @escaping () async -> Void) {
+    Task.immediate(executorPreference: executor) {
+      _ = self
+      await body()
+    }
+  }
+}

@@ -1,0 +1,65 @@
+internal import Messages
+
+/// Finds a method by its name, as bytes of the wire.
+public struct Router: Sendable {
+  /// Every served method, sorted by name; a method's place here is its index.
+  public let methods: [any ServedMethod]
+
+  /// The permission of methods that every authenticated caller may call.
+  public static let selfPermission = "self"
+
+  private let slots: [Int32]
+  private let names: [[UInt8]]
+
+  /// Makes a router of `methods`, whose names must differ.
+  public init(_ methods: [any ServedMethod]) {
+    self.methods = methods.sorted { $0.descriptor.name < $1.descriptor.name }
+    names = self.methods.map { Array($0.descriptor.name.utf8) }
+    var size = 16
+    while size < names.count * 4 { size *= 2 }
+    var slots = [Int32](repeating: -1, count: size)
+    for (index, name) in names.enumerated() {
+      var slot = unsafe Router.hash(name.span.bytes) & (size - 1)
+      while slots[slot] >= 0 {
+        precondition(names[Int(slots[slot])] != name, "two methods have one name")
+        slot = (slot + 1) & (size - 1)
+      }
+      slots[slot] = Int32(index)
+    }
+    self.slots = slots
+  }
+
+  /// The index of the method called `name`.
+  func find(_ name: RawSpan) -> Int? {
+    var slot = Router.hash(name) & (slots.count - 1)
+    while slots[slot] >= 0 {
+      let index = Int(slots[slot])
+      if Router.isEqual(names[index], name) { return index }
+      slot = (slot + 1) & (slots.count - 1)
+    }
+    return nil
+  }
+
+  /// What `permissions` allow, by method index.
+  func allowed(by permissions: Set<String>) -> [Bool] {
+    methods.map { method in
+      let permission = method.descriptor.permission
+      return permission == Router.selfPermission || permissions.contains(permission)
+    }
+  }
+
+  private static func hash(_ bytes: RawSpan) -> Int {
+    unsafe bytes.withUnsafeBytes { bytes in
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      for index in 0..<bytes.count {
+        hash = unsafe (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3
+      }
+      return Int(truncatingIfNeeded: hash ^ (hash >> 32))
+    }
+  }
+
+  private static func isEqual(_ name: [UInt8], _ bytes: RawSpan) -> Bool {
+    guard name.count == bytes.byteCount else { return false }
+    return unsafe bytes.withUnsafeBytes { unsafe name.elementsEqual($0) }
+  }
+}
