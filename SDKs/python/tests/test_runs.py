@@ -11,16 +11,17 @@ import os
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import needletail
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from needletail._runs import uploader
 from tracking_peer import PROJECT, Store, TrackingScript
+
+import needletail
+from needletail._runs import uploader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,19 @@ if TYPE_CHECKING:
 
     MakePeer = Callable[..., Peer]
     StartRun = Callable[..., needletail.ActiveRun]
+
+
+class Index:
+    """An integer that isn't `int`, as NumPy's are."""
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+
+NumpyBool = type("bool_", (), {"__float__": lambda _: 1.0})
 
 
 @pytest.fixture
@@ -70,8 +84,8 @@ def test_points_arrive_with_step_time_and_value(
         assert run.id in store.runs
         assert run.name == "first"
         run.log({"loss": 0.5, "accuracy": 1}, step=7)
-        run.log({"loss": np.float32(0.25)})
-        run.log({"loss": math.nan}, step=np.int64(-3))
+        run.log({"loss": Fraction(1, 4)})
+        run.log({"loss": math.nan}, step=Index(-3))
         run.log({"loss": -math.inf})
     steps = [(step, repr(value)) for step, value in store.values()]
     assert steps == [(7, "0.5"), (8, "0.25"), (-3, "nan"), (-2, "-inf")]
@@ -86,7 +100,7 @@ def test_points_arrive_with_step_time_and_value(
     ("metrics", "step", "error"),
     [
         ({"a": True}, 0, TypeError),
-        ({"a": np.bool_(1)}, 0, TypeError),
+        ({"a": NumpyBool()}, 0, TypeError),
         ({"a": "1"}, 0, TypeError),
         ({"a": None}, 0, TypeError),
         ({1: 1.0}, 0, TypeError),
@@ -115,6 +129,16 @@ def test_what_is_no_metric_is_refused_at_once(
             run.log({"loss": 0.0})
     assert store.values() == [((1 << 63) - 1, 1e308)]
     assert store.values("big") == [((1 << 63) - 1, math.inf)]
+
+
+def test_numpys_numbers_are_numbers(store: Store, make_peer: MakePeer, start_run: StartRun) -> None:
+    np = pytest.importorskip("numpy")
+    with start_run(make_peer(TrackingScript(store)).port) as run:
+        run.log({"loss": np.float32(0.5)}, step=np.int64(4))
+        run.log({"loss": np.array(3)})
+        with pytest.raises(TypeError):
+            run.log({"loss": np.True_})
+    assert store.values() == [(4, 0.5), (5, 3.0)]
 
 
 def test_the_experiment_is_found_by_name_or_created_once(
@@ -329,9 +353,7 @@ os.kill(os.getpid(), 9)
         child.wait(30)
     stop.clear()
     assert store.values() == [(index, float(index)) for index in range(50)]
-    with needletail.connect(
-        peer.url, api_key="k", ca_file=str(certificates.ca_file)
-    ) as client:
+    with needletail.connect(peer.url, api_key="k", ca_file=str(certificates.ca_file)) as client:
         (report,) = needletail.sync(spool_dir=tmp_path / "spool", client=client)
         assert (report.unsent_points, report.problem) == (0, "")
         assert needletail.sync(spool_dir=tmp_path / "spool", client=client) == []
@@ -477,7 +499,10 @@ def test_beyond_the_spools_bound_points_are_dropped_and_counted(
 
 
 def test_an_unwritable_spool_is_a_warning(
-    store: Store, make_peer: MakePeer, start_run: StartRun, tmp_path: Path,
+    store: Store,
+    make_peer: MakePeer,
+    start_run: StartRun,
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     (tmp_path / "file").write_text("")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from needletail.settings import Settings
 
 _KEY_BYTES = 16
+MAX_KEY_BYTES = 64
 
 
 def connect(
@@ -171,6 +172,8 @@ def make_call(
     if timeout_seconds is not None and not math.isinf(timeout_seconds):
         deadline = now + max(0.0, timeout_seconds)
     key = idempotency_key or ""
+    if len(key.encode()) > MAX_KEY_BYTES or "\0" in key:
+        raise ValueError(f"an idempotency key has at most {MAX_KEY_BYTES} bytes, and no U+0000")
     if is_unary and method.idempotency is Idempotency.KEYED and not key:
         key = new_idempotency_key()
     return PendingCall(

@@ -329,16 +329,17 @@ class Connection:
         """Sends what the windows let through; returns the streams that have nothing left."""
         emptied: list[int] = []
         for _ in range(len(self._blocked)):
-            if self._send_window <= 0:
-                break
             stream = self._blocked.popleft()
             state = self._streams.get(stream)
             if state is None or not state.waiting:
                 continue
             while state.waiting:
-                if min(state.send_window, self._send_window) <= 0:
+                size, frame = state.waiting[0]
+                # Only the half-close has no window to wait for; it stays behind what waits.
+                is_half_close = size == 0 and state.is_half_closed and len(state.waiting) == 1
+                if not is_half_close and min(state.send_window, self._send_window) <= 0:
                     break
-                size, frame = state.waiting.popleft()
+                state.waiting.popleft()
                 state.send_window -= size
                 self._send_window -= size
                 self._output.append(frame)
