@@ -115,12 +115,12 @@ class Client(Services):
 
     def _get_driver(self) -> Driver:
         driver = self._driver
-        if driver is not None:
+        if driver is not None and not driver.has_ended:
             return driver
         with self._lock:
             if self._is_closed:
                 raise call_error(Code.CANCELLED, CLIENT_CLOSED, "the client was closed")
-            if self._driver is None:
+            if self._driver is None or self._driver.has_ended:
                 self._driver = Driver(self.settings, self._context)
                 self._stopper = weakref.finalize(self, self._driver.stop)
                 # At exit the thread is a daemon; there is nobody left to say goodbye to.
