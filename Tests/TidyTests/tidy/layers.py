@@ -4,7 +4,7 @@ import re
 
 SERVICES = ("Identity", "Registry", "Tracking", "Deploy", "Monitor", "Billing", "Workflows")
 
-_SERVICE_IMPORTS = {"RPC", "Messages", "Postgres"}
+_SERVICE_IMPORTS = {"RPC", "Messages", "Postgres", "EventLoop"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "Wire": set(),

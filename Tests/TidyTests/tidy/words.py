@@ -90,6 +90,7 @@ BANNED_WORDS = (
         r"\b(Task|Thread)\.sleep\b|(?<![.\w])(u|nano)?sleep\s*\(",
         "wait for a signal with a limit, or move the clock",
         under=("Tests/",),
+        besides=("Tests/TestSupport/",),  # where it waits for programs, with a limit
     ),
     BannedWord(
         r"\btime\.sleep\s*\(",
