@@ -16,7 +16,7 @@ FAILURE = '<testcase name="c"><failure message="no" /></testcase>'
 
 
 def run_tally(folder: Path, *parts: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, TALLY, folder, *parts]
+    command: list[str | Path] = [sys.executable, TALLY, folder, *parts]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
