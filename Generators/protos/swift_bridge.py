@@ -23,10 +23,16 @@ def render_entry(entry: Message, message: Message, types: SwiftTypes) -> str:
     """The entries of a map: a struct of their own, that nobody else sees."""
     key, value = entry.fields
     reads = f"{_read(key, types)}\nself.value = {_read_value(value, types)}"
-    fills = f"{_fill(key, types)}\nunsafe {_c(value)} = {_fill_value(value, 'self.value')}"
+    fills = "\n".join(
+        f"unsafe {_case('_' + field.name)} = .init({field.number})\n"
+        f"unsafe {_c(field)} = {_fill_value(field, f'self.{field.name}')}"
+        for field in entry.fields
+    )
     body = f"""struct {entry.name}: @unsafe Bridged {{
-  var key: {types.element(key)}
-  var value: {types.element(value)}
+  var key: {types.element(key)} = {types.default(key)}
+  var value: {types.element(value)} = {types.element_default(value)}
+
+  init() {{}}
 
   init(key: {types.element(key)}, value: {types.element(value)}) {{
     self.key = key

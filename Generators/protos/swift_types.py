@@ -76,9 +76,13 @@ class SwiftTypes:
             return "[]"
         if member.is_optional or member.kind is Kind.MESSAGE:
             return ""
-        if member.kind is Kind.ENUM:
-            return f"{self.element(member)}()"
-        return _SCALARS[member.kind][1]
+        return self.element_default(member)
+
+    def element_default(self, field: Field) -> str:
+        """The default of one value of a field."""
+        if field.kind in {Kind.MESSAGE, Kind.ENUM}:
+            return f"{self.element(field)}()"
+        return _SCALARS[field.kind][1]
 
 
 def property_name(member: Field | Oneof) -> str:

@@ -26,6 +26,10 @@ extension Timestamp: @unsafe Bridged {
     unsafe google__protobuf__timestamp__shape()
   }
 
+  init() {
+    microseconds = 0
+  }
+
   /// Nanoseconds below a microsecond are cut off. The scan has checked the range.
   init(reading value: UnsafePointer<Google__Protobuf__Timestamp>) {
     let (seconds, nanoseconds) = unsafe (value.pointee.seconds, value.pointee.nanos)

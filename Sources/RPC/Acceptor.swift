@@ -60,7 +60,7 @@ public final class Acceptor: DescriptorHandler {
     let index = load.take()
     let number = descriptor.release()
     mailboxes[index].post { loop in
-      guard let server = loop.attachment as? LoopServer else {
+      guard let server = (loop.attachment as? any ServesConnections)?.server else {
         _ = Descriptor(adopting: number)
         return
       }

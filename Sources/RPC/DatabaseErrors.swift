@@ -1,5 +1,7 @@
+internal import EventLoop
 public import Messages
-internal import Postgres
+public import Postgres
+internal import Wire
 
 /// What the database's refusals mean to a caller: one table for all services.
 public struct ReasonTable: Sendable {

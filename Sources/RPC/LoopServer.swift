@@ -24,8 +24,7 @@ public final class LoopServer {
   public private(set) var metrics: ServerMetrics
 
   /// Where every connection of the loop reads to, one at a time.
-  var readBuffer = [UInt8](repeating: 0, count: LoopServer.readBufferBytes)
-  static let readBufferBytes = 64 << 10
+  let readBuffer = ReadBuffer()
 
   /// How often timeouts of connections are looked at.
   static let sweepInterval: Duration = .milliseconds(250)

@@ -1,4 +1,4 @@
-public import Messages
+internal import Messages
 
 /// Finds a method by its name, as bytes of the wire.
 public struct Router: Sendable {
@@ -51,7 +51,9 @@ public struct Router: Sendable {
   private static func hash(_ bytes: RawSpan) -> Int {
     unsafe bytes.withUnsafeBytes { bytes in
       var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-      for byte in unsafe bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+      for index in 0..<bytes.count {
+        hash = unsafe (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3
+      }
       return Int(truncatingIfNeeded: hash ^ (hash >> 32))
     }
   }

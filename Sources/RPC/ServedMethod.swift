@@ -1,3 +1,4 @@
+internal import EventLoop
 public import Messages
 
 /// A method with its handler: one row of the router's table.

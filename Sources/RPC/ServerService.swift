@@ -20,7 +20,7 @@ struct ServerService: ServerHandlers {
   private func state(_ call: CallContext) async -> HealthResponse.State {
     if call.server.isDraining { return .draining }
     do throws(PostgresError) {
-      _ = try await call.database.read(call.work, HealthQueries.ping())
+      _ = try await call.database.read(call.work, SessionQueries.checkHealth())
       return .ready
     } catch {
       return .databaseAway

@@ -39,7 +39,11 @@ public final class ServerState: Sendable {
   /// Open connections of the process.
   public var connectionCount: Int { connections.load(ordering: .relaxed) }
 
-  func beginDraining() { draining.store(true, ordering: .relaxed) }
+  /// Lets Health say that the server is shutting down.
+  public func drain() { draining.store(true, ordering: .relaxed) }
+
+  /// The methods of `needletail.rpc.v1.Server`, which every server has.
+  public static var ownMethods: [any ServedMethod] { ServerService().methods }
 
   /// Counts a new connection, unless there are too many.
   func admitConnection() -> Bool {
@@ -50,6 +54,12 @@ public final class ServerState: Sendable {
   }
 
   func connectionEnded() { connections.wrappingSubtract(1, ordering: .relaxed) }
+}
+
+/// What a program keeps on each loop: the way from a loop to the server on it.
+public protocol ServesConnections: AnyObject {
+  /// The server on the loop.
+  var server: LoopServer { get }
 }
 
 /// Checks API keys.

@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import Postgres
 internal import Wire
 
 extension Session {

@@ -11,7 +11,7 @@ extension Session {
       let count = fill()
       if count > 0 { take(count) }
       budget -= count
-      if count < LoopServer.readBufferBytes { break }
+      if count < ReadBuffer.capacityBytes { break }
     }
     if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
   }
@@ -20,7 +20,7 @@ extension Session {
   private func fill() -> Int {
     var count = 0
     do throws(TLSError) {
-      while count < LoopServer.readBufferBytes {
+      while count < ReadBuffer.capacityBytes {
         let transfer = try read(at: count)
         switch transfer {
         case .bytes(let more): count += more
@@ -40,9 +40,9 @@ extension Session {
   }
 
   private func read(at offset: Int) throws(TLSError) -> TLSTransfer {
-    var span = server.readBuffer.mutableSpan
-    var rest = span.mutableBytes.extracting(offset...)
-    return try tls.read(into: &rest)
+    try server.readBuffer.withRest(after: offset) { (rest) throws(TLSError) in
+      try tls.read(into: &rest)
+    }
   }
 
   private func inputEnded(_ reason: String) {
@@ -55,12 +55,15 @@ extension Session {
   private func take(_ count: Int) {
     server.withMetrics { $0.bytesRead &+= UInt64(count) }
     if machine.discardsInput { return }
-    if input.isEmpty {
-      let used = unsafe process(server.readBuffer.span.bytes.extracting(0..<count))
-      if used < count { input.append(contentsOf: server.readBuffer[used..<count]) }
-    } else {
-      input.append(contentsOf: server.readBuffer[..<count])
-      takeInput()
+    server.readBuffer.withBytes(count) { bytes in
+      let isBehindOthers = !input.isEmpty
+      let used = isBehindOthers ? 0 : process(bytes)
+      if used < count, phase == .serving {
+        unsafe bytes.extracting(used..<count).withUnsafeBytes {
+          unsafe input.append(contentsOf: $0)
+        }
+      }
+      if isBehindOthers { takeInput() }
     }
   }
 

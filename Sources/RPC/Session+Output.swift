@@ -43,9 +43,9 @@ extension Session {
   static let keptOutputBytes = 64 << 10
 
   private func writeOutput() throws(TLSError) {
-    while written < output.count {
-      let rest = unsafe output.bytes.span.bytes.extracting(written...)
-      switch try tls.write(rest) {
+    let bytes = output.bytes
+    while written < bytes.count {
+      switch try unsafe tls.write(bytes.span.bytes.extracting(written...)) {
       case .bytes(let count): written += count
       case .wantWrite, .wantRead:
         waitsForWritable = true

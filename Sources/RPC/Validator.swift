@@ -1,5 +1,5 @@
 public import Postgres
-public import Wire
+internal import Wire
 
 /// Checks the fields of a request and remembers every bad one, so that the caller hears of all at once.
 public struct Validator {

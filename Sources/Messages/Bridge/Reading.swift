@@ -45,7 +45,7 @@ extension Optional where Wrapped: Bridged {
   }
 }
 
-extension Bridged where Self: Message {
+extension Bridged {
   /// All fields at their defaults when protobuf-c has none.
   init(readingOrDefault value: UnsafeMutablePointer<Struct>?) {
     self = unsafe value.map { unsafe Self(reading: $0) } ?? Self()

@@ -205,6 +205,7 @@ select needletail_isolate('idempotency_records');
 
 grant select, insert on events, audit_logs to needletail_app, needletail_maintenance;
 grant select, insert, update on idempotency_records to needletail_app;
-grant select, delete on idempotency_records to needletail_maintenance;
+-- update: for the row locks of the batches that delete.
+grant select, update, delete on idempotency_records to needletail_maintenance;
 
 select needletail_ensure_partitions(3);

@@ -49,8 +49,7 @@ create table experiments (
 );
 create unique index idx_experiments_project_name
 on experiments (organization_id, project_id, name_folded) where deleted_at is null;
-create index idx_experiments_project on experiments (organization_id, project_id, id)
-where deleted_at is null;
+create index idx_experiments_project on experiments (organization_id, project_id, id);
 create index idx_experiments_created_by on experiments (created_by);
 create index idx_experiments_purge_after on experiments (purge_after)
 where purge_after is not null;

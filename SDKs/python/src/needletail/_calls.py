@@ -9,19 +9,19 @@ if TYPE_CHECKING:
 
     from needletail._methods import Method, Request, Response
 
-Sent = TypeVar("Sent", contravariant=True)
-Received = TypeVar("Received", covariant=True)
+Sent_contra = TypeVar("Sent_contra", contravariant=True)
+Received_co = TypeVar("Received_co", covariant=True)
 
 
-class MessageStream(Protocol[Received]):
+class MessageStream(Protocol[Received_co]):
     """The messages of a server-streaming call: an iterator, closed by `close` or `with`.
 
     The server sends only as fast as messages are taken. Closing it early cancels the call.
     """
 
-    def __iter__(self) -> MessageStream[Received]: ...
-    def __next__(self) -> Received: ...
-    def __enter__(self) -> MessageStream[Received]: ...
+    def __iter__(self) -> MessageStream[Received_co]: ...
+    def __next__(self) -> Received_co: ...
+    def __enter__(self) -> MessageStream[Received_co]: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -33,10 +33,10 @@ class MessageStream(Protocol[Received]):
         """Cancels the call unless it has ended."""
 
 
-class ClientStreamingCall(Protocol[Sent, Received]):
+class ClientStreamingCall(Protocol[Sent_contra, Received_co]):
     """A call that takes many messages and gives one answer; `with` cancels it when left early."""
 
-    def __enter__(self) -> ClientStreamingCall[Sent, Received]: ...
+    def __enter__(self) -> ClientStreamingCall[Sent_contra, Received_co]: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -44,25 +44,25 @@ class ClientStreamingCall(Protocol[Sent, Received]):
         trace: TracebackType | None,
         /,
     ) -> None: ...
-    def send(self, message: Sent, /) -> None:
+    def send(self, message: Sent_contra, /) -> None:
         """Sends a message; waits while the server's window is full."""
 
-    def finish(self) -> Received:
+    def finish(self) -> Received_co:
         """Says that no more messages follow, and returns the answer."""
 
     def close(self) -> None:
         """Cancels the call unless it has ended."""
 
 
-class BidirectionalCall(Protocol[Sent, Received]):
+class BidirectionalCall(Protocol[Sent_contra, Received_co]):
     """A call that sends and receives; it iterates over what it receives.
 
     One thread may send while another receives. Leaving `with` before the end cancels the call.
     """
 
-    def __iter__(self) -> BidirectionalCall[Sent, Received]: ...
-    def __next__(self) -> Received: ...
-    def __enter__(self) -> BidirectionalCall[Sent, Received]: ...
+    def __iter__(self) -> BidirectionalCall[Sent_contra, Received_co]: ...
+    def __next__(self) -> Received_co: ...
+    def __enter__(self) -> BidirectionalCall[Sent_contra, Received_co]: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -70,10 +70,10 @@ class BidirectionalCall(Protocol[Sent, Received]):
         trace: TracebackType | None,
         /,
     ) -> None: ...
-    def send(self, message: Sent, /) -> None:
+    def send(self, message: Sent_contra, /) -> None:
         """Sends a message; waits while the server's window is full."""
 
-    def receive(self, timeout_seconds: float | None = None) -> Received | None:
+    def receive(self, timeout_seconds: float | None = None) -> Received_co | None:
         """The next message; None once the server has ended the call.
 
         Raises:
@@ -87,12 +87,12 @@ class BidirectionalCall(Protocol[Sent, Received]):
         """Cancels the call unless it has ended."""
 
 
-class AsyncMessageStream(Protocol[Received]):
+class AsyncMessageStream(Protocol[Received_co]):
     """The messages of a server-streaming call: an asynchronous iterator."""
 
-    def __aiter__(self) -> AsyncMessageStream[Received]: ...
-    async def __anext__(self) -> Received: ...
-    async def __aenter__(self) -> AsyncMessageStream[Received]: ...
+    def __aiter__(self) -> AsyncMessageStream[Received_co]: ...
+    async def __anext__(self) -> Received_co: ...
+    async def __aenter__(self) -> AsyncMessageStream[Received_co]: ...
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -104,10 +104,10 @@ class AsyncMessageStream(Protocol[Received]):
         """Cancels the call unless it has ended."""
 
 
-class AsyncClientStreamingCall(Protocol[Sent, Received]):
+class AsyncClientStreamingCall(Protocol[Sent_contra, Received_co]):
     """A call that takes many messages and gives one answer."""
 
-    async def __aenter__(self) -> AsyncClientStreamingCall[Sent, Received]: ...
+    async def __aenter__(self) -> AsyncClientStreamingCall[Sent_contra, Received_co]: ...
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -115,22 +115,22 @@ class AsyncClientStreamingCall(Protocol[Sent, Received]):
         trace: TracebackType | None,
         /,
     ) -> None: ...
-    async def send(self, message: Sent, /) -> None:
+    async def send(self, message: Sent_contra, /) -> None:
         """Sends a message; waits while the server's window is full."""
 
-    async def finish(self) -> Received:
+    async def finish(self) -> Received_co:
         """Says that no more messages follow, and returns the answer."""
 
     async def aclose(self) -> None:
         """Cancels the call unless it has ended."""
 
 
-class AsyncBidirectionalCall(Protocol[Sent, Received]):
+class AsyncBidirectionalCall(Protocol[Sent_contra, Received_co]):
     """A call that sends and receives; it iterates over what it receives."""
 
-    def __aiter__(self) -> AsyncBidirectionalCall[Sent, Received]: ...
-    async def __anext__(self) -> Received: ...
-    async def __aenter__(self) -> AsyncBidirectionalCall[Sent, Received]: ...
+    def __aiter__(self) -> AsyncBidirectionalCall[Sent_contra, Received_co]: ...
+    async def __anext__(self) -> Received_co: ...
+    async def __aenter__(self) -> AsyncBidirectionalCall[Sent_contra, Received_co]: ...
     async def __aexit__(
         self,
         kind: type[BaseException] | None,
@@ -138,10 +138,10 @@ class AsyncBidirectionalCall(Protocol[Sent, Received]):
         trace: TracebackType | None,
         /,
     ) -> None: ...
-    async def send(self, message: Sent, /) -> None:
+    async def send(self, message: Sent_contra, /) -> None:
         """Sends a message; waits while the server's window is full."""
 
-    async def receive(self) -> Received | None:
+    async def receive(self) -> Received_co | None:
         """The next message; None once the server has ended the call."""
 
     async def half_close(self) -> None:
