@@ -39,10 +39,13 @@ def render_shapes_header(model: Model, headers: Iterable[str], *, is_main: bool)
     lines = ["#pragma once", "", *(f'#include "{header}"' for header in headers), ""]
     lines += _MAIN_DECLARATIONS if is_main else ["#include <CMessages.h>"]
     lines += [""]
-    lines += [
-        f"const messages_shape *{c_lower(message.full_name)}__shape(void);"
-        for message in messages_of(model)
-    ]
+    for message in messages_of(model):
+        name = c_lower(message.full_name)
+        value = f"{name}__shape_value"
+        lines += [
+            f"extern const messages_shape {value};",
+            f"static inline const messages_shape *{name}__shape(void) {{ return &{value}; }}",
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -60,16 +63,10 @@ _MAIN_DECLARATIONS = [
 
 def render_shapes(model: Model, header: str) -> str:
     """The shapes of all messages. `header` is the one that declares them."""
-    messages = messages_of(model)
-    declarations = "\n".join(
-        f"static const messages_shape {_variable(message.full_name)};" for message in messages
-    )
-    shapes = "\n".join(_shape(message) for message in messages)
+    shapes = "\n".join(_shape(message) for message in messages_of(model))
     return f"""#include "{header}"
 
 #include <CMessages.h>
-
-{declarations}
 
 {shapes}"""
 
@@ -79,7 +76,7 @@ def _variable(full_name: str) -> str:
 
 
 def _shape(message: Message) -> str:
-    """The table of a message and the function that leads to it."""
+    """The table of a message."""
     name = c_lower(message.full_name)
     rows = "\n".join(_rows(message))
     table = f"static const messages_field {name}__fields[] = {{\n{rows}\n}};\n\n"
@@ -88,7 +85,7 @@ def _shape(message: Message) -> str:
         dense += 1
     has_maps = str(any(field.is_map for field in message.fields)).lower()
     is_timestamp = str(message.full_name == TIMESTAMP).lower()
-    return f"""{table if message.fields else ""}static const messages_shape {name}__shape_value = {{
+    return f"""{table if message.fields else ""}const messages_shape {name}__shape_value = {{
     .descriptor = &{name}__descriptor,
     .fields = {name + "__fields" if message.fields else "NULL"},
     .field_count = {len(message.fields)},
@@ -96,8 +93,6 @@ def _shape(message: Message) -> str:
     .has_maps = {has_maps},
     .is_timestamp = {is_timestamp},
 }};
-
-const messages_shape *{name}__shape(void) {{ return &{name}__shape_value; }}
 """
 
 

@@ -62,7 +62,7 @@ def _simplified(file: FileDescriptorProto, kept: set[str]) -> FileDescriptorProt
         del simple.extension[:]
         del simple.message_type[:]
     for field in ("service", "dependency", "public_dependency", "weak_dependency"):
-        simple.ClearField(field)  # type: ignore[arg-type]
+        simple.ClearField(field)
     simple.ClearField("source_code_info")
     simple.dependency.extend(path for path in file.dependency if path in kept)
     simple.options.Clear()
@@ -79,8 +79,10 @@ def _simplified(file: FileDescriptorProto, kept: set[str]) -> FileDescriptorProt
 def _simplify_message(message: DescriptorProto) -> None:
     is_map_entry = message.options.map_entry
     message.options.Clear()
-    if is_map_entry:
-        message.options.map_entry = True
+    if is_map_entry:  # both fields of an entry are always written: with presence, even defaults are
+        for index, field in enumerate(message.field):
+            field.oneof_index = index
+            message.oneof_decl.add(name=f"_{field.name}")
     for enum in message.enum_type:
         enum.options.Clear()
         for value in enum.value:
@@ -108,4 +110,5 @@ def _with_own_includes(name: str, content: str, paths: list[str]) -> str:
         return f'#include "{os.path.relpath(header, folder)}"'
 
     content = re.sub(r'#include "([^"]+\.pb-c\.h)"', include, content)
+    content = content.replace("<protobuf-c/protobuf-c.h>", "<CProtobufC.h>")
     return re.sub(r"^/\* Generated.*\*/\n", "", content, flags=re.MULTILINE).lstrip("\n")

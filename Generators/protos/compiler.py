@@ -19,7 +19,7 @@ PROTOC_VERSION = "libprotoc 3.21.12"
 
 def check_version() -> None:
     """Refuses another protoc: its descriptors, and so what is made of them, could differ."""
-    version = _run(["protoc", "--version"]).strip()
+    version = run(["protoc", "--version"]).strip()
     if version != PROTOC_VERSION:
         raise GeneratorError(f"protoc: is {version!r}, has to be {PROTOC_VERSION!r}")
 
@@ -28,7 +28,7 @@ def compile_protos(roots: Sequence[Path], paths: Sequence[str]) -> FileDescripto
     """Compiles the files at `paths` below `roots`, with all they import and their comments."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "descriptors"
-        _run(
+        run(
             [
                 "protoc",
                 *(f"--proto_path={root}" for root in roots),
@@ -41,7 +41,8 @@ def compile_protos(roots: Sequence[Path], paths: Sequence[str]) -> FileDescripto
         return FileDescriptorSet.FromString(output.read_bytes())
 
 
-def _run(command: list[str]) -> str:
+def run(command: list[str]) -> str:
+    """What a program writes to its standard output."""
     try:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,6 @@ class Product:
     is_main: bool
     """Has the bridged files of protobuf's own, the services, the descriptors and the pages."""
 
-    @property
-    def folders(self) -> list[str]:
-        """The folders that hold nothing but what is generated."""
-        return [self.c_folder, self.swift_folder]
-
 
 MAIN = Product(
     protos="Protos",
@@ -62,23 +58,26 @@ MAIN = Product(
 )
 
 SAMPLES = Product(
-    protos="Tests/MessagesTests/Protos",
+    protos="Tests/Protos",
     c_folder="Tests/CMessagesSamples/Generated",
-    swift_folder="Tests/MessagesTests/Generated/Needletail",
+    swift_folder="Tests/MessagesTests/Generated",
     header="samples.h",
     swift_imports="internal import CMessages\ninternal import CMessagesSamples\n"
-    "@testable public import Messages",
+    "@testable internal import Messages",
     is_main=False,
 )
 
 
-def render_product(root: Path, product: Product, *, stubs: bool) -> dict[str, str]:
-    """Every file of a product with its header, by its path below `root`."""
+def render_product(root: Path, product: Product, library: Path, *, stubs: bool) -> dict[str, str]:
+    """Every file of a product with its header, by its path below `root`.
+
+    `library` is the folder of the .proto files that any other may import.
+    """
     folder = root / product.protos
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.proto"))
-    roots = [folder] if product.is_main else [folder, root / MAIN.protos]
-    descriptors = compile_protos(roots, paths)
-    if product.is_main:
+    roots = list(dict.fromkeys([folder, library]))
+    descriptors = compile_protos(roots, [*paths, FRAMES] if FRAMES not in paths else paths)
+    if product.is_main and any(file.name == BRIDGED for file in descriptors.file):
         paths.append(BRIDGED)
     model = load_model(descriptors, [path for path in paths if path != FRAMES])
     own = [file for file in model.files if file.path != BRIDGED]
@@ -88,9 +87,11 @@ def render_product(root: Path, product: Product, *, stubs: bool) -> dict[str, st
         files |= _render_swift(product, file, SwiftTypes(model), stubs=stubs)
     if product.is_main:
         files["Docs/methods.md"] = with_header(
-            "methods.md", f"{product.protos}/", render_methods_page(model))
+            "methods.md", f"{product.protos}/", render_methods_page(model)
+        )
         files["Docs/errors.md"] = with_header(
-            "errors.md", f"{product.protos}/", render_errors_page(model))
+            "errors.md", f"{product.protos}/", render_errors_page(model)
+        )
     return files
 
 
@@ -132,6 +133,8 @@ def _render_swift(
     found: dict[str, str] = {}
     values = render_file(file, types, product.swift_imports)
     if values:
+        if not product.is_main:  # tests see the bridge by @testable, so nothing of theirs is public
+            values = re.sub(r"^( *)public ", r"\1", values, flags=re.MULTILINE)
         found[f"{product.swift_folder}/{swift_file(file.path)}.swift"] = values
     if product.is_main:
         for service in file.services:

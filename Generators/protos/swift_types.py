@@ -40,7 +40,9 @@ class SwiftTypes:
         for file in self.model.files:
             name = swift_type(full_name, file.package)
             top = name.split(".")[0]
-            if name != full_name and any(one.name == top for one in (*file.messages, *file.enums)):
+            declared = {message.name for message in file.messages}
+            declared.update(enum.name for enum in file.enums)
+            if name != full_name and top in declared:
                 return name
         raise KeyError(full_name)
 
@@ -76,9 +78,13 @@ class SwiftTypes:
             return "[]"
         if member.is_optional or member.kind is Kind.MESSAGE:
             return ""
-        if member.kind is Kind.ENUM:
-            return f"{self.element(member)}()"
-        return _SCALARS[member.kind][1]
+        return self.element_default(member)
+
+    def element_default(self, field: Field) -> str:
+        """The default of one value of a field."""
+        if field.kind in {Kind.MESSAGE, Kind.ENUM}:
+            return f"{self.element(field)}()"
+        return _SCALARS[field.kind][1]
 
 
 def property_name(member: Field | Oneof) -> str:

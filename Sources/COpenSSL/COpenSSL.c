@@ -142,7 +142,8 @@ static int seal_ticket(SSL *connection, unsigned char name[16], unsigned char *v
   return 0;
 }
 
-int ntl_context_prepare(SSL_CTX *context, int minimum_version, const char *groups) {
+int ntl_context_prepare(
+    SSL_CTX *context, int minimum_version, int maximum_version, const char *groups) {
   pthread_once(&once, prepare_once);
   if (context_state_index < 0 || socket_method == NULL) return 0;
   struct context_state *state = OPENSSL_zalloc(sizeof *state);
@@ -158,7 +159,7 @@ int ntl_context_prepare(SSL_CTX *context, int minimum_version, const char *group
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   return SSL_CTX_set_min_proto_version(context, minimum_version) &&
-         SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) &&
+         SSL_CTX_set_max_proto_version(context, maximum_version) &&
          SSL_CTX_set1_groups_list(context, groups) &&
          /* For TLS 1.2, which is on by setting only: forward secrecy and AEAD or nothing. */
          SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20");

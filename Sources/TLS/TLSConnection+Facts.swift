@@ -70,16 +70,16 @@ extension TLSConnection {
     unsafe facts.pointee.has_alert_received == 1 ? alertName(facts.pointee.alert_received) : nil
   }
 
-  /// The session of a client's connection, for ``resume(_:)`` on a later one.
+  /// A copy of the session of a client's connection, for ``resume(_:)`` on a later one.
   ///
   /// A server of TLS 1.3 sends it behind the handshake: it is there after the first read.
   public var session: TLSSession? {
-    guard let session = unsafe SSL_get1_session(raw) else { return nil }
-    guard unsafe SSL_SESSION_is_resumable(session) == 1 else {
-      unsafe SSL_SESSION_free(session)
-      return nil
-    }
-    return unsafe TLSSession(adopting: session)
+    // A copy: OpenSSL forbids to resume the session of a connection that was cut off, which is
+    // when a client most wants to.
+    guard let current = unsafe SSL_get_session(raw), unsafe SSL_SESSION_is_resumable(current) == 1,
+      let copy = unsafe SSL_SESSION_dup(current)
+    else { return nil }
+    return unsafe TLSSession(adopting: copy)
   }
 
   /// Changes the keys of both directions, as a peer may ask at any time (TLS 1.3).
@@ -132,6 +132,8 @@ extension TLSConnection {
 }
 
 private func alertName(_ code: UInt8) -> String {
+  // Younger than OpenSSL's own table.
+  if Int32(code) == TLS13_AD_CERTIFICATE_REQUIRED { return "certificate required" }
   let name = unsafe String(cString: SSL_alert_desc_string_long(Int32(code)))
   return name == "unknown" ? "\(code)" : name
 }

@@ -16,7 +16,7 @@ internal import COpenSSL
   /// - Throws: ``TLSError`` that names what is wrong with the pair or the settings.
   public init(server identity: ServerIdentity, settings: TLSSettings) throws(TLSError) {
     unsafe raw = try TLSContext.make(
-      TLS_server_method(), minimum: settings.minimumVersion, groups: settings.groups)
+      TLS_server_method(), settings.minimumVersion, .tls13, groups: settings.groups)
     role = .server
     let protocols = try encodeProtocols(settings.applicationProtocols)
     ERR_clear_error()
@@ -40,7 +40,8 @@ internal import COpenSSL
   /// - Throws: ``TLSError`` that names what is wrong with the trust or the identity.
   public init(client settings: TLSClientSettings) throws(TLSError) {
     unsafe raw = try TLSContext.make(
-      TLS_client_method(), minimum: settings.minimumVersion, groups: settings.groups)
+      TLS_client_method(), settings.minimumVersion, settings.maximumVersion,
+      groups: settings.groups)
     role = .client
     let protocols = try encodeProtocols(settings.applicationProtocols)
     ERR_clear_error()
@@ -77,14 +78,13 @@ internal import COpenSSL
   }
 
   private static func make(
-    _ method: OpaquePointer?, minimum: TLSVersion, groups: String
+    _ method: OpaquePointer?, _ minimum: TLSVersion, _ maximum: TLSVersion, groups: String
   ) throws(TLSError) -> OpaquePointer {
     ERR_clear_error()
     guard let context = unsafe SSL_CTX_new(method) else {
       throw TLSError(.libraryFailed, LibraryErrors.collect().text(or: "no TLS context"))
     }
-    let version = minimum == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION
-    guard unsafe ntl_context_prepare(context, version, groups) == 1 else {
+    guard unsafe ntl_context_prepare(context, minimum.number, maximum.number, groups) == 1 else {
       unsafe SSL_CTX_free(context)
       throw settingRefused("the version or the groups \"\(groups)\"")
     }
@@ -144,4 +144,9 @@ private func encodeProtocols(_ protocols: [String]) throws(TLSError) -> [UInt8] 
     throw TLSError(.settingInvalid, "the application protocols take more than 256 bytes")
   }
   return bytes
+}
+
+extension TLSVersion {
+  /// The number that stands for it on the wire.
+  fileprivate var number: Int32 { self == .tls13 ? TLS1_3_VERSION : TLS1_2_VERSION }
 }

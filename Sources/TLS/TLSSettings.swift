@@ -74,6 +74,8 @@ public struct TLSClientSettings: Sendable {
   public var trust: Trust
   /// The oldest version that is spoken; 1.3 unless told otherwise.
   public var minimumVersion = TLSVersion.tls13
+  /// The newest version that is spoken.
+  public var maximumVersion = TLSVersion.tls13
   /// The groups for the key exchange, in order of preference, joined by colons.
   public var groups = "X25519:P-256:P-384"
   /// The application protocols (ALPN) to offer, in order of preference.

@@ -19,6 +19,7 @@ struct Needletail: AsyncParsableCommand {
     version: "needletail 0.1.0",
     subcommands: [],
     groupedSubcommands: [
+      CommandGroup(name: "Server", subcommands: [ServeCommand.self, SettingsCommand.self]),
       CommandGroup(
         name: "Client",
         subcommands: [

@@ -1,6 +1,6 @@
 /*
  * The C side of the TLS target: OpenSSL's macros as functions, and the callbacks that OpenSSL
- * calls on its own, which are kept in C so that no Swift object is reached from inside a library call.
+ * calls on its own, kept in C so that no Swift object is reached from inside a library call.
  */
 #ifndef COPENSSL_H
 #define COPENSSL_H
@@ -52,7 +52,8 @@ struct ntl_ticket_key {
 };
 
 /* Contexts. Each returns 1, or 0 with the reason in the error queue. */
-int ntl_context_prepare(SSL_CTX *context, int minimum_version, const char *groups);
+int ntl_context_prepare(
+    SSL_CTX *context, int minimum_version, int maximum_version, const char *groups);
 int ntl_context_serve(SSL_CTX *context, const uint8_t *protocols, unsigned protocols_length);
 int ntl_context_offer(SSL_CTX *context, const uint8_t *protocols, unsigned protocols_length);
 int ntl_context_set_ticket_keys(SSL_CTX *context, const struct ntl_ticket_key *keys, size_t count);

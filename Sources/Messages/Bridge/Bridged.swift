@@ -8,6 +8,9 @@ protocol Bridged {
   /// What the message looks like on the wire.
   static var shape: UnsafePointer<messages_shape> { get }
 
+  /// All fields at their defaults.
+  init()
+
   /// Copies everything out of a struct that was scanned and unpacked.
   init(reading value: UnsafePointer<Struct>)
 

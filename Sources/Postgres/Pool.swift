@@ -1,0 +1,517 @@
+internal import EventLoop
+
+/// A call that waits to have a connection to itself.
+final class Lease {
+  let work: Work
+  let queuedAt: Instant
+  private(set) var connection: Connection?
+  private(set) var error: PostgresError?
+  private var waiter: Waiter?
+
+  init(_ work: Work, at now: Instant) {
+    self.work = work
+    queuedAt = now
+  }
+
+  var isOver: Bool { connection != nil || error != nil }
+
+  func wait() async {
+    if !isOver { await Waiter.suspend { waiter = $0 } }
+  }
+
+  func finish(_ connection: Connection?, _ error: PostgresError?) {
+    guard !isOver else { return }
+    self.connection = connection
+    self.error = error
+    let waiter = waiter
+    self.waiter = nil
+    waiter?.resume()
+  }
+}
+
+/// The connections of one loop, and those who wait for them.
+///
+/// Units share connections: each goes to the one with the least under way. A lease waits for one of
+/// its own; leases leave at least one connection to the units.
+final class Pool: ConnectionOwner {
+  let loop: Loop
+  let settings: DatabaseSettings
+  let shared: DatabaseShared
+  /// How many connections this loop may have, overflow apart.
+  let limit: Int
+  var metrics = DatabaseMetrics()
+  var onSlowStatement: ((String, Duration) -> Void)?
+  /// Told when a connection stands after a time without.
+  var onReady: [Waiter] = []
+
+  private let string: ConnectionString
+  private(set) var connections: [Connection] = []
+  private var units = Ring<Unit>()
+  private var leases = Ring<Lease>()
+  private var connecting = 0
+  private var connectingOverflow = 0
+  private(set) var isClosed = false
+  private(set) var awaySince: Instant?
+  private(set) var lastError = ""
+  private var failures = 0
+  private var pause: Timer?
+  private var sweep: Timer?
+  private var housekeeping: Timer?
+  /// Raised when connections hold plans for tables that have changed since.
+  private var generation = 0
+
+  /// How often deadlines and cancellations are looked at.
+  static let sweepInterval = Duration.milliseconds(10)
+
+  init(_ loop: Loop, _ settings: DatabaseSettings, _ shared: DatabaseShared) throws(PostgresError) {
+    self.loop = loop
+    self.settings = settings
+    self.shared = shared
+    limit = max(1, (settings.poolSize + shared.loops - 1) / shared.loops)
+    string = try ConnectionString(settings.connection, applicationName: settings.applicationName)
+  }
+
+  func start() {
+    guard housekeeping == nil, !isClosed else { return }
+    keepHouse()
+    connect(isOverflow: false)
+  }
+
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    for timer in [pause, sweep, housekeeping] {
+      if let timer { loop.cancel(timer) }
+    }
+    (pause, sweep, housekeeping) = (nil, nil, nil)
+    let closed = PostgresError.away("the database is closed")
+    while let unit = units.popFirst() { unit.finish(closed) }
+    while let lease = leases.popFirst() { lease.finish(nil, closed) }
+    for connection in connections { retire(connection) }
+    announceReady()
+  }
+
+  // MARK: Units
+
+  /// Runs a unit to its end, once more when it certainly did not run the first time.
+  func perform(_ unit: Unit) async throws(PostgresError) {
+    enqueue(unit)
+    do {
+      try await unit.wait()
+    } catch {
+      guard mayRetry(unit, error) else { throw error }
+      unit.reset()
+      enqueue(unit)
+      try await unit.wait()
+    }
+  }
+
+  private func mayRetry(_ unit: Unit, _ error: PostgresError) -> Bool {
+    if unit.isStale {
+      if unit.generation == generation { generation += 1 }
+      retireStale()
+      return true
+    }
+    guard case .connectionLost(outcomeUnknown: false, _) = error else { return false }
+    return !isClosed
+  }
+
+  private func enqueue(_ unit: Unit) {
+    if let failure = unit.work.failure(at: loop.now) { return unit.finish(failure) }
+    if isClosed { return unit.finish(.away("the database is closed")) }
+    unit.queuedAt = loop.now
+    startSweep()
+    if units.isEmpty, let connection = pick() { return connection.submit(unit) }
+    if let failure = refusal() { return unit.finish(failure) }
+    units.append(unit)
+    grow()
+  }
+
+  /// Why nobody may queue now.
+  private func refusal() -> PostgresError? {
+    if units.count + leases.count >= settings.waitersMax { return .busy }
+    if let awaySince, loop.now.since(awaySince) > settings.awayPatience {
+      return .away(lastError)
+    }
+    return nil
+  }
+
+  /// The open connection with the least under way that takes one more unit.
+  private func pick() -> Connection? {
+    var best: Connection?
+    var least = Int.max
+    for connection in connections where mayCarryUnits(connection) {
+      let load = connection.load
+      if load == 0, needsProof(connection) {
+        connection.prove()
+        continue
+      }
+      if load < least {
+        (best, least) = (connection, load)
+        if load == 0 { break }
+      }
+    }
+    if least > 0 { grow() }
+    return least < settings.inFlightMax ? best : nil
+  }
+
+  private func mayCarryUnits(_ connection: Connection) -> Bool {
+    connection.isOpen && !connection.isLeased && !connection.isReserved && !connection.isProving
+      && !connection.isSettingUp && isFresh(connection)
+  }
+
+  private func isFresh(_ connection: Connection) -> Bool {
+    connection.generation == generation
+      && loop.now.since(connection.openedAt) < settings.recycleAfter
+  }
+
+  private func needsProof(_ connection: Connection) -> Bool {
+    loop.now.since(connection.idleSince) > settings.proveAfterIdle
+  }
+
+  // MARK: Leases
+
+  /// Gives a call a connection of its own; give it back with ``release(_:)``.
+  func lease(_ work: Work) async throws(PostgresError) -> Connection {
+    if let failure = work.failure(at: loop.now) { throw failure }
+    if isClosed { throw .away("the database is closed") }
+    let lease = Lease(work, at: loop.now)
+    if let failure = refusal() { throw failure }
+    leases.append(lease)
+    startSweep()
+    dispatch()
+    await lease.wait()
+    guard let connection = lease.connection else { throw lease.error ?? .busy }
+    return connection
+  }
+
+  func release(_ connection: Connection) {
+    connection.isLeased = false
+    guard connection.isOpen else { return }
+    if !connection.isBetweenTransactions || !isFresh(connection) { retire(connection) }
+    dispatch()
+  }
+
+  private var leasesMax: Int { max(1, limit - 1) }
+
+  /// An idle connection for a lease; failing that, one is set aside or made.
+  private func pickIdle() -> Connection? {
+    var taken = 0
+    var best: Connection?
+    for connection in connections where !connection.isOverflow {
+      if connection.isLeased { taken += 1 }
+    }
+    for connection in connections
+    where connection.isOpen && !connection.isLeased && !connection.isProving
+      && !connection.isSettingUp && isFresh(connection)
+    {
+      guard connection.isOverflow || taken < leasesMax else { continue }
+      if connection.inFlight == 0 {
+        if !needsProof(connection) { return connection }
+        connection.prove()
+      } else if !connection.isReserved, connection.inFlight < best?.inFlight ?? .max {
+        best = connection
+      }
+    }
+    grow()
+    let reserved = connections.count { $0.isReserved }
+    if reserved < leases.count, taken + reserved < leasesMax {
+      best?.isReserved = true
+    } else if reserved + connecting + connectingOverflow < leases.count {
+      growOverflow()
+    }
+    return nil
+  }
+
+  // MARK: Handing out
+
+  private func dispatch() {
+    while let lease = leases.first {
+      if lease.isOver {
+        leases.popFirst()
+        continue
+      }
+      guard let connection = pickIdle() else { break }
+      leases.popFirst()
+      connection.isLeased = true
+      connection.isReserved = false
+      recordWait(since: lease.queuedAt)
+      lease.finish(connection, nil)
+    }
+    if leases.isEmpty {
+      for connection in connections { connection.isReserved = false }
+    }
+    while let unit = units.first {
+      if unit.isFinished {
+        units.popFirst()
+        continue
+      }
+      guard let connection = pick() else { break }
+      units.popFirst()
+      recordWait(since: unit.queuedAt)
+      connection.submit(unit)
+    }
+  }
+
+  private func recordWait(since start: Instant) {
+    let wait = loop.now.since(start)
+    metrics.waits += 1
+    metrics.waitTotal += wait
+    metrics.waitMax = max(metrics.waitMax, wait)
+  }
+
+  // MARK: Connecting
+
+  private var baseCount: Int { connections.count { !$0.isOverflow } + connecting }
+
+  private func grow() {
+    guard !isClosed, pause == nil, connecting < max(1, min(leases.count, 4)), baseCount < limit
+    else { return }
+    connect(isOverflow: false)
+  }
+
+  private func growOverflow() {
+    guard !isClosed, pause == nil, connectingOverflow < 4, baseCount >= limit else { return }
+    if shared.takeOverflow() { connect(isOverflow: true) }
+  }
+
+  private func connect(isOverflow: Bool) {
+    if isOverflow { connectingOverflow += 1 } else { connecting += 1 }
+    loop.spawn { [self] in
+      do throws(PostgresError) {
+        let link = try await Link.open(
+          string, turn: failures, on: loop, timeout: settings.connectTimeout)
+        try await setUp(link, isOverflow)
+        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
+        connected()
+      } catch {
+        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
+        connectFailed(error, isOverflow)
+      }
+    }
+  }
+
+  /// Takes the link in; the connection is counted twice, as connecting too, until its role is set.
+  private func setUp(_ link: Link, _ isOverflow: Bool) async throws(PostgresError) {
+    if isClosed {
+      link.close()
+      throw .away("the database is closed")
+    }
+    let connection = Connection(
+      link, settings, generation: generation, isOverflow: isOverflow, owner: self)
+    connections.append(connection)
+    guard settings.preparesStatements, let role = settings.role else { return }
+    var parameters = Parameters()
+    parameters.append(text: role)
+    let work = Work(
+      scope: .none, deadline: loop.now.advanced(by: settings.connectTimeout), cancellation: nil)
+    let unit = Unit(
+      work, [Step(Preamble.role, parameters)], opening: .nothing, closing: .nothing,
+      isChange: false)
+    connection.isSettingUp = true
+    startSweep()
+    connection.submit(unit)
+    do {
+      try await unit.wait()
+    } catch {
+      connections.removeAll { $0 === connection }
+      connection.close("the role is refused")
+      if let words = error.serverError?.message { throw .away(words) }
+      throw error
+    }
+    connection.isSettingUp = false
+  }
+
+  private func connected() {
+    metrics.connects += 1
+    failures = 0
+    awaySince = nil
+    announceReady()
+    dispatch()
+  }
+
+  private func announceReady() {
+    let waiters = onReady
+    onReady = []
+    for waiter in waiters { waiter.resume() }
+  }
+
+  private func connectFailed(_ error: PostgresError, _ isOverflow: Bool) {
+    if isOverflow { shared.returnOverflow() }
+    guard !isClosed else { return }
+    metrics.connectFailures += 1
+    failures += 1
+    lastError = error.words
+    if !isStanding { awaySince = awaySince ?? loop.now }
+    if pause == nil { pauseBeforeConnecting() }
+  }
+
+  private var isStanding: Bool { connections.contains { $0.isOpen && !$0.isSettingUp } }
+
+  private func pauseBeforeConnecting() {
+    let bounds = settings.backoff
+    let ceiling = min(bounds.upperBound, bounds.lowerBound * (1 << min(failures, 16)))
+    let delay = Duration.nanoseconds(
+      Int64.random(in: 0...Int64(clamping: ceiling.wholeNanoseconds)))
+    pause = loop.schedule(after: delay) { [self] in
+      pause = nil
+      if !isStanding || !units.isEmpty || !leases.isEmpty { grow() }
+    }
+  }
+
+  // MARK: Events of connections
+
+  func connectionAdvanced(_ connection: Connection) {
+    if connection.inFlight == 0, !connection.isLeased, !connection.isSettingUp,
+      !isFresh(connection)
+    {
+      retire(connection)
+    }
+    if !units.isEmpty || !leases.isEmpty { dispatch() }
+  }
+
+  func connectionEnded(_ connection: Connection, _ message: String) {
+    guard let index = connections.firstIndex(where: { $0 === connection }) else { return }
+    connections.remove(at: index)
+    if connection.isOverflow, !connection.isSettingUp { shared.returnOverflow() }
+    guard !isClosed else { return }
+    metrics.connectionsLost += 1
+    if !isStanding {
+      awaySince = awaySince ?? loop.now
+      lastError = message
+      grow()
+    }
+  }
+
+  func statementEnded(_ statement: Statement, after duration: Duration, isError: Bool) {
+    metrics.statements &+= 1
+    if isError { metrics.errors &+= 1 }
+    if duration > settings.slowStatement {
+      metrics.slowStatements += 1
+      onSlowStatement?(statement.name, duration)
+    }
+  }
+
+  /// Closes a connection on purpose.
+  func retire(_ connection: Connection) {
+    connections.removeAll { $0 === connection }
+    if connection.isOverflow { shared.returnOverflow() }
+    connection.close("the connection was closed")
+  }
+
+  private func retireStale() {
+    for connection in connections
+    where !isFresh(connection) && connection.inFlight == 0 && !connection.isLeased
+      && !connection.isSettingUp
+    {
+      retire(connection)
+    }
+  }
+
+  // MARK: Time
+
+  private func startSweep() {
+    guard sweep == nil else { return }
+    sweep = loop.schedule(after: Pool.sweepInterval) { [self] in
+      sweep = nil
+      let isNeeded = sweepNow()
+      if isNeeded, !isClosed { startSweep() }
+    }
+  }
+
+  /// Ends what is cancelled or late; false when nothing is left to look after.
+  private func sweepNow() -> Bool {
+    let now = loop.now
+    let isAway = awaySince.map { now.since($0) > settings.awayPatience } ?? false
+    func failure(_ work: Work, _ queuedAt: Instant) -> PostgresError? {
+      if let failure = work.failure(at: now) { return failure }
+      if isAway, now.since(queuedAt) > settings.awayPatience { return .away(lastError) }
+      return now.since(queuedAt) > settings.waitPatience ? .busy : nil
+    }
+    units.removeAll { unit in
+      if let failure = failure(unit.work, unit.queuedAt) { unit.finish(failure) }
+      return unit.isFinished
+    }
+    leases.removeAll { lease in
+      if let failure = failure(lease.work, lease.queuedAt) { lease.finish(nil, failure) }
+      return lease.isOver
+    }
+    var isNeeded = !units.isEmpty || !leases.isEmpty
+    for connection in connections where connection.inFlight > 0 {
+      isNeeded = true
+      sweep(connection, now)
+    }
+    return isNeeded
+  }
+
+  private func sweep(_ connection: Connection, _ now: Instant) {
+    var running: PostgresError?
+    connection.forEachUnit { unit in
+      guard !unit.isFinished, let failure = unit.work.failure(at: now) else { return }
+      if connection.isLeased || connection.isProving {
+        running = failure
+      } else {
+        unit.finish(failure)
+      }
+    }
+    if let running {
+      if connection.isLeased {
+        metrics.cancellations += 1
+        connection.cancelRunning(running)
+      } else {
+        connection.link.fail("no answer to a proof of life")
+      }
+    } else {
+      connection.endIfSilent(at: now)
+    }
+  }
+
+  private func keepHouse() {
+    housekeeping = loop.schedule(after: .seconds(1)) { [self] in
+      let now = loop.now
+      for connection in connections
+      where connection.inFlight == 0 && !connection.isLeased && !connection.isSettingUp {
+        let isSuperfluous =
+          connection.isOverflow && now.since(connection.idleSince) > settings.overflowIdle
+        if isSuperfluous || !isFresh(connection) { retire(connection) }
+      }
+      if !isStanding { grow() }
+      keepHouse()
+    }
+  }
+
+  // MARK: Standing
+
+  var state: DatabaseState {
+    if isClosed { return .closed }
+    if isStanding { return .ready }
+    guard let awaySince else { return .connecting }
+    return .away(since: awaySince, lastError: lastError)
+  }
+
+  var snapshot: DatabaseMetrics {
+    var snapshot = metrics
+    snapshot.connectionsInUse = connections.count { $0.inFlight > 0 || $0.isLeased }
+    snapshot.connectionsIdle = connections.count - snapshot.connectionsInUse
+    snapshot.connectionsConnecting = connecting + connectingOverflow
+    snapshot.connectionsOverflow = connections.count { $0.isOverflow } + connectingOverflow
+    snapshot.waiters = units.count + leases.count
+    return snapshot
+  }
+}
+
+extension PostgresError {
+  /// The sentence for people.
+  var words: String {
+    switch self {
+    case .server(let error): error.message
+    case .connectionLost(_, let message): message
+    case .away(let message), .configuration(let message): message
+    case .busy: "too many calls wait for a connection"
+    case .cancelled: "the call was cancelled"
+    case .deadlineExceeded: "the call's time is over"
+    case .decoding(let statement, let column, let problem): "\(statement): \(column) \(problem)"
+    case .cardinality(let statement, let rows): "\(statement) gave \(rows) rows"
+    }
+  }
+}

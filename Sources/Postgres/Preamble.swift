@@ -1,0 +1,37 @@
+/// The statements around those of the callers.
+enum Preamble {
+  static let noParameters = Parameters()
+  static let commit = Statement("needletail.commit", "commit", parameters: [], columns: [])
+  static let rollback = Statement("needletail.rollback", "rollback", parameters: [], columns: [])
+  static let scope = Statement(
+    "needletail.scope",
+    """
+    select set_config('needletail.organization_id', $1, true), \
+    set_config('statement_timeout', $2, true)
+    """, parameters: [TypeID.text, TypeID.text], columns: [])
+  static let scopeWithRole = Statement(
+    "needletail.scopeWithRole",
+    """
+    select set_config('needletail.organization_id', $1, true), \
+    set_config('statement_timeout', $2, true), set_config('role', $3, true)
+    """, parameters: [TypeID.text, TypeID.text, TypeID.text], columns: [])
+  static let role = Statement(
+    computed: "needletail.role", sql: "select set_config('role', $1, false)",
+    parameters: [TypeID.text])
+  private static let readCommitted = Statement(
+    "needletail.begin", "begin", parameters: [], columns: [])
+  private static let repeatableRead = Statement(
+    "needletail.beginRepeatableRead", "begin isolation level repeatable read", parameters: [],
+    columns: [])
+  private static let serializable = Statement(
+    "needletail.beginSerializable", "begin isolation level serializable", parameters: [],
+    columns: [])
+
+  static func begin(_ isolation: Isolation) -> Statement {
+    switch isolation {
+    case .readCommitted: readCommitted
+    case .repeatableRead: repeatableRead
+    case .serializable: serializable
+    }
+  }
+}

@@ -1,0 +1,114 @@
+internal import Glibc
+
+/// What running a command gave.
+public struct CommandResult: Sendable {
+  /// Its exit code; 128 and the signal when a signal ended it.
+  public var status: Int32
+  /// What it wrote to standard output and standard error.
+  public var output: String
+}
+
+/// Why a test's surroundings could not be made.
+public struct SupportError: Error, CustomStringConvertible, Sendable {
+  /// What went wrong.
+  public var description: String
+
+  /// Makes one.
+  public init(_ description: String) { self.description = description }
+}
+
+/// Runs a command and waits for it.
+///
+/// - Throws: ``SupportError`` when it cannot be started.
+@discardableResult
+public func run(_ arguments: [String], input: String = "") throws -> CommandResult {
+  var output = try Pipe()
+  var feed = try Pipe()
+  var actions = unsafe posix_spawn_file_actions_t()
+  unsafe posix_spawn_file_actions_init(&actions)
+  defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+  unsafe posix_spawn_file_actions_adddup2(&actions, feed.reader, 0)
+  unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 1)
+  unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 2)
+  var process: pid_t = 0
+  var list = unsafe arguments.map { unsafe strdup($0) }
+  unsafe list.append(nil)
+  defer { for index in unsafe list.indices { unsafe free(list[index]) } }
+  let code = unsafe posix_spawnp(&process, arguments[0], &actions, nil, list, environ)
+  guard code == 0 else {
+    throw SupportError("\(arguments[0]): \(unsafe String(cString: strerror(code)))")
+  }
+  output.closeWriter()
+  feed.write(input)
+  feed.closeWriter()
+  let text = output.readAll()
+  var status: Int32 = 0
+  while unsafe waitpid(process, &status, 0) == -1, errno == EINTR {}
+  let exit = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+  return CommandResult(status: exit, output: text)
+}
+
+/// Runs a command and returns what it wrote.
+///
+/// - Throws: ``SupportError`` when it fails.
+@discardableResult
+public func runChecked(_ arguments: [String], input: String = "") throws -> String {
+  let result = try run(arguments, input: input)
+  guard result.status == 0 else {
+    throw SupportError("\(arguments.joined(separator: " ")): \(result.output)")
+  }
+  return result.output
+}
+
+/// Whether a program is installed.
+public func isInstalled(_ path: String) -> Bool {
+  unsafe access(path, X_OK) == 0
+}
+
+private struct Pipe: ~Copyable {
+  private(set) var reader: Int32 = -1
+  private(set) var writer: Int32 = -1
+
+  init() throws {
+    var ends: [Int32] = [-1, -1]
+    // Another test may start a program at this moment; it must not keep our end open.
+    guard unsafe pipe(&ends) == 0 else { throw SupportError("no descriptor is left for a pipe") }
+    (reader, writer) = (ends[0], ends[1])
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+  }
+
+  deinit {
+    close(reader)
+    if writer >= 0 { close(writer) }
+  }
+
+  mutating func closeWriter() {
+    close(writer)
+    writer = -1
+  }
+
+  func write(_ text: String) {
+    var rest = Array(text.utf8)[...]
+    while !rest.isEmpty {
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.write(writer, $0.baseAddress, $0.count)
+      }
+      if count <= 0 { return }
+      rest = rest.dropFirst(count)
+    }
+  }
+
+  func readAll() -> String {
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = unsafe piece.withUnsafeMutableBytes {
+        unsafe read(reader, $0.baseAddress, $0.count)
+      }
+      if count < 0, errno == EINTR { continue }
+      if count <= 0 { break }
+      bytes.append(contentsOf: piece[..<count])
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
