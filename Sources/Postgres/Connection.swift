@@ -35,7 +35,8 @@ final class Connection: LinkOwner {
   }
 
   let link: Link
-  let openedAt: Instant
+  /// When it is to be replaced.
+  let expiresAt: Instant
   let generation: Int
   let isOverflow: Bool
   /// One call has the connection to itself.
@@ -46,6 +47,8 @@ final class Connection: LinkOwner {
   private(set) var isProving = false
   /// Takes on its role before anybody may use it.
   var isSettingUp = false
+  /// When an idle connection has to prove that it lives.
+  private(set) var proveAt: Instant
   /// Since when nothing is under way.
   private(set) var idleSince: Instant
 
@@ -60,6 +63,8 @@ final class Connection: LinkOwner {
   private var scopeParameters = Parameters(capacityBytes: 128)
   private var lastAnswerAt: Instant
   private var stepsAnswered = 0
+  /// Units that may keep those behind them waiting.
+  private var slowUnits = 0
   /// The report with which the server ended the connection.
   private var fatal: ServerError?
 
@@ -72,7 +77,8 @@ final class Connection: LinkOwner {
     self.generation = generation
     self.isOverflow = isOverflow
     self.owner = owner
-    openedAt = link.loop.now
+    expiresAt = link.loop.now.advanced(by: settings.recycleAfter)
+    proveAt = link.loop.now.advanced(by: settings.proveAfterIdle)
     idleSince = link.loop.now
     lastAnswerAt = link.loop.now
     link.owner = self
@@ -88,6 +94,13 @@ final class Connection: LinkOwner {
   var isBetweenTransactions: Bool {
     guard link.isOpen else { return false }
     return unsafe units.isEmpty && PQtransactionStatus(link.raw) == PQTRANS_IDLE
+  }
+
+  /// Whether a quick unit would have to wait here: for one that is not, or for the server.
+  func isSlow(at now: Instant) -> Bool {
+    guard units.count > 0 else { return false }
+    return slowUnits > 0
+      || now.nanoseconds &- lastAnswerAt.nanoseconds > StatementCosts.quickMax * 1_000
   }
 
   /// The units that are under way, oldest first.
@@ -106,8 +119,10 @@ final class Connection: LinkOwner {
       return unit.finish(.connectionLost(outcomeUnknown: false, message: "the link is closed"))
     }
     unit.sentAt = now
+    if units.isEmpty { lastAnswerAt = now }
     unit.generation = generation
     units.append(unit)
+    if !unit.isQuick { slowUnits += 1 }
     if !send(unit, at: now) { return link.fail() }
     link.flush()
   }
@@ -234,7 +249,10 @@ final class Connection: LinkOwner {
       unsafe take(result, expectation)
     }
     if units.count < before, link.isOpen {
-      if units.isEmpty { idleSince = link.loop.now }
+      if units.isEmpty {
+        idleSince = link.loop.now
+        proveAt = idleSince.advanced(by: settings.proveAfterIdle)
+      }
       owner?.connectionAdvanced(self)
     }
   }
@@ -369,7 +387,9 @@ final class Connection: LinkOwner {
     stepsAnswered = 0
     isProving = false
     lastAnswerAt = link.loop.now
-    units.popFirst()?.finish()
+    guard let unit = units.popFirst() else { return }
+    if !unit.isQuick { slowUnits -= 1 }
+    unit.finish()
   }
 
   // MARK: Ending
@@ -409,6 +429,7 @@ final class Connection: LinkOwner {
       // A report says that the server stopped on purpose: then what was not answered did not run, and
       // only a commit that had begun is uncertain.
       let isUncertain = fatal == nil || (isRunning && unit.isCommitting)
+      unit.wasRunning = isRunning
       unit.finish(
         .connectionLost(outcomeUnknown: unit.isChange && isUncertain, message: message))
       isRunning = false

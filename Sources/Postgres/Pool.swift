@@ -1,34 +1,5 @@
 internal import EventLoop
 
-/// A call that waits to have a connection to itself.
-final class Lease {
-  let work: Work
-  let queuedAt: Instant
-  private(set) var connection: Connection?
-  private(set) var error: PostgresError?
-  private var waiter: Waiter?
-
-  init(_ work: Work, at now: Instant) {
-    self.work = work
-    queuedAt = now
-  }
-
-  var isOver: Bool { connection != nil || error != nil }
-
-  func wait() async {
-    if !isOver { await Waiter.suspend { waiter = $0 } }
-  }
-
-  func finish(_ connection: Connection?, _ error: PostgresError?) {
-    guard !isOver else { return }
-    self.connection = connection
-    self.error = error
-    let waiter = waiter
-    self.waiter = nil
-    waiter?.resume()
-  }
-}
-
 /// The connections of one loop, and those who wait for them.
 ///
 /// Units share connections: each goes to the one with the least under way. A lease waits for one of
@@ -59,6 +30,12 @@ final class Pool: ConnectionOwner {
   private var housekeeping: Timer?
   /// Raised when connections hold plans for tables that have changed since.
   private var generation = 0
+
+  /// What statements have cost lately.
+  private var costs = StatementCosts()
+
+  /// How many quick units one connection takes before the next one is used as well.
+  static let unitsPerLane = 32
 
   /// How often deadlines and cancellations are looked at.
   static let sweepInterval = Duration.milliseconds(10)
@@ -113,7 +90,8 @@ final class Pool: ConnectionOwner {
       return true
     }
     guard case .connectionLost(outcomeUnknown: false, _) = error else { return false }
-    return !isClosed
+    // A change that was running may be what ended the session.
+    return !isClosed && !(unit.isChange && unit.wasRunning)
   }
 
   private func enqueue(_ unit: Unit) {
@@ -121,7 +99,7 @@ final class Pool: ConnectionOwner {
     if isClosed { return unit.finish(.away("the database is closed")) }
     unit.queuedAt = loop.now
     startSweep()
-    if units.isEmpty, let connection = pick() { return connection.submit(unit) }
+    if units.isEmpty, let connection = pick(for: unit) { return connection.submit(unit) }
     if let failure = refusal() { return unit.finish(failure) }
     units.append(unit)
     grow()
@@ -136,23 +114,46 @@ final class Pool: ConnectionOwner {
     return nil
   }
 
-  /// The open connection with the least under way that takes one more unit.
-  private func pick() -> Connection? {
+  /// The connection for one more unit, if there is one.
+  ///
+  /// Quick units are kept together on as few connections as carry them well: a server process that
+  /// finds its next statement waiting goes on without being put to sleep and woken. Others go where
+  /// nobody waits behind them.
+  private func pick(for unit: Unit) -> Connection? {
+    unit.isQuick = unit.steps.allSatisfy { costs.isQuick($0.statement) }
+    let best = unit.isQuick ? pickLane() ?? pickLeast() : pickLeast()
+    guard let best, best.load < settings.inFlightMax else { return nil }
+    return best
+  }
+
+  private func pickLane() -> Connection? {
+    let now = loop.now
+    var load = 0
+    for connection in connections { load += connection.inFlight }
+    var lanes = 1 + load / Pool.unitsPerLane
     var best: Connection?
     var least = Int.max
-    for connection in connections where mayCarryUnits(connection) {
-      let load = connection.load
-      if load == 0, needsProof(connection) {
-        connection.prove()
-        continue
-      }
-      if load < least {
-        (best, least) = (connection, load)
-        if load == 0 { break }
-      }
+    for connection in connections
+    where mayCarryUnits(connection) && !connection.isSlow(at: now) && !provesFirst(connection) {
+      if connection.load < least { (best, least) = (connection, connection.load) }
+      lanes -= 1
+      if lanes == 0 { return best }
     }
-    if least > 0 { grow() }
-    return least < settings.inFlightMax ? best : nil
+    grow()
+    return best
+  }
+
+  /// The last of the connections with the least under way.
+  private func pickLeast() -> Connection? {
+    var best: Connection?
+    var least = Int.max
+    for connection in connections.reversed()
+    where mayCarryUnits(connection) && connection.load < least && !provesFirst(connection) {
+      (best, least) = (connection, connection.load)
+      if least == 0 { return best }
+    }
+    grow()
+    return best
   }
 
   private func mayCarryUnits(_ connection: Connection) -> Bool {
@@ -161,12 +162,14 @@ final class Pool: ConnectionOwner {
   }
 
   private func isFresh(_ connection: Connection) -> Bool {
-    connection.generation == generation
-      && loop.now.since(connection.openedAt) < settings.recycleAfter
+    connection.generation == generation && loop.now < connection.expiresAt
   }
 
-  private func needsProof(_ connection: Connection) -> Bool {
-    loop.now.since(connection.idleSince) > settings.proveAfterIdle
+  /// Whether the connection has idled for so long that it has to prove itself, and now does so.
+  private func provesFirst(_ connection: Connection) -> Bool {
+    guard connection.inFlight == 0, connection.proveAt < loop.now else { return false }
+    connection.prove()
+    return true
   }
 
   // MARK: Leases
@@ -207,8 +210,7 @@ final class Pool: ConnectionOwner {
     {
       guard connection.isOverflow || taken < leasesMax else { continue }
       if connection.inFlight == 0 {
-        if !needsProof(connection) { return connection }
-        connection.prove()
+        if !provesFirst(connection) { return connection }
       } else if !connection.isReserved, connection.inFlight < best?.inFlight ?? .max {
         best = connection
       }
@@ -246,7 +248,7 @@ final class Pool: ConnectionOwner {
         units.popFirst()
         continue
       }
-      guard let connection = pick() else { break }
+      guard let connection = pick(for: unit) else { break }
       units.popFirst()
       recordWait(since: unit.queuedAt)
       connection.submit(unit)
@@ -385,6 +387,7 @@ final class Pool: ConnectionOwner {
 
   func statementEnded(_ statement: Statement, after duration: Duration, isError: Bool) {
     metrics.statements &+= 1
+    costs.record(statement, duration)
     if isError { metrics.errors &+= 1 }
     if duration > settings.slowStatement {
       metrics.slowStatements += 1
@@ -437,7 +440,7 @@ final class Pool: ConnectionOwner {
       return lease.isOver
     }
     var isNeeded = !units.isEmpty || !leases.isEmpty
-    for connection in connections where connection.inFlight > 0 {
+    for connection in connections where connection.inFlight > 0 || connection.isLeased {
       isNeeded = true
       sweep(connection, now)
     }
@@ -497,21 +500,5 @@ final class Pool: ConnectionOwner {
     snapshot.connectionsOverflow = connections.count { $0.isOverflow } + connectingOverflow
     snapshot.waiters = units.count + leases.count
     return snapshot
-  }
-}
-
-extension PostgresError {
-  /// The sentence for people.
-  var words: String {
-    switch self {
-    case .server(let error): error.message
-    case .connectionLost(_, let message): message
-    case .away(let message), .configuration(let message): message
-    case .busy: "too many calls wait for a connection"
-    case .cancelled: "the call was cancelled"
-    case .deadlineExceeded: "the call's time is over"
-    case .decoding(let statement, let column, let problem): "\(statement): \(column) \(problem)"
-    case .cardinality(let statement, let rows): "\(statement) gave \(rows) rows"
-    }
   }
 }

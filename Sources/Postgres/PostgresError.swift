@@ -105,3 +105,19 @@ extension PostgresError: DatabaseFailure {
     self = error
   }
 }
+
+extension PostgresError {
+  /// The sentence for people.
+  var words: String {
+    switch self {
+    case .server(let error): error.message
+    case .connectionLost(_, let message): message
+    case .away(let message), .configuration(let message): message
+    case .busy: "too many calls wait for a connection"
+    case .cancelled: "the call was cancelled"
+    case .deadlineExceeded: "the call's time is over"
+    case .decoding(let statement, let column, let problem): "\(statement): \(column) \(problem)"
+    case .cardinality(let statement, let rows): "\(statement) gave \(rows) rows"
+    }
+  }
+}
