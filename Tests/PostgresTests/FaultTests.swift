@@ -146,7 +146,8 @@ import Testing
             loop: loop, settings: settings, shared: DatabaseShared(settings, loops: 1))
           database.start()
           defer { database.close() }
-          try await database.waitUntilReady(patience: .seconds(2))
+          _ = await eventually(loop) { database.state != .connecting }
+          try await database.waitUntilReady(patience: .zero)
           return "ready"
         } catch PostgresError.away(let words) {
           return words
