@@ -14,6 +14,7 @@ let strict: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
+let swiftProtobuf = Target.Dependency.product(name: "SwiftProtobuf", package: "swift-protobuf")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 
 func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -39,6 +40,7 @@ let package = Package(
   targets: [
     // C: one shim a library; each is imported by exactly one Swift target.
     .target(name: "CLinux"),
+    .target(name: "CProcess"),
     .target(
       name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -58,24 +60,45 @@ let package = Package(
 
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"]),
-    swift("Identity", ["RPC", "Messages", "Postgres"]),
-    swift("Tracking", ["RPC", "Messages", "Postgres"]),
+    swift("Identity", ["RPC", "Messages", "Postgres", "TLS", "EventLoop"]),
+    swift("Tracking", ["RPC", "Messages", "Postgres", "EventLoop"]),
 
     // Composition and the command line.
     swift(
       "ControlPlane",
       [
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        .product(name: "FlyingSocks", package: "FlyingFox"),
+        "CProcess", logging, .product(name: "FlyingFox", package: "FlyingFox"),
       ]),
     .executableTarget(
       name: "needletail",
       dependencies: [
-        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", argumentParser,
+        logging,
       ],
       swiftSettings: strict),
 
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
+    tests("WireTests", ["Wire"]),
+    tests("TLSTests", ["TLS"]),
+    tests("ControlPlaneTests", ["ControlPlane"]),
+    // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // as swift-protobuf has them, which tests compare with.
+    .target(
+      name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),
+    .target(
+      name: "SwiftProtobufMessages", dependencies: [swiftProtobuf],
+      path: "Tests/SwiftProtobufMessages"),
+    tests(
+      "MessagesTests",
+      [
+        "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
+        swiftProtobuf,
+      ]),
+    tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
   ]
 )

@@ -1,4 +1,4 @@
-internal import EventLoop
+public import EventLoop
 public import Messages
 internal import Postgres
 public import Wire
@@ -20,8 +20,8 @@ public struct CallError: Error, Sendable, Equatable {
     _ reason: some ErrorReason, _ message: String, details: [String: String] = [:],
     retryAfter: Duration = .zero
   ) {
-    status = Status(code: StatusCode(rawValue: reason.codeNumber), message: message)
-    status.reason = reason.name
+    status = Status(
+      StatusCode(rawValue: reason.codeNumber) ?? .unknown, reason: reason.name, message: message)
     status.details = details
     status.retryAfterMilliseconds = UInt32(clamping: retryAfter.wholeNanoseconds / 1_000_000)
   }
@@ -68,6 +68,6 @@ public struct CallError: Error, Sendable, Equatable {
 extension CallError {
   init(_ error: MessageError) {
     self.init(RpcErrorReason.requestMalformed, "The request does not decode: \(error).")
-    status.fieldViolations = [FieldViolation(field: error.path, description: error.problem)]
+    status.fieldViolations = [FieldViolation(field: error.path, description: "\(error.problem)")]
   }
 }

@@ -1,9 +1,12 @@
-public import Messages
+internal import Messages
 
 /// Finds a method by its name, as bytes of the wire.
 public struct Router: Sendable {
   /// Every served method, sorted by name; a method's place here is its index.
   public let methods: [any ServedMethod]
+
+  /// The permission of methods that every authenticated caller may call.
+  public static let selfPermission = "self"
 
   private let slots: [Int32]
   private let names: [[UInt8]]
@@ -16,7 +19,7 @@ public struct Router: Sendable {
     while size < names.count * 4 { size *= 2 }
     var slots = [Int32](repeating: -1, count: size)
     for (index, name) in names.enumerated() {
-      var slot = Router.hash(name.span.bytes) & (size - 1)
+      var slot = unsafe Router.hash(name.span.bytes) & (size - 1)
       while slots[slot] >= 0 {
         precondition(names[Int(slots[slot])] != name, "two methods have one name")
         slot = (slot + 1) & (size - 1)
@@ -41,24 +44,22 @@ public struct Router: Sendable {
   func allowed(by permissions: Set<String>) -> [Bool] {
     methods.map { method in
       let permission = method.descriptor.permission
-      return permission == MethodDescriptor.selfPermission || permissions.contains(permission)
+      return permission == Router.selfPermission || permissions.contains(permission)
     }
   }
 
   private static func hash(_ bytes: RawSpan) -> Int {
-    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-    for index in 0..<bytes.byteCount {
-      hash = (hash ^ UInt64(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))) &* 0x100_0000_01b3
+    unsafe bytes.withUnsafeBytes { bytes in
+      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+      for index in 0..<bytes.count {
+        hash = unsafe (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3
+      }
+      return Int(truncatingIfNeeded: hash ^ (hash >> 32))
     }
-    return Int(truncatingIfNeeded: hash ^ (hash >> 32))
   }
 
   private static func isEqual(_ name: [UInt8], _ bytes: RawSpan) -> Bool {
     guard name.count == bytes.byteCount else { return false }
-    for index in 0..<name.count
-    where name[index] != bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self) {
-      return false
-    }
-    return true
+    return unsafe bytes.withUnsafeBytes { unsafe name.elementsEqual($0) }
   }
 }

@@ -1,6 +1,9 @@
 #ifndef CMESSAGES_H
 #define CMESSAGES_H
 
-#include <CProtobufC.h>
+#include "../Generated/messages.h"
+#include "arena.h"
+#include "encode.h"
+#include "scan.h"
 
 #endif

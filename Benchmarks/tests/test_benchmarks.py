@@ -1,0 +1,97 @@
+"""Reading what the programs print, and summing it up."""
+
+import struct
+from dataclasses import dataclass, field
+
+import pytest
+
+from Benchmarks import wire
+from Benchmarks.figures import MeasurementError, Round, Spread, alternate
+from Benchmarks.load import parse_load
+from Benchmarks.peers.nginx import parse_wrk
+from Benchmarks.postgres import parse_pgbench, script
+from Benchmarks.statements import bound
+
+WRK = """Running 1s test @ https://127.0.0.1:4443/
+  Latency Distribution
+     50%  420.00us
+     75%  500.00us
+     90%    1.00ms
+     99%    2.50ms
+  81234 requests in 1.00s, 12.34MB read
+Requests/sec:  81100.50
+"""
+PGBENCH = """number of failed transactions: 0 (0.000%)
+latency average = 0.151 ms
+tps = 52950.123 (without initial connection time)
+"""
+
+
+@dataclass
+class Scripted:
+    """A contender whose rounds are known."""
+
+    name: str
+    rates: list[float]
+    log: list[str] = field(default_factory=list)
+
+    def measure(self, seconds: float) -> Round:
+        """Returns the next rate."""
+        del seconds
+        self.log.append(self.name)
+        return Round(self.rates.pop(0))
+
+
+def test_contenders_take_turns_after_a_warm_up_that_does_not_count() -> None:
+    log: list[str] = []
+    ours = Scripted("ours", [1, 10, 20, 30], log)
+    peer = Scripted("peer", [1, 5, 20, 10], log)
+    mine, other = alternate([ours, peer], pairs=3, seconds=1)
+    assert log == ["ours", "peer", "ours", "peer", "peer", "ours", "ours", "peer"]
+    assert mine.rate == Spread(median=20, least=10, greatest=30)
+    assert mine.ratio_to(other) == Spread(median=2, least=1, greatest=3)
+
+
+def test_reports_of_wrk_pgbench_and_load_are_read() -> None:
+    assert parse_wrk(WRK) == Round(81100.5, 420, 2500)
+    assert parse_pgbench(PGBENCH, 8) == Round(52950.123)
+    report = (
+        '{"calls": 9, "seconds": 1, "calls_per_second": 9, "p50_us": 1, "p99_us": 2, "errors": 0}'
+    )
+    assert parse_load(f"warming up\n{report}\n") == Round(9, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"calls_per_second": 1, "errors": 2, "p50_us": 1, "p99_us": 1}']
+)
+def test_a_load_report_with_errors_is_no_measurement(text: str) -> None:
+    with pytest.raises(MeasurementError):
+        parse_load(text)
+
+
+@pytest.mark.parametrize(
+    "line", ["  Non-2xx or 3xx responses: 3", "  Socket errors: connect 1, read 0"]
+)
+def test_wrk_with_errors_is_no_measurement(line: str) -> None:
+    with pytest.raises(MeasurementError):
+        parse_wrk(f"{WRK}{line}\n")
+
+
+def test_a_statement_takes_expressions_for_its_parameters_and_keeps_its_casts() -> None:
+    statements = {"get": "select (:id::uuid)::text, :at? from runs where name = :name"}
+    values = {"id": ":run", "at": "now()", "name": "'a'"}
+    assert bound("get", values, statements=statements) == (
+        "select (:run::uuid)::text, now() from runs where name = 'a'"
+    )
+    with pytest.raises(MeasurementError, match="does not know: name"):
+        bound("get", {"id": "", "at": ""}, statements=statements)
+    assert script(["begin", "commit"], preamble=[r"\set n 1"]) == "\\set n 1\nbegin;\ncommit;\n"
+
+
+def test_frames_are_written_and_recognized_by_their_body() -> None:
+    frame = wire.hello("ntl_key")
+    assert frame == struct.pack(">I", 11) + b"\x12\x09\x0a\x07ntl_key"
+    assert wire.body_of(frame[4:]) == 2
+    call = wire.unary_call(300, "s/M", b"m")
+    assert call[4:] == b"\x08\xac\x02\x22\x0a\x0a\x03s/M\x2a\x01m\x30\x01"
+    assert wire.body_of(call[4:]) == 4

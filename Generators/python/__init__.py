@@ -1,0 +1,1 @@
+"""Makes the Python SDK's generated code from the .proto files."""

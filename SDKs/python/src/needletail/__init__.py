@@ -1,0 +1,87 @@
+"""The client of Needletail.
+
+`needletail.connect()` gives a client with a method for every call of the API,
+`needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
+"""
+
+from needletail import aio, identity, rpc, tracking
+from needletail._calls import (
+    AsyncBidirectionalCall,
+    AsyncClientStreamingCall,
+    AsyncMessageStream,
+    BidirectionalCall,
+    ClientStreamingCall,
+    MessageStream,
+)
+from needletail._runs.active import ActiveRun, RunSummary
+from needletail._runs.run import run
+from needletail._runs.sync import SyncReport, sync
+from needletail._version import VERSION as __version__
+from needletail.client import Client, connect
+from needletail.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    CallCancelledError,
+    CallError,
+    Code,
+    DataLossError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    FieldViolation,
+    InternalError,
+    InvalidArgumentError,
+    NeedletailError,
+    NotFoundError,
+    OutOfRangeError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    SettingsError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+    UnknownError,
+)
+from needletail.settings import Settings
+
+__all__ = [
+    "AbortedError",
+    "ActiveRun",
+    "AlreadyExistsError",
+    "AsyncBidirectionalCall",
+    "AsyncClientStreamingCall",
+    "AsyncMessageStream",
+    "BidirectionalCall",
+    "CallCancelledError",
+    "CallError",
+    "Client",
+    "ClientStreamingCall",
+    "Code",
+    "DataLossError",
+    "DeadlineExceededError",
+    "FailedPreconditionError",
+    "FieldViolation",
+    "InternalError",
+    "InvalidArgumentError",
+    "MessageStream",
+    "NeedletailError",
+    "NotFoundError",
+    "OutOfRangeError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "RunSummary",
+    "Settings",
+    "SettingsError",
+    "SyncReport",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+    "UnknownError",
+    "__version__",
+    "aio",
+    "connect",
+    "identity",
+    "rpc",
+    "run",
+    "sync",
+    "tracking",
+]

@@ -1,0 +1,71 @@
+"""A call on its way: what to send, how often it may be tried, who gets the answer."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from needletail._core.link import Link
+    from needletail.errors import CallError
+
+
+class Sink(Protocol):
+    """Who gets what a call brings. Called by the engine: must not block."""
+
+    def message(self, message: bytes) -> None:
+        """A message came; `Engine.consumed` is owed for its size."""
+
+    def ended(self, error: CallError | None, message: bytes) -> None:
+        """The call has ended: with an error, or OK with a unary call's answer."""
+
+    def writable(self) -> None:
+        """Everything given to `Engine.send` is on its way."""
+
+    def draining(self) -> None:
+        """The connection below the call's stream will end soon."""
+
+
+@dataclasses.dataclass(slots=True, eq=False)
+class PendingCall:
+    """One call, from its start to its end, over as many tries as it takes."""
+
+    method: str
+    request: bytes | None
+    """The first message; None = the call opens without one."""
+
+    sink: Sink
+    is_repeatable: bool
+    """A read, or keyed: may be sent again after it may have had its effect."""
+
+    end_of_requests: bool
+    idempotency_key: str = ""
+    deadline: float | None = None
+    """When the caller's patience ends, on the engine's clock."""
+
+    open_by: float | None = None
+    """Until when a call without a deadline waits for a connection."""
+
+    link: Link | None = None
+    stream: int = 0
+    tries: int = 0
+    not_before: float = 0.0
+    has_received: bool = False
+    has_sent_more: bool = False
+    is_done: bool = False
+    is_waiting: bool = False
+    last_error: CallError | None = None
+    unsent: collections.deque[tuple[bytes, bool]] = dataclasses.field(
+        default_factory=collections.deque
+    )
+
+    @property
+    def may_restart(self) -> bool:
+        """Whether a try that had no effect can be followed by another."""
+        return not self.has_received and not self.has_sent_more
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether a try that may have had its effect can be followed by another."""
+        return self.may_restart and self.is_repeatable

@@ -1,0 +1,176 @@
+"""Where the server is and who the caller is.
+
+Each setting is looked for in turn: the argument; the environment; the connection file that
+`NEEDLETAIL_CONNECTION_FILE` names, else the profile in `~/.config/needletail/profiles.json`. A
+profile that is asked for by name comes before the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from needletail.errors import SettingsError
+
+DEFAULT_PORT = 7443
+DEFAULT_TIMEOUT_SECONDS = 30.0
+SCHEME = "needletail"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a connection needs."""
+
+    host: str
+    """Name or address; the server's certificate must bear it."""
+
+    port: int = DEFAULT_PORT
+
+    api_key: str = dataclasses.field(repr=False)
+
+    ca_file: str | None = None
+    """PEM of the authorities that are trusted; None = the system's."""
+
+    certificate_file: str | None = None
+    """PEM of the client's own certificate, where the server asks for one."""
+
+    key_file: str | None = None
+    """PEM of its private key."""
+
+    organization_id: str = ""
+    """From a connection file or profile; empty when unknown."""
+
+    project_id: str = ""
+    """The project that runs belong to when none is named; empty when unknown."""
+
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    """Of a unary call that names none, and for opening a stream."""
+
+    @property
+    def address(self) -> str:
+        """For messages: `host:port`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def resolve(
+    url: str | None = None,
+    *,
+    api_key: str | None = None,
+    ca_file: str | None = None,
+    certificate_file: str | None = None,
+    key_file: str | None = None,
+    profile: str | None = None,
+    timeout_seconds: float | None = None,
+) -> Settings:
+    """Puts the settings together.
+
+    Raises:
+        SettingsError: No address or no API key was found, or a source can't be read.
+    """
+    environment = {
+        "url": os.environ.get("NEEDLETAIL_URL"),
+        "api_key": os.environ.get("NEEDLETAIL_API_KEY"),
+        "ca_file": os.environ.get("NEEDLETAIL_CA_FILE"),
+        "certificate_file": os.environ.get("NEEDLETAIL_CERTIFICATE_FILE"),
+        "key_file": os.environ.get("NEEDLETAIL_KEY_FILE"),
+    }
+    arguments = {
+        "url": url,
+        "api_key": api_key,
+        "ca_file": ca_file,
+        "certificate_file": certificate_file,
+        "key_file": key_file,
+    }
+    stored = _stored(profile)
+    sources = [arguments, stored, environment] if profile else [arguments, environment, stored]
+    found = {name: next((s[name] for s in sources if s.get(name)), None) for name in arguments}
+    if not found["url"]:
+        raise SettingsError(
+            "no server: pass url=, set NEEDLETAIL_URL (needletail://host:7443), or store a profile"
+        )
+    if not found["api_key"]:
+        raise SettingsError("no API key: pass api_key= or set NEEDLETAIL_API_KEY")
+    host, port = parse_url(found["url"])
+    patience = DEFAULT_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
+    if not patience > 0:
+        raise SettingsError("timeout_seconds must be above 0")
+    return Settings(
+        host=host,
+        port=port,
+        api_key=found["api_key"],
+        ca_file=found["ca_file"],
+        certificate_file=found["certificate_file"],
+        key_file=found["key_file"],
+        organization_id=stored.get("organization_id") or "",
+        project_id=stored.get("project_id") or "",
+        timeout_seconds=patience,
+    )
+
+
+def parse_url(url: str) -> tuple[str, int]:
+    """Host and port of `needletail://host:7443`; the scheme and the port may be left out."""
+    try:
+        parts = urlsplit(url if "://" in url else f"{SCHEME}://{url}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingsError(f"not a server address: {url}: {error}") from None
+    if parts.scheme != SCHEME or not host or parts.path not in {"", "/"} or parts.username:
+        raise SettingsError(f"not a server address: {url}; write needletail://host:7443")
+    return host, port or DEFAULT_PORT
+
+
+def read_connection_file(path: str | os.PathLike[str]) -> dict[str, str | None]:
+    """The settings in a file written by `needletail up --connection-file`."""
+    return _from_object(_read_json(Path(path)), str(path))
+
+
+def _stored(profile: str | None) -> dict[str, str | None]:
+    named = os.environ.get("NEEDLETAIL_CONNECTION_FILE")
+    if named and profile is None:
+        return read_connection_file(named)
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    path = folder / "needletail" / "profiles.json"
+    wanted = profile or os.environ.get("NEEDLETAIL_PROFILE")
+    if not path.exists():
+        if wanted:
+            raise SettingsError(f"profile {wanted} is asked for, but there is no {path}")
+        return {}
+    profiles = _read_json(path)
+    content = profiles.get(wanted or "default")
+    if content is None and wanted:
+        known = ", ".join(sorted(profiles)) or "none"
+        raise SettingsError(f"no profile {wanted} in {path}; there are: {known}")
+    return _from_object(content, f"{path}: {wanted or 'default'}") if content is not None else {}
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot read {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold a JSON object")
+    return content
+
+
+def _from_object(content: object, source: str) -> dict[str, str | None]:
+    if not isinstance(content, dict):
+        raise SettingsError(f"{source} must be a JSON object")
+    names = ("api_key", "ca_file", "certificate_file", "key_file", "organization_id", "project_id")
+    result: dict[str, str | None] = {}
+    for name in names:
+        value = content.get(name)
+        if value is not None and not isinstance(value, str):
+            raise SettingsError(f"{source}: {name} must be text")
+        result[name] = value
+    address, port = content.get("address"), content.get("port", DEFAULT_PORT)
+    if address is not None:
+        if not isinstance(address, str) or not isinstance(port, int):
+            raise SettingsError(f"{source}: address must be text and port a number")
+        host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+        result["url"] = f"{SCHEME}://{host}:{port}"
+    return result

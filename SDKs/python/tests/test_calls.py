@@ -1,0 +1,471 @@
+"""The synchronous client against a scripted peer."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+import needletail
+from needletail._generated.descriptors import message_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from peer import Certificates, Peer, PeerConnection
+
+    MakePeer = Callable[..., Peer]
+    Connect = Callable[..., needletail.Client]
+
+Echo = message_class("needletail.rpc.v1.EchoResponse")
+WatchResponse = message_class("needletail.tracking.v1.WatchRunResponse")
+AppendRequest = message_class("needletail.tracking.v1.AppendMetricsRequest")
+AppendResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
+RunResponse = message_class("needletail.tracking.v1.CreateRunResponse")
+
+
+def echo(connection: PeerConnection) -> None:
+    """Answers every call with its own request, which has the response's shape."""
+    connection.welcome()
+    while True:
+        frame = connection.receive()
+        if frame.WhichOneof("body") == "call":
+            connection.end(frame.stream, frame.call.message)
+
+
+def test_hello_names_the_key_and_the_client(make_peer: MakePeer, connect: Connect) -> None:
+    seen = []
+
+    def script(connection: PeerConnection) -> None:
+        seen.append(connection.welcome())
+        call = connection.receive_body("call")
+        assert call.stream == 1
+        assert call.call.method == "needletail.rpc.v1.Server/Echo"
+        assert call.call.end_of_requests
+        assert 0 < call.call.timeout_ms <= 10_000
+        assert not call.call.idempotency_key
+        connection.end(1, call.call.message)
+        connection.wait_for_close()
+
+    answer = connect(make_peer(script)).server.echo(payload=b"hi")
+    assert answer.payload == b"hi"
+    assert seen[0].api_key == "ntl_test"
+    assert seen[0].client.startswith("needletail-python/")
+
+
+def test_many_threads_share_one_connection(make_peer: MakePeer, connect: Connect) -> None:
+    peer = make_peer(echo)
+    client = connect(peer)
+    wrong: list[object] = []
+
+    def work(number: int) -> None:
+        for index in range(20):
+            payload = f"{number}/{index}".encode()
+            if client.server.echo(payload=payload).payload != payload:
+                wrong.append(payload)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert peer.accepted == 1
+
+
+def test_a_refused_key_is_unauthenticated(make_peer: MakePeer, connect: Connect) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.receive_body("hello")
+        connection.goaway(0, 16, "INVALID_API_KEY", message="no such key")
+
+    with pytest.raises(needletail.UnauthenticatedError) as caught:
+        connect(make_peer(script)).identity.who_am_i()
+    assert caught.value.reason == "INVALID_API_KEY"
+    assert not caught.value.is_retryable
+
+
+def test_errors_carry_everything_the_server_said(make_peer: MakePeer, connect: Connect) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        call = connection.receive_body("call")
+        connection.fail(
+            call.stream,
+            3,
+            "FIELD_INVALID",
+            message="two fields are wrong",
+            field_violations=[("name", "is empty"), ("runs[0].id", "is no UUID")],
+            retry_after_ms=1500,
+            details={"limit": "4"},
+            request_id="r-1",
+        )
+        connection.wait_for_close()
+
+    with pytest.raises(needletail.InvalidArgumentError) as caught:
+        connect(make_peer(script)).tracking.create_run(experiment_id="x")
+    error = caught.value
+    assert (error.code, error.reason) == (needletail.Code.INVALID_ARGUMENT, "FIELD_INVALID")
+    assert error.field_violations[1] == needletail.FieldViolation("runs[0].id", "is no UUID")
+    assert (error.retry_after, error.request_id, error.details["limit"]) == (1.5, "r-1", "4")
+
+
+def test_a_mutation_is_repeated_with_the_same_key_and_bytes(
+    make_peer: MakePeer, connect: Connect
+) -> None:
+    calls = []
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        calls.append(connection.receive_body("call"))
+        if connection.index == 0:
+            connection.cut()
+            return
+        if connection.index == 1:
+            connection.fail(1, 14, "DATABASE_AWAY", message="later")
+            calls.append(connection.receive_body("call"))
+        response = RunResponse()
+        response.run.id = "run-1"
+        connection.end(calls[-1].stream, response.SerializeToString())
+        connection.wait_for_close()
+
+    run = connect(make_peer(script)).tracking.create_run(experiment_id="e", name="n")
+    assert run.id == "run-1"
+    assert len(calls) == 3
+    assert len({call.call.idempotency_key for call in calls}) == 1
+    assert len(calls[0].call.idempotency_key) == 32
+    assert len({call.call.message for call in calls}) == 1
+
+
+def test_a_read_gives_up_within_its_timeout(connect: Connect, make_peer: MakePeer) -> None:
+    peer = make_peer(lambda _: None)
+    with pytest.raises(needletail.UnavailableError) as caught:
+        connect(peer).server.health(timeout_seconds=0.3)
+    assert caught.value.reason in {"CONNECT_FAILED", "CONNECTION_LOST"}
+    assert peer.accepted > 1
+
+
+def test_no_answer_in_time_is_deadline_exceeded_and_cancels(
+    make_peer: MakePeer, connect: Connect
+) -> None:
+    cancelled = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        connection.receive_body("call")
+        connection.receive_body("cancel")
+        cancelled.set()
+        connection.wait_for_close()
+
+    with pytest.raises(needletail.DeadlineExceededError):
+        connect(make_peer(script)).server.health(timeout_seconds=0.2)
+    assert cancelled.wait(10)
+
+
+def test_a_two_step_drain_loses_no_call(make_peer: MakePeer, connect: Connect) -> None:
+    first_call, go_on = threading.Event(), threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        if connection.index > 0:
+            echo(connection)
+        connection.welcome()
+        one = connection.receive_body("call")
+        first_call.set()
+        two = connection.receive_body("call")
+        connection.goaway((1 << 32) - 1)
+        connection.goaway(one.stream)
+        go_on.wait(10)
+        connection.end(one.stream, one.call.message)
+        assert two.stream == 2
+        connection.wait_for_close()
+
+    peer = make_peer(script)
+    client = connect(peer)
+    answers = {}
+
+    def call(name: str) -> None:
+        answers[name] = client.server.echo(payload=name.encode()).payload
+
+    threads = [threading.Thread(target=call, args=("one",))]
+    threads[0].start()
+    assert first_call.wait(10)
+    threads.append(threading.Thread(target=call, args=("two",)))
+    threads[1].start()
+    threads[1].join(10)
+    assert answers == {"two": b"two"}
+    go_on.set()
+    threads[0].join(10)
+    assert answers == {"one": b"one", "two": b"two"}
+    assert peer.accepted == 2
+
+
+def test_a_goaway_with_a_status_ends_every_open_call_with_it(
+    make_peer: MakePeer, connect: Connect
+) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        connection.receive_body("call")
+        connection.goaway(0, 16, "KEY_REVOKED", message="revoked")
+
+    with pytest.raises(needletail.UnauthenticatedError) as caught:
+        connect(make_peer(script)).server.health()
+    assert caught.value.reason == "KEY_REVOKED"
+
+
+def watch_messages(count: int) -> list[bytes]:
+    return [
+        WatchResponse(resume_token=f"token-{index:06}").SerializeToString()
+        for index in range(count)
+    ]
+
+
+def test_a_stream_is_an_iterator(make_peer: MakePeer, connect: Connect) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        call = connection.receive_body("call")
+        assert call.call.timeout_ms == 0
+        for message in watch_messages(100):
+            connection.data(call.stream, message)
+        connection.end(call.stream)
+        connection.wait_for_close()
+
+    stream = connect(make_peer(script)).tracking.watch_run(run_id="r")
+    tokens = [message.resume_token for message in stream]
+    assert tokens == [f"token-{index:06}" for index in range(100)]
+
+
+def test_closing_an_iterator_cancels_the_stream(make_peer: MakePeer, connect: Connect) -> None:
+    cancelled = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        call = connection.receive_body("call")
+        for message in watch_messages(3):
+            connection.data(call.stream, message)
+        connection.receive_body("cancel")
+        cancelled.set()
+        connection.fail(call.stream, 1, "CANCELLED")
+        connection.wait_for_close()
+
+    client = connect(make_peer(script))
+    with client.tracking.watch_run(run_id="r") as stream:
+        assert next(stream).resume_token == "token-000000"
+    assert cancelled.wait(10)
+    with pytest.raises(needletail.CallCancelledError):
+        next(stream)
+
+
+def test_forgetting_an_iterator_cancels_the_stream(make_peer: MakePeer, connect: Connect) -> None:
+    cancelled = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        connection.data(connection.receive_body("call").stream, watch_messages(1)[0])
+        connection.receive_body("cancel")
+        cancelled.set()
+        connection.wait_for_close()
+
+    for _ in connect(make_peer(script)).tracking.watch_run(run_id="r"):
+        break
+    assert cancelled.wait(10)
+
+
+def test_credit_comes_only_for_what_was_taken(make_peer: MakePeer, connect: Connect) -> None:
+    """The peer fills the window, stops, and goes on as credit comes."""
+    block = WatchResponse(resume_token="x" * (256 << 10)).SerializeToString()
+    returned: list[int] = []
+    filled = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        call = connection.receive_body("call")
+        window = 1 << 20
+        for _ in range(32):
+            while window <= 0:
+                filled.set()
+                frame = connection.receive_body("credit")
+                if frame.stream == call.stream:
+                    returned.append(frame.credit.bytes)
+                    window += frame.credit.bytes
+            connection.data(call.stream, block)
+            window -= len(block)
+        connection.end(call.stream)
+        connection.wait_for_close()
+
+    stream = connect(make_peer(script)).tracking.watch_run(run_id="r")
+    assert filled.wait(10)
+    assert returned == []
+    assert sum(1 for _ in stream) == 32
+    assert returned
+
+
+def test_sending_waits_for_the_servers_window(make_peer: MakePeer, connect: Connect) -> None:
+    received: list[int] = []
+    opened = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome(stream_window_bytes=1000)
+        call = connection.receive_body("call")
+        assert call.call.no_message
+        for _ in range(2):
+            received.append(len(connection.receive_body("data").data.message))
+        assert opened.wait(10)
+        connection.credit(call.stream, 10_000)
+        for _ in range(2):
+            received.append(len(connection.receive_body("data").data.message))
+        assert connection.receive_body("data").data.end_of_requests
+        connection.data(call.stream, AppendResponse(acknowledged_sequence=4).SerializeToString())
+        connection.end(call.stream)
+        connection.wait_for_close()
+
+    client = connect(make_peer(script))
+    message = needletail.tracking.AppendMetricsRequest(writer_id="w" * 498)
+    with client.tracking.append_metrics() as call:
+        for _ in range(2):
+            call.send(message)
+
+        def send_two() -> None:
+            call.send(message)
+            call.send(message)
+
+        sender = threading.Thread(target=send_two)
+        sender.start()
+        opened.set()
+        sender.join(10)
+        call.half_close()
+        assert [answer.acknowledged_sequence for answer in call] == [4]
+    assert received == [501] * 4
+
+
+def test_receive_can_time_out(make_peer: MakePeer, connect: Connect) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        connection.wait_for_close()
+
+    with connect(make_peer(script)).tracking.append_metrics() as call, pytest.raises(TimeoutError):
+        call.receive(timeout_seconds=0.05)
+
+
+def test_a_message_larger_than_a_frame_is_refused_here(
+    make_peer: MakePeer, connect: Connect
+) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome(max_frame_bytes=10_000)
+        connection.wait_for_close()
+
+    with pytest.raises(needletail.ResourceExhaustedError) as caught:
+        connect(make_peer(script)).server.echo(payload=b"x" * 10_000)
+    assert caught.value.reason == "REQUEST_TOO_LARGE"
+
+
+def test_calls_beyond_the_stream_limit_wait(make_peer: MakePeer, connect: Connect) -> None:
+    open_at_once: list[int] = []
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome(max_open_streams=2)
+        for _ in range(3):
+            calls = [connection.receive_body("call") for _ in range(2)]
+            open_at_once.append(len(calls))
+            for call in calls:
+                connection.end(call.stream, call.call.message)
+        connection.wait_for_close()
+
+    client = connect(make_peer(script))
+    threads = [threading.Thread(target=client.server.echo) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert open_at_once == [2, 2, 2]
+
+
+def test_an_untrusted_certificate_is_refused_at_once(
+    make_peer: MakePeer, certificates: Certificates
+) -> None:
+    peer = make_peer(echo)
+    with (
+        needletail.connect(
+            peer.url, api_key="k", ca_file=str(certificates.other_ca_file)
+        ) as client,
+        pytest.raises(needletail.UnavailableError) as caught,
+    ):
+        client.server.health()
+    assert caught.value.reason == "TLS_FAILED"
+
+
+def test_a_certificate_of_another_name_is_refused(
+    make_peer: MakePeer, certificates: Certificates
+) -> None:
+    peer = make_peer(echo, host="0.0.0.0")  # noqa: S104
+    with (
+        needletail.connect(
+            f"needletail://127.0.0.2:{peer.port}", api_key="k", ca_file=str(certificates.ca_file)
+        ) as client,
+        pytest.raises(needletail.UnavailableError) as caught,
+    ):
+        client.server.health()
+    assert caught.value.reason == "TLS_FAILED"
+
+
+def test_a_name_is_looked_up(make_peer: MakePeer, certificates: Certificates) -> None:
+    peer = make_peer(echo)
+    with needletail.connect(
+        f"needletail://localhost:{peer.port}", api_key="k", ca_file=str(certificates.ca_file)
+    ) as client:
+        assert client.server.echo(payload=b"x").payload == b"x"
+
+
+def test_another_protocol_is_refused(make_peer: MakePeer, connect: Connect) -> None:
+    with pytest.raises(needletail.UnavailableError) as caught:
+        connect(make_peer(echo, alpn="h2")).server.health()
+    assert caught.value.reason == "TLS_FAILED"
+
+
+def test_closing_a_client_ends_its_calls(make_peer: MakePeer, connect: Connect) -> None:
+    said_goodbye = threading.Event()
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        connection.receive_body("call")
+        client.close()
+        connection.receive_body("goaway")
+        said_goodbye.set()
+
+    client = connect(make_peer(script))
+    with pytest.raises(needletail.CallCancelledError) as caught:
+        client.server.health()
+    assert caught.value.reason == "CLIENT_CLOSED"
+    with pytest.raises(needletail.CallCancelledError):
+        client.server.health()
+    assert said_goodbye.wait(10)
+
+
+def test_a_server_that_breaks_the_protocol_is_left(make_peer: MakePeer, connect: Connect) -> None:
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        call = connection.receive_body("call")
+        if connection.index == 0:
+            connection.send_bytes(b"\0\0\0\0")
+            connection.wait_for_close()
+        else:
+            connection.end(call.stream, call.call.message)
+            connection.wait_for_close()
+
+    assert connect(make_peer(script)).server.echo(payload=b"again").payload == b"again"
+
+
+def test_pages_are_walked(make_peer: MakePeer, connect: Connect) -> None:
+    page = message_class("needletail.tracking.v1.ListRunsResponse")
+    request = message_class("needletail.tracking.v1.ListRunsRequest")
+
+    def script(connection: PeerConnection) -> None:
+        connection.welcome()
+        for expected, following in (("", "t1"), ("t1", "t2"), ("t2", "")):
+            call = connection.receive_body("call")
+            assert request.FromString(call.call.message).page_token == expected
+            answer = page(next_page_token=following)
+            answer.runs.add(id=f"run-{expected}")
+            connection.end(call.stream, answer.SerializeToString())
+        connection.wait_for_close()
+
+    runs = connect(make_peer(script)).tracking.iterate_runs(page_size=1)
+    assert [run.id for run in runs] == ["run-", "run-t1", "run-t2"]

@@ -1,0 +1,202 @@
+internal import EventLoop
+internal import TLS
+internal import Wire
+
+/// The calls of one connection object, and the session that carries them.
+///
+/// Lives on a loop.
+///
+/// Dials when a call needs it, keeps calls while the server is away, and moves to a new session
+/// when the server drains the old one.
+final class Channel: SessionOwner {
+  /// How many calls wait for a session at most.
+  static let waitingMax = 65_536
+
+  let number: UInt64
+  let loop: Loop
+  private let endpoint: Endpoint
+  private let context: Result<TLSContext, ClientError>
+  private var session: ClientSession?
+  private var draining: [ClientSession] = []
+  private var calls: [UInt64: LoopCall] = [:]
+  private var waiting = WaitingCalls()
+  private var openers: [(Result<Welcome, ClientError>) -> Void] = []
+  private var pings: [UInt64: (sent: Instant, done: (Result<Duration, ClientError>) -> Void)] = [:]
+  private var backoff = Backoff(first: .milliseconds(100), longest: .seconds(10))
+  private var redialTimer: Timer?
+  private var redialAt = Instant(nanoseconds: 0)
+  private var isClosed = false
+  /// Why the last session, or the last attempt at one, ended.
+  private(set) var lastError: ClientError?
+
+  init(_ number: UInt64, on loop: Loop, to endpoint: Endpoint) {
+    self.number = number
+    self.loop = loop
+    self.endpoint = endpoint
+    context = Result { () throws(ClientError) in try endpoint.makeContext() }
+  }
+
+  // MARK: Calls
+
+  /// The call of a number, as long as somebody may want something of it.
+  func call(_ id: UInt64) -> LoopCall? { calls[id] }
+
+  /// Takes a call on.
+  func start(_ call: LoopCall) {
+    calls[call.id] = call
+    if isClosed { return call.giveUp(.closed) }
+    call.arm()
+    enqueue(call)
+  }
+
+  /// The caller holds nothing of the call any more.
+  func forget(_ id: UInt64) {
+    calls.removeValue(forKey: id)?.cancel()
+  }
+
+  func ended(_ call: LoopCall) {
+    if !call.isHeld { calls[call.id] = nil }
+  }
+
+  /// Sends the call as soon as a session has room for it.
+  func enqueue(_ call: LoopCall) {
+    guard waiting.count < Channel.waitingMax else {
+      return call.giveUp(
+        .status(
+          Status(
+            .resourceExhausted, reason: "TOO_MANY_CALLS",
+            message: "\(Channel.waitingMax) calls wait for a connection already.")))
+    }
+    waiting.append(call)
+    pump()
+  }
+
+  private func pump() {
+    guard !waiting.isEmpty || !openers.isEmpty else { return }
+    guard let session else { return redial() }
+    while session.hasRoom, let call = waiting.next() { call.begin(on: session) }
+  }
+
+  // MARK: Sessions
+
+  /// Dials, or waits until it is time to.
+  private func redial() {
+    guard !isClosed, redialTimer == nil, session == nil else { return }
+    switch context {
+    case .failure(let error): failWaiting(error)
+    case .success(let context):
+      guard redialAt > loop.now else {
+        session = ClientSession(on: loop, to: endpoint, context: context, owner: self)
+        return
+      }
+      redialTimer = loop.schedule(after: redialAt.since(loop.now)) { [weak self] in
+        self?.redialTimer = nil
+        self?.pump()
+      }
+    }
+  }
+
+  func sessionOpened(_ session: ClientSession, _ welcome: Welcome) {
+    backoff.reset()
+    lastError = nil
+    let due = openers
+    openers = []
+    for opener in due { opener(.success(welcome)) }
+    pump()
+  }
+
+  func sessionHasRoom(_ session: ClientSession) {
+    if !waiting.isEmpty { pump() }
+  }
+
+  func sessionDrains(_ session: ClientSession) {
+    guard session === self.session else { return }
+    self.session = nil
+    draining.append(session)
+    pump()
+  }
+
+  func sessionClosed(_ session: ClientSession, _ error: ClientError) {
+    draining.removeAll { $0 === session }
+    let lost = pings
+    pings = [:]
+    for ping in lost.values { ping.done(.failure(error)) }
+    guard session === self.session else { return }
+    self.session = nil
+    lastError = error
+    var random = SystemRandomNumberGenerator()
+    redialAt = loop.now.advanced(by: backoff.next(using: &random))
+    let due = openers
+    openers = []
+    for opener in due { opener(.failure(error)) }
+    // What will not get better by itself is told at once.
+    if error.isRetryable { pump() } else { failWaiting(error) }
+  }
+
+  func sessionPonged(_ session: ClientSession, _ token: UInt64) {
+    guard let ping = pings.removeValue(forKey: token) else { return }
+    ping.done(.success(Instant.now().since(ping.sent)))
+  }
+
+  private func failWaiting(_ error: ClientError) {
+    let due = openers
+    openers = []
+    for opener in due { opener(.failure(error)) }
+    while let call = waiting.next() { call.giveUp(error) }
+  }
+
+  // MARK: The connection itself
+
+  /// Tells `done` when a session is open, or that one attempt at it failed.
+  func open(_ done: @escaping (Result<Welcome, ClientError>) -> Void) {
+    if isClosed { return done(.failure(.closed)) }
+    if let welcome = session?.welcome { return done(.success(welcome)) }
+    openers.append(done)
+    pump()
+  }
+
+  /// Measures a round trip.
+  func ping(_ done: @escaping (Result<Duration, ClientError>) -> Void) {
+    guard let session, let token = session.ping() else {
+      return done(.failure(lastError ?? .connectionLost("There is no connection.")))
+    }
+    pings[token] = (Instant.now(), done)
+  }
+
+  /// Ends everything: open calls are given up.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    if let redialTimer { loop.cancel(redialTimer) }
+    redialTimer = nil
+    for call in calls.values.sorted(by: { $0.id < $1.id }) { call.giveUp(.closed) }
+    failWaiting(.closed)
+    for session in draining { session.drain() }
+    session?.drain()
+    session = nil
+  }
+}
+
+/// Calls in the order in which they came.
+private struct WaitingCalls {
+  private var calls: [LoopCall?] = []
+  private var head = 0
+
+  var count: Int { calls.count - head }
+  var isEmpty: Bool { count == 0 }
+
+  mutating func append(_ call: LoopCall) { calls.append(call) }
+
+  /// Takes the first one that has not ended meanwhile.
+  mutating func next() -> LoopCall? {
+    while head < calls.count {
+      let call = calls[head]
+      calls[head] = nil
+      head += 1
+      if let call, call.result == nil { return call }
+    }
+    calls.removeAll(keepingCapacity: true)
+    head = 0
+    return nil
+  }
+}

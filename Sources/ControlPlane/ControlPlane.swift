@@ -1,0 +1,221 @@
+internal import EventLoop
+internal import Foundation
+internal import Identity
+internal import Logging
+internal import Messages
+internal import Postgres
+internal import RPC
+internal import Synchronization
+internal import TLS
+internal import Tracking
+
+/// The whole server: loops, database, services, and what watches over them.
+public final class ControlPlane: Sendable {
+  /// Where it listens.
+  public let address: String
+  /// The port it listens on.
+  public let port: UInt16
+
+  let state: ServerState
+  private let group: LoopGroup
+  private let log: LogWriter
+  private let logger: Logger
+  private let options: ServerOptions
+  private let operations: OperationsPage?
+  private let isStopping = Atomic<Bool>(false)
+
+  /// Listens, and serves as soon as that stands; whether the database answers is not waited for.
+  ///
+  /// - Throws: ``ControlPlaneError`` that names the port, the file or the setting that is wrong.
+  public init(_ options: ServerOptions) async throws(ControlPlaneError) {
+    self.options = options
+    _ = Descriptor.raiseLimit()
+    log = LogWriter(descriptor: 2)
+    logger = ControlPlane.makeLogger(log, options)
+    let identity = try ServerIdentity.read(options)
+    let listener = try ControlPlane.listen(options)
+    address = listener.address.host
+    port = listener.address.port
+    state = ControlPlane.makeState(options, logger)
+    let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
+    let load = LoopLoad(loops: count)
+    let shared = DatabaseShared(options.database, loops: count)
+    let (state, logger) = (state, logger)
+    do throws(SystemError) {
+      group = try LoopGroup(count: count) { loop, index in
+        ControlPlane.prepare(
+          loop, index, options, identity, state, shared, load, logger)
+      }
+    } catch {
+      throw ControlPlaneError("the event loops cannot be made: \(error)")
+    }
+    ControlPlane.accept(on: group, listener, state, load)
+    operations = try await OperationsPage.start(options.operationsPort, group, state)
+    watchSignals()
+    logger.notice(
+      "serving",
+      metadata: [
+        "address": "\(address)", "port": "\(port)", "loops": "\(count)",
+        "operations_port": "\(operations?.port ?? 0)",
+      ])
+  }
+
+  /// Waits until the server has stopped, by a signal or by ``stop()``.
+  public func waitUntilStopped() async {
+    await group.waitUntilStopped()
+    await operations?.stop()
+    logger.notice("stopped")
+    log.flush()
+  }
+
+  /// Lets open calls finish, then stops.
+  public func stop() {
+    guard !isStopping.exchange(true, ordering: .relaxed) else { return }
+    logger.notice("draining")
+    state.drain()
+    let remaining = Mutex(group.mailboxes.count)
+    let group = group
+    let done: @Sendable () -> Void = {
+      let isLast = remaining.withLock { remaining in
+        remaining -= 1
+        return remaining == 0
+      }
+      if isLast { group.stop() }
+    }
+    for mailbox in group.mailboxes {
+      mailbox.post { loop in
+        guard let state = loop.attachment as? LoopState else { return done() }
+        state.drain(done)
+      }
+    }
+  }
+
+  // MARK: Making the parts
+
+  private static func makeLogger(_ writer: LogWriter, _ options: ServerOptions) -> Logger {
+    let level = Logger.Level(rawValue: options.logLevel) ?? .info
+    return Logger(label: "needletail") { JSONLinesHandler(writer, label: $0, level: level) }
+  }
+
+  private static func listen(
+    _ options: ServerOptions
+  ) throws(ControlPlaneError) -> ListeningSocket {
+    do throws(SystemError) {
+      return try ListeningSocket(host: options.host, port: options.port)
+    } catch {
+      if error.isAddressInUse {
+        throw ControlPlaneError(
+          "port \(options.port) of \(options.host) is in use; stop what listens there, "
+            + "or choose another with --port")
+      }
+      throw ControlPlaneError("cannot listen on \(options.host):\(options.port): \(error)")
+    }
+  }
+
+  private static func makeState(_ options: ServerOptions, _ logger: Logger) -> ServerState {
+    let tracking = TrackingService()
+    let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
+    let permissions = Set(methods.map(\.permission).filter { $0 != Router.selfPermission })
+    var reasons = TrackingService.reasons
+    reasons.merge(IdentityService.reasons)
+    return ServerState(
+      settings: options.server,
+      router: Router(
+        ServerState.ownMethods + IdentityService(permissions: permissions).methods
+          + tracking.methods),
+      authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
+      observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall))
+  }
+
+  private static func prepare(
+    _ loop: Loop, _ index: Int, _ options: ServerOptions, _ identity: ServerIdentity,
+    _ state: ServerState, _ shared: DatabaseShared, _ load: LoopLoad, _ logger: Logger
+  ) {
+    do {
+      let database = try Database(loop: loop, settings: options.database, shared: shared)
+      database.onSlowStatement = { name, duration in
+        logger.warning(
+          "slow statement",
+          metadata: [
+            "statement": "\(name)",
+            "milliseconds": .stringConvertible(ServerObserver.milliseconds(duration)),
+          ])
+      }
+      database.start()
+      let server = try LoopServer(
+        loop, index: index, state: state, database: database, identity: identity,
+        tlsSettings: options.tls, load: load)
+      loop.attachment = LoopState(loop, server)
+    } catch {
+      // Both were tried before the loops were made.
+      logger.critical("a loop cannot serve: \(error)")
+      loop.stop()
+    }
+  }
+
+  private static func accept(
+    on group: LoopGroup, _ listener: consuming ListeningSocket, _ state: ServerState,
+    _ load: LoopLoad
+  ) {
+    let handOver = Mutex<ListeningSocket?>(listener)
+    let mailboxes = group.mailboxes
+    mailboxes[0].post { loop in
+      guard let own = loop.attachment as? LoopState,
+        let listener = handOver.withLock({ $0.take() })
+      else { return }
+      own.lead(listener, state, mailboxes, load)
+    }
+  }
+
+  // MARK: Signals
+
+  private func watchSignals() {
+    group.mailboxes[0].post { [self] loop in
+      (loop.attachment as? LoopState)?.watchSignals { [self] signal in
+        switch signal {
+        case .hangup: reload()
+        case .interrupt, .terminate: stop()
+        }
+      }
+    }
+  }
+
+  /// Reads the certificate anew; a pair that is not good is refused and the old one kept.
+  func reload() {
+    do throws(ControlPlaneError) {
+      let identity = try ServerIdentity.read(options)
+      for mailbox in group.mailboxes {
+        mailbox.post { loop in
+          // It was tried above: a loop can only refuse what no loop would take.
+          try? (loop.attachment as? LoopState)?.server.reload(identity)
+        }
+      }
+      logger.notice("certificate reloaded", metadata: ["file": "\(options.certificateFile)"])
+    } catch {
+      logger.error("certificate refused, the old one stays: \(error)")
+    }
+  }
+}
+
+extension ServerIdentity {
+  /// Reads the pair of files and tries it.
+  static func read(_ options: ServerOptions) throws(ControlPlaneError) -> ServerIdentity {
+    let identity = ServerIdentity(
+      certificateChainPEM: try bytes(options.certificateFile, "certificate"),
+      privateKeyPEM: try bytes(options.keyFile, "private key"))
+    do throws(TLSError) {
+      _ = try TLSContext(server: identity, settings: options.tls)
+    } catch {
+      throw ControlPlaneError(
+        "certificate \(options.certificateFile) with key \(options.keyFile): \(error)")
+    }
+    return identity
+  }
+
+  private static func bytes(_ file: String, _ what: String) throws(ControlPlaneError) -> [UInt8] {
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw ControlPlaneError("the \(what) file \(file) cannot be read")
+    }
+    return Array(data)
+  }
+}

@@ -1,0 +1,129 @@
+internal import EventLoop
+internal import Postgres
+internal import RPC
+
+/// Counts of the whole process in the text format of Prometheus.
+struct MetricsText {
+  private var lines: [String] = []
+
+  /// Renders the counts of all loops, added up.
+  static func render(
+    methods: [String], server: ServerMetrics, databases: [DatabaseMetrics],
+    loops: [LoopStatistics], software: String
+  ) -> String {
+    var text = MetricsText()
+    text.head("needletail_build_info", "gauge", "The version that runs.")
+    text.line("needletail_build_info", [("version", software)], 1)
+    text.calls(methods, server)
+    text.connections(server)
+    text.database(databases)
+    text.head("needletail_loop_turns_total", "counter", "Turns of each event loop.")
+    for (index, loop) in loops.enumerated() {
+      text.line("needletail_loop_turns_total", [("loop", "\(index)")], Double(loop.turns))
+    }
+    return text.lines.joined(separator: "\n") + "\n"
+  }
+
+  private mutating func calls(_ methods: [String], _ server: ServerMetrics) {
+    head("needletail_rpc_started_total", "counter", "Calls that were started.")
+    for (index, method) in methods.enumerated() {
+      line("needletail_rpc_started_total", [("method", method)], Double(server.methods[index].started))
+    }
+    head("needletail_rpc_handled_total", "counter", "Calls that ended, by code.")
+    for (index, method) in methods.enumerated() {
+      for (code, count) in server.methods[index].ended.enumerated() where count > 0 {
+        line(
+          "needletail_rpc_handled_total", [("method", method), ("code", MetricsText.codes[code])],
+          Double(count))
+      }
+    }
+    head("needletail_rpc_duration_seconds", "histogram", "From a call's arrival to its end.")
+    for (index, method) in methods.enumerated() where server.methods[index].started > 0 {
+      histogram("needletail_rpc_duration_seconds", method, server.methods[index])
+    }
+  }
+
+  private mutating func histogram(
+    _ name: String, _ method: String, _ metrics: ServerMetrics.MethodMetrics
+  ) {
+    var sum: UInt64 = 0
+    for (bucket, count) in metrics.durations.dropLast().enumerated() {
+      sum += count
+      let bound = Double(UInt64(1) << UInt64(bucket)) / 1_000_000
+      line("\(name)_bucket", [("method", method), ("le", "\(bound)")], Double(sum))
+    }
+    sum += metrics.durations.last ?? 0
+    line("\(name)_bucket", [("method", method), ("le", "+Inf")], Double(sum))
+    line("\(name)_sum", [("method", method)], Double(metrics.durationSumMicroseconds) / 1_000_000)
+    line("\(name)_count", [("method", method)], Double(sum))
+  }
+
+  private mutating func connections(_ server: ServerMetrics) {
+    gauge("needletail_connections", "Open connections.", Double(server.connections))
+    gauge("needletail_open_streams", "Open streams.", Double(server.openStreams))
+    counter("needletail_connections_accepted_total", "Accepted.", server.connectionsAccepted)
+    counter(
+      "needletail_tls_handshake_failures_total", "Failed handshakes.", server.handshakeFailures)
+    counter("needletail_hello_refused_total", "Refused Hellos.", server.helloRefused)
+    counter(
+      "needletail_protocol_errors_total", "Connections that broke a rule.", server.protocolErrors)
+    counter(
+      "needletail_slow_readers_total", "Connections dropped because the peer did not read.",
+      server.slowReaders)
+    counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
+    counter("needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
+    counter(
+      "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
+      server.creditStalls)
+  }
+
+  private mutating func database(_ all: [DatabaseMetrics]) {
+    func sum(_ value: (DatabaseMetrics) -> Int) -> Double { Double(all.reduce(0) { $0 + value($1) }) }
+    func total(_ value: (DatabaseMetrics) -> UInt64) -> UInt64 { all.reduce(0) { $0 + value($1) } }
+    gauge("needletail_pg_pool_in_use", "Connections in use.", sum(\.connectionsInUse))
+    gauge("needletail_pg_pool_idle", "Idle connections.", sum(\.connectionsIdle))
+    gauge("needletail_pg_pool_connecting", "Being connected.", sum(\.connectionsConnecting))
+    gauge("needletail_pg_pool_overflow", "Beyond the pool's size.", sum(\.connectionsOverflow))
+    gauge("needletail_pg_pool_waiters", "Calls that wait for a connection.", sum(\.waiters))
+    counter("needletail_pg_pool_waits_total", "Waits for a connection.", total(\.waits))
+    gauge(
+      "needletail_pg_pool_wait_seconds_total", "Time spent in those waits.",
+      Double(all.reduce(UInt64(0)) { $0 + $1.waitTotal.wholeNanoseconds / 1_000 }) / 1_000_000)
+    counter("needletail_pg_statements_total", "Statements run.", total(\.statements))
+    counter("needletail_pg_errors_total", "Statements refused.", total(\.errors))
+    counter("needletail_pg_slow_statements_total", "Slow statements.", total(\.slowStatements))
+    counter("needletail_pg_connects_total", "Connections made.", total(\.connects))
+    counter("needletail_pg_connect_failures_total", "Failed attempts.", total(\.connectFailures))
+    counter("needletail_pg_connections_lost_total", "Connections lost.", total(\.connectionsLost))
+  }
+
+  // MARK: The format
+
+  private static let codes = [
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND",
+    "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED",
+    "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+  ]
+
+  private mutating func head(_ name: String, _ kind: String, _ help: String) {
+    lines.append("# HELP \(name) \(help)")
+    lines.append("# TYPE \(name) \(kind)")
+  }
+
+  private mutating func gauge(_ name: String, _ help: String, _ value: Double) {
+    head(name, "gauge", help)
+    line(name, [], value)
+  }
+
+  private mutating func counter(_ name: String, _ help: String, _ value: UInt64) {
+    head(name, "counter", help)
+    line(name, [], Double(value))
+  }
+
+  private mutating func line(_ name: String, _ labels: [(String, String)], _ value: Double) {
+    let text = labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ",")
+    let number = value == value.rounded() && value.magnitude < 1e15
+      ? String(Int64(value)) : String(value)
+    lines.append(text.isEmpty ? "\(name) \(number)" : "\(name){\(text)} \(number)")
+  }
+}

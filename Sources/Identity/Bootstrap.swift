@@ -1,0 +1,103 @@
+internal import EventLoop
+public import Postgres
+
+/// Makes the first organization, administrator, project and key of an empty installation.
+public struct Bootstrap: Sendable {
+  /// What was made, or was there.
+  public struct Result: Sendable {
+    /// The first organization.
+    public let organizationID: UUID
+    /// Its first project.
+    public let projectID: UUID?
+    /// The administrator's new key, the only time that it can be read.
+    public let key: APIKey?
+  }
+
+  /// Whether an administrator who is there already gets another key.
+  public enum WhenThere: Sendable {
+    /// No: tell what is there.
+    case keep
+    /// Yes.
+    case addKey
+  }
+
+  /// Looks for the first administrator, and makes one when there is none, in one transaction.
+  ///
+  /// - Parameter database: Connected as the maintenance role.
+  public static func run(
+    _ database: Database, whenThere: WhenThere
+  ) async throws(PostgresError) -> Result {
+    let work = Work(
+      scope: .none, deadline: database.loop.now.advanced(by: .seconds(30)), cancellation: nil)
+    return try await database.transaction(work) {
+      (transaction) async throws(PostgresError) -> Result in
+      _ = try await transaction.run(BootstrapQueries.lockInstallation())
+      let first = try await transaction.run(BootstrapQueries.findFirstAdministrator())
+      if let first {
+        return try await keep(first, whenThere, transaction)
+      }
+      return try await make(transaction)
+    }
+  }
+
+  private static func keep(
+    _ first: BootstrapQueries.FindFirstAdministratorRow, _ whenThere: WhenThere,
+    _ transaction: Transaction
+  ) async throws(PostgresError) -> Result {
+    var key: APIKey?
+    if whenThere == .addKey {
+      let made = APIKey.random()
+      _ = try await transaction.run(
+        add(
+          made, "recovered administrator key", organizationID: first.organizationID,
+          userID: first.userID))
+      key = made
+    }
+    return Result(organizationID: first.organizationID, projectID: first.projectID, key: key)
+  }
+
+  private static func make(_ transaction: Transaction) async throws(PostgresError) -> Result {
+    var ids = UUIDGenerator()
+    let now = WallClock.microseconds()
+    let organizationID = ids.next(now: now)
+    let userID = ids.next(now: now)
+    let projectID = ids.next(now: now)
+    let key = APIKey.random()
+    var batch = Batch()
+    batch.add(
+      BootstrapQueries.createOrganization(
+        id: organizationID, name: "Default organization", slug: "default", isPersonal: false,
+        billingEmail: "admin@localhost.localdomain", createdAt: now))
+    batch.add(
+      BootstrapQueries.createUser(
+        id: userID, email: "admin@localhost.localdomain", displayName: "Administrator",
+        isPlatformAdmin: true, createdAt: now))
+    batch.add(
+      BootstrapQueries.createMembership(
+        organizationID: organizationID, id: ids.next(now: now), userID: userID, role: "admin",
+        createdAt: now))
+    batch.add(
+      BootstrapQueries.createProject(
+        organizationID: organizationID, id: projectID, name: "Default project", slug: "default",
+        visibility: "organization", createdBy: userID, createdAt: now))
+    batch.add(
+      BootstrapQueries.createProjectMember(
+        organizationID: organizationID, id: ids.next(now: now), projectID: projectID,
+        userID: userID, role: "owner", addedBy: userID, createdAt: now))
+    batch.add(
+      add(key, "first administrator key", organizationID: organizationID, userID: userID))
+    try await transaction.run(batch)
+    return Result(organizationID: organizationID, projectID: projectID, key: key)
+  }
+
+  private static func add(
+    _ key: APIKey, _ name: String, organizationID: UUID, userID: UUID
+  ) -> Query<Int> {
+    var ids = UUIDGenerator()
+    let now = WallClock.microseconds()
+    return ApiKeysQueries.createApiKey(
+      organizationID: organizationID, id: ids.next(now: now), userID: userID, name: name,
+      keyID: key.id, keyPrefix: key.shownPrefix, secretHash: key.hash, scopes: ["*"],
+      createdBy: userID, expiresAt: nil, createdAt: now)
+  }
+}

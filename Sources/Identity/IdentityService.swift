@@ -1,0 +1,60 @@
+public import Messages
+internal import Postgres
+public import RPC
+
+/// `needletail.identity.v1.Identity`: organizations, users, projects, keys and access.
+public struct IdentityService: IdentityHandlers {
+  private let access: Access
+
+  /// Makes the service of a server whose methods ask for `permissions`.
+  public init(permissions: Set<String>) {
+    access = Access(known: permissions)
+  }
+
+  /// What the refusals of this service's tables and statements mean.
+  public static var reasons: ReasonTable { ReasonTable() }
+
+  /// Returns who the connection's API key belongs to and what it may do.
+  public func whoAmI(
+    _ request: WhoAmIRequest, _ call: CallContext
+  ) async throws(CallError) -> WhoAmIResponse {
+    let organizationID = call.principal.organizationID
+    let caller = try await call.read(
+      CallersQueries.getCaller(
+        organizationID: organizationID, apiKeyID: call.principal.apiKeyID))
+    guard let caller else {
+      throw CallError(
+        IdentityErrorReason.organizationNotFound,
+        "You are not a member of the organization any more.")
+    }
+    let projects = try await call.read(
+      CallersQueries.listVisibleProjects(
+        organizationID: organizationID, userID: call.principal.id))
+    return response(caller, projects)
+  }
+
+  private func response(
+    _ caller: CallersQueries.GetCallerRow, _ projects: [CallersQueries.ListVisibleProjectsRow]
+  ) -> WhoAmIResponse {
+    var response = WhoAmIResponse()
+    response.organizationID = caller.organizationID.description
+    response.organizationSlug = caller.organizationSlug
+    response.organizationName = caller.organizationName
+    response.userID = caller.userID.description
+    response.email = caller.email
+    response.displayName = caller.displayName
+    response.role = caller.role
+    response.apiKeyID = caller.apiKeyID.description
+    response.apiKeyPrefix = caller.apiKeyPrefix
+    response.apiKeyExpiresAt = caller.apiKeyExpiresAt.map { Timestamp(microseconds: $0) }
+    response.permissions = access.permissions(role: caller.role, scopes: caller.scopes).sorted()
+    response.projects = projects.map { project in
+      var summary = ProjectSummary()
+      summary.id = project.id.description
+      summary.slug = project.slug
+      summary.name = project.name
+      return summary
+    }
+    return response
+  }
+}

@@ -1,0 +1,66 @@
+public import EventLoop
+internal import Messages
+public import Postgres
+public import RPC
+internal import TLS
+
+/// Finds out who an API key belongs to.
+///
+/// Every key that is not good takes the same way: one look-up, one comparison, one answer.
+public struct KeyAuthenticator: Authenticator {
+  private let access: Access
+
+  /// Makes an authenticator that knows the permissions which methods ask for.
+  public init(permissions: Set<String>) {
+    access = Access(known: permissions)
+  }
+
+  public func authenticate(
+    _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
+  ) async throws(CallError) -> Principal {
+    let key = APIKey(apiKey)
+    let row: ApiKeysQueries.AuthenticateRow?
+    do throws(PostgresError) {
+      row = try await database.read(
+        Work(scope: .none, deadline: deadline, cancellation: nil),
+        ApiKeysQueries.authenticate(keyID: key?.id ?? KeyAuthenticator.nobody))
+    } catch {
+      throw databaseAway(error)
+    }
+    let given = Digest.sha256(Array(apiKey.utf8))
+    let stored = row?.secretHash ?? KeyAuthenticator.noHash
+    let isSame = unsafe constantTimeEquals(given.span.bytes, stored.span.bytes)
+    guard isSame, let row, isGood(row) else { throw invalidKey() }
+    return Principal(
+      organizationID: row.organizationID, id: row.userID,
+      kind: row.userKind == "service_account" ? "service_account" : "user", label: row.userLabel,
+      apiKeyID: row.apiKeyID, role: row.role,
+      permissions: access.permissions(role: row.role, scopes: row.scopes))
+  }
+
+  /// An identifier that no key has, so that a malformed key costs a look-up, too.
+  private static let nobody = String(repeating: "0", count: APIKey.idCharacters)
+  private static let noHash = [UInt8](repeating: 0, count: Digest.byteCount)
+
+  private func isGood(_ row: ApiKeysQueries.AuthenticateRow) -> Bool {
+    let isExpired = row.expiresAt.map { $0 <= WallClock.microseconds() } ?? false
+    return !isExpired && !row.isRevoked && row.isOrganizationActive && row.isUserActive
+      && !row.role.isEmpty
+      // A key that is bound to addresses is not taken from anywhere until they can be compared.
+      && row.allowedCidrs.isEmpty
+  }
+
+  private func invalidKey() -> CallError {
+    CallError(
+      RpcErrorReason.invalidApiKey,
+      "The API key is not valid: check NEEDLETAIL_API_KEY, or ask an administrator for a new key.")
+  }
+
+  private func databaseAway(_ error: PostgresError) -> CallError {
+    var result = CallError(
+      RpcErrorReason.databaseAway, "The database does not answer; try again shortly.",
+      retryAfter: .milliseconds(500))
+    result.cause = "\(error)"
+    return result
+  }
+}

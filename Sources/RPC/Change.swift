@@ -1,0 +1,190 @@
+internal import EventLoop
+public import Messages
+public import Postgres
+internal import TLS
+
+/// What a change does, for the audit log and for those who watch.
+public struct Change {
+  /// "run.create", the verb of the audit log.
+  public var action: String
+  /// "run.created", the event that watchers see.
+  public var event: String
+  /// "run".
+  public var resourceType: String
+  /// Which one.
+  public var resourceID: UUID
+  /// Its project, if it has one.
+  public var projectID: UUID?
+  /// A JSON object: what is worth keeping of before and after.
+  public var detailsJSON: String
+
+  /// Describes a change.
+  public init(
+    action: String, event: String, resourceType: String, resourceID: UUID, projectID: UUID?,
+    detailsJSON: String
+  ) {
+    self.action = action
+    self.event = event
+    self.resourceType = resourceType
+    self.resourceID = resourceID
+    self.projectID = projectID
+    self.detailsJSON = detailsJSON
+  }
+}
+
+/// Why a change was rolled back.
+enum ChangeFailure: DatabaseFailure {
+  case database(PostgresError)
+  case refused(CallError)
+
+  init(database error: PostgresError) { self = .database(error) }
+}
+
+extension CallContext {
+  /// Runs one statement that changes nothing.
+  ///
+  /// - Throws: ``CallError``; what the statement's refusal means is looked up in one place.
+  public func read<Output>(_ query: Query<Output>) async throws(CallError) -> Output {
+    do throws(PostgresError) {
+      return try await database.read(work, query)
+    } catch {
+      throw callError(error)
+    }
+  }
+
+  /// Commits a change whose answer is known before: the statements, the audit entry, the event and the
+  /// idempotency record, in one transaction and one round trip.
+  ///
+  /// With an idempotency key that was used before, nothing is changed and the first answer returns.
+  public func commit<Response: Message>(
+    _ response: Response, _ change: Change, _ statements: (inout Batch) -> Void
+  ) async throws(CallError) -> Response {
+    var batch = Batch()
+    if !idempotencyKey.isEmpty {
+      batch.add(claimKey(response: response.encoded, resourceID: change.resourceID))
+    }
+    statements(&batch)
+    record(change, in: &batch)
+    do throws(PostgresError) {
+      try await database.commit(work, batch)
+    } catch {
+      if isReplay(error) { return try await replay() }
+      throw callError(error)
+    }
+    feed.changed(change.resourceID)
+    return response
+  }
+
+  /// Commits a change that depends on what is there: `query` reads and locks it, `decide` answers and
+  /// adds the statements, without any I/O between.
+  public func commit<Row, Response: Message>(
+    locking query: Query<Row>,
+    _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
+  ) async throws(CallError) -> Response {
+    do throws(ChangeFailure) {
+      let (response, change) = try await database.transaction(work) {
+        (transaction) async throws(ChangeFailure) -> (Response, Change) in
+        try await decideAndFinish(transaction, query, decide)
+      }
+      feed.changed(change.resourceID)
+      return response
+    } catch {
+      switch error {
+      case .refused(let error): throw error
+      case .database(let error):
+        if isReplay(error) { return try await replay() }
+        throw callError(error)
+      }
+    }
+  }
+
+  private func decideAndFinish<Row, Response: Message>(
+    _ transaction: Transaction, _ query: Query<Row>,
+    _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
+  ) async throws(ChangeFailure) -> (Response, Change) {
+    var first = Batch()
+    if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
+    let row = first.add(query)
+    do throws(PostgresError) { try await transaction.run(first) } catch { throw .database(error) }
+    var last = Batch()
+    let decided: (Response, Change)
+    do throws(CallError) {
+      decided = try decide(row.value, &last)
+    } catch {
+      throw .refused(error)
+    }
+    if !idempotencyKey.isEmpty {
+      last.add(keepAnswer(decided.0.encoded, decided.1.resourceID))
+    }
+    record(decided.1, in: &last)
+    do throws(PostgresError) { try await transaction.finish(last) } catch { throw .database(error) }
+    return decided
+  }
+
+  // MARK: What every change leaves
+
+  private func record(_ change: Change, in batch: inout Batch) {
+    let now = WallClock.microseconds()
+    if method.isAudited {
+      batch.add(
+        JournalQueries.insertAuditLog(
+          organizationID: principal.organizationID, id: nextID(), actorType: principal.kind,
+          actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
+          action: change.action, outcome: "success", reason: nil,
+          resourceType: change.resourceType, resourceID: change.resourceID,
+          projectID: change.projectID, detailsJSON: change.detailsJSON, ipAddress: peer.host,
+          userAgent: client, requestID: requestID, createdAt: now))
+    }
+    batch.add(
+      JournalQueries.insertEvent(
+        organizationID: principal.organizationID, id: nextID(), type: change.event,
+        resourceType: change.resourceType, resourceID: change.resourceID,
+        projectID: change.projectID, actorType: principal.kind, actorID: principal.id,
+        requestID: requestID, dataJSON: change.detailsJSON, createdAt: now))
+  }
+
+  private func claimKey(response: [UInt8]?, resourceID: UUID?) -> Query<Int> {
+    JournalQueries.insertIdempotencyRecord(
+      organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey,
+      method: method.name, requestDigest: requestDigest, response: response,
+      resourceID: resourceID, isPermanent: false)
+  }
+
+  private func keepAnswer(_ response: [UInt8], _ resourceID: UUID) -> Query<Int> {
+    JournalQueries.completeIdempotencyRecord(
+      response: response, resourceID: resourceID, organizationID: principal.organizationID,
+      principalID: principal.id, key: idempotencyKey)
+  }
+
+  // MARK: Replays
+
+  private var requestDigest: [UInt8] { Digest.sha256(requestBytes) }
+
+  private func isReplay(_ error: PostgresError) -> Bool {
+    !idempotencyKey.isEmpty && error.violates("idempotency_records_pkey")
+  }
+
+  /// The answer that was given to this key, if it was given to the same request.
+  private func replay<Response: Message>() async throws(CallError) -> Response {
+    let record = try await read(
+      JournalQueries.getIdempotencyRecord(
+        organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
+    guard let record else {
+      // It was there a moment ago: its day was over in between.
+      throw CallError(RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
+    }
+    guard record.method == method.name, record.requestDigest == requestDigest else {
+      throw CallError(
+        RpcErrorReason.idempotencyKeyReused,
+        "This idempotency key was used for another request; use a new key for a new change.")
+    }
+    guard let bytes = record.response else {
+      throw CallError.internal("an idempotency record has no answer")
+    }
+    do throws(MessageError) {
+      return try Response.decode(bytes)
+    } catch {
+      throw CallError.internal("the answer kept for an idempotency key does not decode: \(error)")
+    }
+  }
+}

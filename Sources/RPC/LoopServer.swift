@@ -1,0 +1,122 @@
+public import EventLoop
+public import Postgres
+public import TLS
+
+/// The server on one loop: its connections, its TLS context, its database. Lives on that loop.
+public final class LoopServer {
+  /// What all loops share.
+  public let state: ServerState
+  /// This loop's way to the database.
+  public let database: Database
+  /// Wakes the watchers on this loop.
+  public let feed: ChangeFeed
+
+  let loop: Loop
+  private(set) var tls: TLSContext
+  private let tlsSettings: TLSSettings
+  private let load: LoopLoad
+  private let index: Int
+  private var sessions: [Int32: Session] = [:]
+  private var drained: [() -> Void] = []
+  private var identifiers = UUIDGenerator()
+
+  /// Counts since the start.
+  public private(set) var metrics: ServerMetrics
+
+  /// Where every connection of the loop reads to, one at a time.
+  let readBuffer = ReadBuffer()
+
+  /// How often timeouts of connections are looked at.
+  static let sweepInterval: Duration = .milliseconds(250)
+
+  /// Makes the server of `loop`, which is the one with `index`.
+  ///
+  /// - Throws: ``TLSError`` that names what is wrong with the certificate, the key or the settings.
+  public init(
+    _ loop: Loop, index: Int, state: ServerState, database: Database, identity: ServerIdentity,
+    tlsSettings: TLSSettings, load: LoopLoad
+  ) throws(TLSError) {
+    self.loop = loop
+    self.index = index
+    self.state = state
+    self.database = database
+    self.tlsSettings = tlsSettings
+    self.load = load
+    tls = try TLSContext(server: identity, settings: tlsSettings)
+    metrics = ServerMetrics(methodCount: state.router.methods.count)
+    feed = ChangeFeed(loop, database)
+    scheduleSweep()
+  }
+
+  /// Takes over a connection that was just accepted.
+  func adopt(_ descriptor: consuming Descriptor, from peer: SocketAddress) {
+    descriptor.disableDelay()
+    descriptor.setUserTimeout(state.settings.writeStallTimeout)
+    let number = descriptor.number
+    do throws(TLSError) {
+      let connection = try TLSConnection.accepting(on: number, context: tls)
+      let session = Session(self, consume descriptor, connection, peer, id: nextID())
+      try session.begin()
+      sessions[number] = session
+      metrics.connections += 1
+      metrics.connectionsAccepted &+= 1
+    } catch {
+      state.observer.note(
+        .error, "a connection could not be served: \(error)", [("peer", peer.description)])
+      state.connectionEnded()
+      load.release(index)
+    }
+  }
+
+  /// A time-ordered identifier.
+  public func nextID() -> UUID {
+    identifiers.next(now: WallClock.microseconds())
+  }
+
+  func forget(_ number: Int32) {
+    guard sessions.removeValue(forKey: number) != nil else { return }
+    metrics.connections -= 1
+    state.connectionEnded()
+    load.release(index)
+    if sessions.isEmpty { reportDrained() }
+  }
+
+  func withMetrics(_ change: (inout ServerMetrics) -> Void) { change(&metrics) }
+
+  // MARK: Certificates
+
+  /// Serves connections from now on with `identity`; those that are open keep theirs.
+  ///
+  /// - Throws: ``TLSError`` when the pair is not usable; the former one stays.
+  public func reload(_ identity: ServerIdentity) throws(TLSError) {
+    tls = try TLSContext(server: identity, settings: tlsSettings)
+  }
+
+  // MARK: Drain
+
+  /// Lets every connection finish its calls; `whenDone` runs when the last one has gone.
+  public func drain(whenDone: @escaping () -> Void) {
+    drained.append(whenDone)
+    for session in Array(sessions.values) { session.drain() }
+    if sessions.isEmpty { reportDrained() }
+  }
+
+  private func reportDrained() {
+    let due = drained
+    drained = []
+    for report in due { report() }
+  }
+
+  /// Ends every connection now.
+  public func closeAll() {
+    for session in Array(sessions.values) { session.abandon("the server stops") }
+  }
+
+  private func scheduleSweep() {
+    loop.schedule(after: LoopServer.sweepInterval) { [weak self] in
+      guard let self else { return }
+      for session in Array(self.sessions.values) { session.checkTimeouts() }
+      self.scheduleSweep()
+    }
+  }
+}

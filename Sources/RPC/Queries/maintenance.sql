@@ -1,0 +1,41 @@
+-- Makes the monthly partitions up to `months_ahead` months (0 to 60) from now; says how many
+-- were missing. Maintenance only.
+-- name: ensurePartitions :one
+select needletail_ensure_partitions(:months_ahead::integer) as "made!";
+
+-- Every partition of every partitioned table, with its bounds and rough size.
+-- name: listPartitions :many
+select
+    parent.relname::text as "table_name!",
+    child.relname::text as "partition_name!",
+    pg_get_expr(child.relpartbound, child.oid) as "bounds!",
+    greatest(child.reltuples, 0)::bigint as "estimated_rows!",
+    pg_total_relation_size(child.oid) as "size_bytes!"
+from pg_inherits as inheritance
+inner join pg_class as parent on inheritance.inhparent = parent.oid
+inner join pg_class as child on inheritance.inhrelid = child.oid
+where
+    parent.relnamespace = 'public'::regnamespace
+    and parent.relkind = 'p' and child.relkind = 'r'
+order by parent.relname, child.relname;
+
+-- Deletes one batch of idempotency records from before `before`; says how many. Maintenance only.
+-- name: deleteIdempotencyRecords :one
+with deleted as (
+    delete from idempotency_records
+    where
+        (organization_id, principal_id, key) in (
+            select
+                expired.organization_id,
+                expired.principal_id,
+                expired.key
+            from idempotency_records as expired
+            where not expired.is_permanent and expired.created_at < :before
+            order by expired.created_at
+            limit :batch_size
+            for update skip locked
+        )
+    returning 1
+)
+
+select count(*) as "deleted!" from deleted;

@@ -1,0 +1,121 @@
+internal import EventLoop
+public import Messages
+
+/// A method with its handler: one row of the router's table.
+public protocol ServedMethod: Sendable {
+  /// Name, kind, permission, audit and idempotency, from the .proto.
+  var descriptor: MethodDescriptor { get }
+
+  /// Decodes the first request, where there is one, and runs the handler as a task of the call's loop.
+  /// Every path ends in one `finish` or `fail` of `call`.
+  func start(_ message: RawSpan, _ call: CallContext)
+}
+
+/// One request, one response.
+public struct UnaryMethod<Request: Message, Response: Message>: ServedMethod {
+  /// The shape of the handler.
+  public typealias Handler =
+    @Sendable (Request, CallContext) async throws(CallError) -> Response
+
+  public let descriptor: MethodDescriptor
+  private let handler: Handler
+
+  /// Binds a handler to its method.
+  public init(_ descriptor: MethodDescriptor, _ handler: @escaping Handler) {
+    self.descriptor = descriptor
+    self.handler = handler
+  }
+
+  public func start(_ message: RawSpan, _ call: CallContext) {
+    guard let request = call.decode(Request.self, message) else { return }
+    call.loop.spawn { [handler] in
+      do throws(CallError) {
+        call.finish(try await handler(request, call))
+      } catch {
+        call.fail(error)
+      }
+    }
+  }
+}
+
+/// One request, a stream of responses.
+public struct ServerStreamingMethod<Request: Message, Response: Message>: ServedMethod {
+  /// The shape of the handler.
+  public typealias Handler =
+    @Sendable (Request, ResponseStream<Response>, CallContext) async throws(CallError) -> Void
+
+  public let descriptor: MethodDescriptor
+  private let handler: Handler
+
+  /// Binds a handler to its method.
+  public init(_ descriptor: MethodDescriptor, _ handler: @escaping Handler) {
+    self.descriptor = descriptor
+    self.handler = handler
+  }
+
+  public func start(_ message: RawSpan, _ call: CallContext) {
+    guard let request = call.decode(Request.self, message) else { return }
+    call.loop.spawn { [handler] in
+      do throws(CallError) {
+        try await handler(request, ResponseStream(call), call)
+        call.finish()
+      } catch {
+        call.fail(error)
+      }
+    }
+  }
+}
+
+/// A stream of requests, one response.
+public struct ClientStreamingMethod<Request: Message, Response: Message>: ServedMethod {
+  /// The shape of the handler.
+  public typealias Handler =
+    @Sendable (RequestStream<Request>, CallContext) async throws(CallError) -> Response
+
+  public let descriptor: MethodDescriptor
+  private let handler: Handler
+
+  /// Binds a handler to its method.
+  public init(_ descriptor: MethodDescriptor, _ handler: @escaping Handler) {
+    self.descriptor = descriptor
+    self.handler = handler
+  }
+
+  public func start(_ message: RawSpan, _ call: CallContext) {
+    call.loop.spawn { [handler] in
+      do throws(CallError) {
+        call.finish(try await handler(RequestStream(call), call))
+      } catch {
+        call.fail(error)
+      }
+    }
+  }
+}
+
+/// A stream of requests, a stream of responses.
+public struct BidirectionalMethod<Request: Message, Response: Message>: ServedMethod {
+  /// The shape of the handler.
+  public typealias Handler =
+    @Sendable (RequestStream<Request>, ResponseStream<Response>, CallContext)
+    async throws(CallError) -> Void
+
+  public let descriptor: MethodDescriptor
+  private let handler: Handler
+
+  /// Binds a handler to its method.
+  public init(_ descriptor: MethodDescriptor, _ handler: @escaping Handler) {
+    self.descriptor = descriptor
+    self.handler = handler
+  }
+
+  public func start(_ message: RawSpan, _ call: CallContext) {
+    call.loop.spawn { [handler] in
+      do throws(CallError) {
+        try await handler(RequestStream(call), ResponseStream(call), call)
+        call.finish()
+      } catch {
+        call.fail(error)
+      }
+    }
+  }
+}

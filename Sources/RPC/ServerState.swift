@@ -1,0 +1,136 @@
+public import EventLoop
+public import Postgres
+internal import Synchronization
+
+/// What all loops of a server share. Nothing in it changes but flags and counts.
+public final class ServerState: Sendable {
+  /// The bounds.
+  public let settings: ServerSettings
+  /// Every method.
+  public let router: Router
+  /// Who checks API keys.
+  public let authenticator: any Authenticator
+  /// What the database's refusals mean.
+  public let reasons: ReasonTable
+  /// Is told of every call and connection that ends.
+  public let observer: any Observer
+  /// When the server started.
+  public let startedAt: Instant
+
+  private let draining = Atomic<Bool>(false)
+  private let connections = Atomic<Int>(0)
+
+  /// Makes the state of a server that serves `services`.
+  public init(
+    settings: ServerSettings, router: Router, authenticator: any Authenticator,
+    reasons: ReasonTable, observer: any Observer
+  ) {
+    self.settings = settings
+    self.router = router
+    self.authenticator = authenticator
+    self.reasons = reasons
+    self.observer = observer
+    startedAt = .now()
+  }
+
+  /// Whether the server is shutting down.
+  public var isDraining: Bool { draining.load(ordering: .relaxed) }
+
+  /// Open connections of the process.
+  public var connectionCount: Int { connections.load(ordering: .relaxed) }
+
+  /// Lets Health say that the server is shutting down.
+  public func drain() { draining.store(true, ordering: .relaxed) }
+
+  /// The methods of `needletail.rpc.v1.Server`, which every server has.
+  public static var ownMethods: [any ServedMethod] { ServerService().methods }
+
+  /// Counts a new connection, unless there are too many.
+  func admitConnection() -> Bool {
+    let (old, _) = connections.wrappingAdd(1, ordering: .relaxed)
+    if old < settings.connectionsMax { return true }
+    connections.wrappingSubtract(1, ordering: .relaxed)
+    return false
+  }
+
+  func connectionEnded() { connections.wrappingSubtract(1, ordering: .relaxed) }
+}
+
+/// What a program keeps on each loop: the way from a loop to the server on it.
+public protocol ServesConnections: AnyObject {
+  /// The server on the loop.
+  var server: LoopServer { get }
+}
+
+/// Checks API keys.
+public protocol Authenticator: Sendable {
+  /// Finds out who `apiKey` belongs to.
+  ///
+  /// Takes the same way, and about the same time, for every key that is not good.
+  /// - Throws: ``CallError`` INVALID_API_KEY, the same for all such keys; or that the database is away.
+  func authenticate(
+    _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
+  ) async throws(CallError) -> Principal
+}
+
+/// Is told what the server did; must not block.
+public protocol Observer: Sendable {
+  /// A call has ended.
+  func callEnded(_ record: CallRecord)
+  /// A connection has ended, or was refused.
+  func connectionEnded(_ record: ConnectionRecord)
+  /// Something worth a line in the log.
+  func note(_ severity: Severity, _ message: String, _ fields: [(String, String)])
+  /// Whether ``callEnded(_:)`` wants calls that succeeded, too.
+  var wantsSuccessfulCalls: Bool { get }
+}
+
+/// How much a line in the log matters.
+public enum Severity: Sendable {
+  /// Normal, and worth knowing.
+  case info
+  /// Somebody should look.
+  case warning
+  /// Something is broken.
+  case error
+}
+
+/// A call that has ended.
+public struct CallRecord: Sendable {
+  /// "needletail.tracking.v1.Tracking/CreateRun".
+  public var method: String
+  /// Names the call everywhere.
+  public var requestID: String
+  /// W3C Trace Context; empty = none.
+  public var traceparent: String
+  /// The tenant.
+  public var organizationID: UUID
+  /// Who asked.
+  public var principalID: UUID
+  /// The canonical code's name.
+  public var code: String
+  /// The error's reason; empty for success.
+  public var reason: String
+  /// What the caller is not told.
+  public var cause: String?
+  /// From the Call's arrival to its End.
+  public var duration: Duration
+  /// Where the caller connects from.
+  public var peer: String
+}
+
+/// A connection that has ended.
+public struct ConnectionRecord: Sendable {
+  /// Names the connection everywhere.
+  public var connectionID: UUID
+  /// Where it came from.
+  public var peer: String
+  /// What the client calls itself.
+  public var client: String
+  /// The tenant; nil when it never authenticated.
+  public var organizationID: UUID?
+  /// Why it ended, for people.
+  public var reason: String
+  /// Whether the peer broke a rule.
+  public var isProtocolError: Bool
+}

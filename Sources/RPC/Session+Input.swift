@@ -1,0 +1,187 @@
+internal import EventLoop
+internal import TLS
+internal import Wire
+
+extension Session {
+  /// Reads what is there, up to a bound per turn, and takes every whole frame.
+  func receive() {
+    guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused else { return }
+    var budget = settings.readBytesPerTurnMax
+    while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames {
+      let count = fill()
+      if count > 0 { take(count) }
+      budget -= count
+      if count < ReadBuffer.capacityBytes { break }
+    }
+    if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
+  }
+
+  /// Reads records into the loop's buffer until it is full or nothing more is there.
+  private func fill() -> Int {
+    var count = 0
+    do throws(TLSError) {
+      while count < ReadBuffer.capacityBytes {
+        let transfer = try read(at: count)
+        switch transfer {
+        case .bytes(let more): count += more
+        case .wantRead: return count
+        case .wantWrite:
+          waitsForWritable = true
+          return count
+        case .closed(let isClean):
+          inputEnded(isClean ? "the peer closed the connection" : "the connection was cut")
+          return count
+        }
+      }
+    } catch {
+      inputEnded("TLS failed: \(error)")
+    }
+    return count
+  }
+
+  private func read(at offset: Int) throws(TLSError) -> TLSTransfer {
+    try server.readBuffer.withRest(after: offset) { (rest) throws(TLSError) in
+      try tls.read(into: &rest)
+    }
+  }
+
+  private func inputEnded(_ reason: String) {
+    isInputEnded = true
+    if phase == .serving { endReason = reason }
+    loop.atEndOfTurn(EndOfInput(self))
+  }
+
+  /// Takes `count` bytes of the loop's buffer, behind what was left of earlier reads.
+  private func take(_ count: Int) {
+    server.withMetrics { $0.bytesRead &+= UInt64(count) }
+    if machine.discardsInput { return }
+    server.readBuffer.withBytes(count) { bytes in
+      let isBehindOthers = !input.isEmpty
+      let used = isBehindOthers ? 0 : process(bytes)
+      if used < count, phase == .serving {
+        unsafe bytes.extracting(used..<count).withUnsafeBytes {
+          unsafe input.append(contentsOf: $0)
+        }
+      }
+      if isBehindOthers { takeInput() }
+    }
+  }
+
+  /// Takes every whole frame of what was left.
+  func takeInput() {
+    guard !input.isEmpty else { return }
+    var taken: [UInt8] = []
+    swap(&taken, &input)
+    let used = unsafe process(taken.span.bytes)
+    if used < taken.count, phase == .serving {
+      taken.removeFirst(used)
+      input = taken
+    }
+  }
+
+  /// Takes every whole frame of `bytes` that may be taken now, and says how many bytes those were.
+  private func process(_ bytes: RawSpan) -> Int {
+    var offset = 0
+    do throws(ProtocolError) {
+      while phase == .serving, machine.wantsFrames, !isReadingPaused {
+        let split = try splitFrame(bytes, at: offset, frameBytesMax: machine.frameBytesMax)
+        switch split {
+        case .body(let range):
+          let body = bytes.extracting(range)
+          let frame = try Frame.decode(body)
+          offset = range.upperBound
+          perform(try machine.receive(frame, now: loop.now.nanoseconds), body)
+        case .incomplete(let declared):
+          if offset < bytes.byteCount {
+            machine.frameIncomplete(declaredBytes: declared, now: loop.now.nanoseconds)
+          }
+          return offset
+        }
+      }
+    } catch {
+      fail(error)
+    }
+    return offset
+  }
+
+  private func perform(_ action: ServerAction, _ body: RawSpan) {
+    switch action {
+    case .ignore: break
+    case .authenticate(let hello): authenticate(hello)
+    case .call(let stream, let call): open(stream, call, body)
+    case .refuse(let stream, let status):
+      output.end(stream: stream, status: status)
+      scheduleFlush()
+    case .message(let stream, let data): deliver(data, to: stream, body)
+    case .halfClose(let stream):
+      guard let call = calls[stream] else { break }
+      call.requests.isEnded = true
+      call.requestArrived.notify()
+    case .cancel(let stream): calls[stream]?.cancel(.cancelled)
+    case .sendable(let stream): calls[stream]?.mayRespond.notify()
+    case .connectionSendable: wakeResponders()
+    case .credit(let bytes):
+      output.credit(stream: 0, bytes: bytes)
+      scheduleFlush()
+    case .pong(let token):
+      output.pong(token: token)
+      scheduleFlush()
+    case .drain(let goaway):
+      output.goaway(goaway)
+      scheduleFlush()
+      closeIfDrained()
+    case .peerDrains: closeIfDrained()
+    case .peerEnded(let status):
+      abandon("the peer ended the connection: \(status.reason) \(status.message)")
+    }
+  }
+
+  private func deliver(_ data: Frame.Data, to stream: UInt32, _ body: RawSpan) {
+    guard let call = calls[stream] else { return }
+    call.requests.append(unsafe body.extracting(data.message).withUnsafeBytes { unsafe Array($0) })
+    if data.endOfRequests { call.requests.isEnded = true }
+    queuedMessages += 1
+    if queuedMessages >= Session.queuedMessagesMax { pauseReading() }
+    call.requestArrived.notify()
+  }
+
+  // MARK: Back-pressure
+
+  /// Reads no further: too much waits.
+  func pauseReading() {
+    guard !isReadingPaused else { return }
+    isReadingPaused = true
+    machine.pauseReading()
+  }
+
+  /// Reads on once little enough waits.
+  func resumeReadingIfPossible() {
+    guard isReadingPaused, phase == .serving,
+      output.count - written < settings.outputBytesPause / 2,
+      queuedMessages < Session.queuedMessagesMax / 2
+    else { return }
+    isReadingPaused = false
+    machine.resumeReading(now: loop.now.nanoseconds)
+    loop.atEndOfTurn(ReadAgain(self))
+  }
+}
+
+/// Goes on with input that the socket will not be readable for again.
+final class ReadAgain: TurnHandler {
+  private let session: Session
+  init(_ session: Session) { self.session = session }
+
+  func endOfTurn() {
+    session.takeInput()
+    session.receive()
+    session.watch()
+  }
+}
+
+/// Closes a connection whose peer sends no more, after its last frames were taken.
+private final class EndOfInput: TurnHandler {
+  private let session: Session
+  init(_ session: Session) { self.session = session }
+
+  func endOfTurn() { session.abandon(session.endReason) }
+}

@@ -1,0 +1,268 @@
+internal import EventLoop
+internal import Postgres
+internal import TLS
+internal import Wire
+
+/// One connection: bytes in, calls started, answers out. Lives on a loop.
+///
+/// What the protocol demands is decided by ``ServerMachine``; the session does what it says.
+final class Session: DescriptorHandler, TurnHandler {
+  /// What of its life the connection is in, as far as the protocol does not know it.
+  enum Phase {
+    case handshake
+    case serving
+    /// Goaway is written; the sending side is closed as soon as it is sent.
+    case closing
+    case closed
+  }
+
+  unowned let server: LoopServer
+  let loop: Loop
+  let peer: SocketAddress
+  /// Names the connection in Welcome, in the log and in the audit log.
+  let connectionID: UUID
+  let settings: ServerSettings
+
+  let descriptor: Descriptor
+  var tls: TLSConnection
+  var machine: ServerMachine
+  var phase = Phase.handshake
+  let begunAt: Instant
+
+  /// What the client calls itself.
+  var client = ""
+  /// Who the connection acts for, once Hello is answered.
+  var principal: Principal?
+  /// By method index, whether the principal may call it.
+  var allowed: [Bool] = []
+  /// Open calls by stream.
+  var calls: [UInt32: CallContext] = [:]
+
+  /// Bytes that were read and are not yet a whole frame.
+  var input: [UInt8] = []
+  /// Messages that wait in streams for their handlers.
+  var queuedMessages = 0
+  var isReadingPaused = false
+  /// The peer has closed its side, or failed.
+  var isInputEnded = false
+
+  /// Frames that wait to be written.
+  var output = FrameWriter()
+  /// How much of `output` is written already.
+  var written = 0
+  var isFlushScheduled = false
+  var waitsForWritable = false
+  /// When output last made progress, while some waits.
+  var stalledSince: Instant?
+  var isShutdownSent = false
+  /// A call waits for `output` to shrink.
+  var hasBlockedResponders = false
+
+  var keyUpdatesCounted = 0
+  var keyUpdatesSince: Instant
+  var endReason = "the peer closed the connection"
+  var isProtocolError = false
+
+  /// Messages that may wait in a connection's streams; their bytes are bounded by the windows.
+  static let queuedMessagesMax = 16_384
+
+  init(
+    _ server: LoopServer, _ descriptor: consuming Descriptor, _ tls: consuming TLSConnection,
+    _ peer: SocketAddress, id: UUID
+  ) {
+    self.server = server
+    self.descriptor = descriptor
+    self.tls = tls
+    self.peer = peer
+    loop = server.loop
+    connectionID = id
+    settings = server.state.settings
+    begunAt = loop.now
+    keyUpdatesSince = loop.now
+    machine = ServerMachine(limits: settings.wire, now: loop.now.nanoseconds)
+  }
+
+  /// Starts to watch the connection.
+  func begin() throws(TLSError) {
+    do throws(SystemError) {
+      try loop.register(descriptor.number, .read, self)
+    } catch {
+      throw TLSError(.libraryFailed, "\(error)")
+    }
+  }
+
+  func ready(_ readiness: Readiness) {
+    if phase == .handshake {
+      stepHandshake()
+      if phase == .handshake { return }
+    }
+    if readiness.contains(.write) {
+      waitsForWritable = false
+      flush()
+    }
+    if !readiness.isDisjoint(with: [.read, .hangup, .error]) { receive() }
+    watch()
+  }
+
+  private func stepHandshake() {
+    do throws(TLSError) {
+      switch try tls.handshake() {
+      case .done: phase = .serving
+      case .wantRead: setInterest(.read)
+      case .wantWrite: setInterest(.write)
+      }
+    } catch {
+      server.withMetrics { $0.handshakeFailures &+= 1 }
+      // The alert may still be on its way: say that nothing follows it before closing.
+      descriptor.finishWriting()
+      abandon("the TLS handshake failed: \(error)")
+    }
+  }
+
+  // MARK: Interest
+
+  /// Watches for what the connection waits for now.
+  func watch() {
+    guard phase == .serving || phase == .closing else { return }
+    var interest: Interest = []
+    if waitsForWritable { interest.insert(.write) }
+    if !isReadingPaused, !isInputEnded, machine.wantsFrames { interest.insert(.read) }
+    setInterest(interest)
+  }
+
+  private func setInterest(_ interest: Interest) {
+    do throws(SystemError) {
+      try loop.setInterest(descriptor.number, interest)
+    } catch {
+      abandon("the connection cannot be watched: \(error)")
+    }
+  }
+
+  // MARK: The end
+
+  /// Ends the connection because the peer broke a rule.
+  func fail(_ error: ProtocolError) {
+    isProtocolError = true
+    server.withMetrics { $0.protocolErrors &+= 1 }
+    end(error.status, "\(error)")
+  }
+
+  /// Writes Goaway with `status`, and closes once the peer had the time to read it.
+  func end(_ status: Status, _ reason: String) {
+    guard phase == .serving else { return abandon(reason) }
+    endReason = reason
+    cancelCalls(.connectionLost)
+    if let goaway = machine.fail(status, now: loop.now.nanoseconds) { output.goaway(goaway) }
+    phase = .closing
+    input = []
+    isReadingPaused = false
+    scheduleFlush()
+  }
+
+  /// Closes at once.
+  func abandon(_ reason: String) {
+    guard phase != .closed else { return }
+    if phase != .closing { endReason = reason }
+    let hadCalls = phase == .serving
+    phase = .closed
+    if hadCalls { cancelCalls(.connectionLost) }
+    loop.deregister(descriptor.number)
+    // Says close_notify where the socket still takes it; there is nobody left to tell of a failure.
+    if !isShutdownSent { _ = try? tls.shutdown() }
+    descriptor.finishWriting()
+    server.state.observer.connectionEnded(
+      ConnectionRecord(
+        connectionID: connectionID, peer: peer.description, client: client,
+        organizationID: principal?.organizationID, reason: endReason,
+        isProtocolError: isProtocolError))
+    server.forget(descriptor.number)
+  }
+
+  func cancelCalls(_ reason: Cancellation.Reason) {
+    for call in Array(calls.values) { call.cancel(reason) }
+  }
+
+  // MARK: Time
+
+  /// Looks at every bound on time; called a few times a second.
+  func checkTimeouts() {
+    let now = loop.now
+    switch phase {
+    case .handshake:
+      if now.since(begunAt) >= settings.handshakeTimeout {
+        server.withMetrics { $0.handshakeFailures &+= 1 }
+        abandon("the TLS handshake took more than \(settings.handshakeTimeout)")
+      }
+      return
+    case .closed: return
+    case .serving, .closing: break
+    }
+    if let stalledSince, now.since(stalledSince) >= settings.writeStallTimeout {
+      server.withMetrics { $0.slowReaders &+= 1 }
+      return abandon("the peer read nothing for \(settings.writeStallTimeout)")
+    }
+    checkKeyUpdates(now)
+    expire(now)
+    if input.isEmpty, output.isEmpty, calls.isEmpty { releaseBuffers() }
+  }
+
+  private func expire(_ now: Instant) {
+    guard phase == .serving || phase == .closing else { return }
+    guard let due = machine.nextDeadline, due <= now.nanoseconds else { return }
+    do throws(ProtocolError) {
+      while let timeout = try machine.expire(now: now.nanoseconds) {
+        switch timeout {
+        case .ping(let token):
+          output.ping(token: token)
+          scheduleFlush()
+        case .drain(let goaway):
+          output.goaway(goaway)
+          scheduleFlush()
+          closeIfDrained()
+        case .drainExpired:
+          cancelCalls(.draining)
+          return end(CallError(.draining).status, "the drain took too long")
+        case .close:
+          return abandon(endReason)
+        }
+      }
+    } catch {
+      fail(error)
+    }
+  }
+
+  /// Key updates cost this side a key derivation each and the peer next to nothing.
+  private func checkKeyUpdates(_ now: Instant) {
+    if now.since(keyUpdatesSince) >= .seconds(60) {
+      keyUpdatesSince = now
+      keyUpdatesCounted = tls.keyUpdateCount
+    } else if tls.keyUpdateCount - keyUpdatesCounted > settings.keyUpdatesPerMinuteMax {
+      fail(.enhanceYourCalm(what: "TLS key updates"))
+    }
+  }
+
+  private func releaseBuffers() {
+    output.removeAll(keepingCapacity: false)
+    if input.capacity > 0 { input = [] }
+  }
+
+  // MARK: Drain
+
+  /// Lets open calls finish and the client open its next ones elsewhere.
+  func drain() {
+    guard phase == .serving else { return abandon("the server is shutting down") }
+    guard let (goaway, token) = machine.startDrain(now: loop.now.nanoseconds) else { return }
+    output.goaway(goaway)
+    if let token { output.ping(token: token) }
+    scheduleFlush()
+    closeIfDrained()
+  }
+
+  /// Closes once nothing is open on a connection that takes no more calls.
+  func closeIfDrained() {
+    guard phase == .serving, machine.isDrained else { return }
+    endReason = "drained"
+    phase = .closing
+    scheduleFlush()
+  }
+}

@@ -1,0 +1,3 @@
+drop table runs;
+drop table experiments;
+drop function needletail_stamp_transaction();

@@ -1,0 +1,214 @@
+public import Messages
+internal import Postgres
+public import RPC
+
+/// The bounds of reading points.
+enum HistoryBounds {
+  static let pagePoints = 1_000
+  static let pagePointsMax = 25_000
+  /// Chunks that one statement reads.
+  static let chunksPerRead: Int64 = 32
+  static let summariesPage = 100
+  static let summariesPageMax = 1_000
+}
+
+extension TrackingService {
+  /// Lists the metrics of a run with their summaries, by key.
+  public func listRunMetrics(
+    _ request: ListRunMetricsRequest, _ call: CallContext
+  ) async throws(CallError) -> ListRunMetricsResponse {
+    var validator = Validator()
+    let runID = validator.id("run_id", request.runID)
+    let size = validator.pageSize(
+      request.pageSize, standard: HistoryBounds.summariesPage,
+      max: HistoryBounds.summariesPageMax)
+    try validator.finish()
+    let purpose = "metrics \(runID)"
+    var afterKey = ""
+    if !request.pageToken.isEmpty {
+      guard let content = Token.read(request.pageToken, for: purpose) else {
+        throw pageTokenInvalid()
+      }
+      afterKey = String(decoding: content, as: UTF8.self)
+    }
+    _ = try await run(runID, call)
+    let rows = try await call.read(
+      MetricsQueries.listMetricSummaries(
+        organizationID: call.principal.organizationID, runID: runID, afterKey: afterKey,
+        pageSize: Int64(size) + 1))
+    var response = ListRunMetricsResponse()
+    response.metrics = rows.prefix(size).map { MetricSummary($0) }
+    if rows.count > size {
+      response.nextPageToken = Token.make(Array(rows[size - 1].key.utf8), for: purpose)
+    }
+    return response
+  }
+
+  /// One page of a metric's points, by (step, time, value).
+  public func getMetricHistory(
+    _ request: GetMetricHistoryRequest, _ call: CallContext
+  ) async throws(CallError) -> GetMetricHistoryResponse {
+    var validator = Validator()
+    let runID = validator.id("run_id", request.runID)
+    validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    let size = validator.pageSize(
+      request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
+    try validator.finish()
+    let purpose = "history \(runID) \(request.key)"
+    let after = try HistoryCursor.read(request.pageToken, for: purpose)
+    _ = try await run(runID, call)
+
+    var reader = HistoryReader(
+      runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after, call: call)
+    var points: [MetricPoint] = []
+    while points.count <= size, let more = try await reader.next() { points += more }
+    var response = GetMetricHistoryResponse()
+    response.series = MetricSeries(request.key, points.prefix(size))
+    if points.count > size {
+      response.nextPageToken = HistoryCursor.token(points[size - 1], for: purpose)
+    }
+    return response
+  }
+
+  /// All points of a metric from a step on, by (step, time, value).
+  public func streamMetricHistory(
+    _ request: StreamMetricHistoryRequest,
+    _ responses: ResponseStream<StreamMetricHistoryResponse>, _ call: CallContext
+  ) async throws(CallError) {
+    var validator = Validator()
+    let runID = validator.id("run_id", request.runID)
+    validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    try validator.finish()
+    _ = try await run(runID, call)
+
+    let fromStep = request.fromStep ?? .min
+    var reader = HistoryReader(
+      runID: runID, key: request.key, fromStep: fromStep, after: nil, call: call)
+    while let points = try await reader.next() {
+      var rest = points[...].drop { $0.step < fromStep }
+      while !rest.isEmpty {
+        var response = StreamMetricHistoryResponse()
+        response.series = MetricSeries(request.key, rest.prefix(HistoryBounds.pagePointsMax))
+        try await responses.send(response)
+        rest = rest.dropFirst(HistoryBounds.pagePointsMax)
+      }
+    }
+  }
+}
+
+/// Reads a metric's chunks and gives out its points in order, a bounded number of chunks at a time.
+private struct HistoryReader {
+  let runID: UUID
+  let key: String
+  let fromStep: Int64
+  let call: CallContext
+
+  private var merge: HistoryMerge
+  private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
+  private var isAtEnd = false
+
+  init(runID: UUID, key: String, fromStep: Int64, after: MetricPoint?, call: CallContext) {
+    self.runID = runID
+    self.key = key
+    self.fromStep = fromStep
+    self.call = call
+    merge = HistoryMerge(after: after)
+  }
+
+  /// The next points; nil at the end. May be empty in between.
+  mutating func next() async throws(CallError) -> [MetricPoint]? {
+    if isAtEnd { return nil }
+    let rows = try await call.read(
+      MetricsQueries.listChunksByStep(
+        organizationID: call.principal.organizationID, runID: runID, key: key,
+        afterMinStep: lastChunk.minStep, afterID: lastChunk.id, fromStep: fromStep,
+        pageSize: HistoryBounds.chunksPerRead))
+    for row in rows { merge.add(MetricChunk(row)) }
+    guard !merge.isOverfull else {
+      throw CallError(
+        RpcErrorReason.responseTooLarge,
+        "More than \(HistoryMerge.heldPointsMax) points of this metric share their steps; "
+          + "read it from a later step.")
+    }
+    if let last = rows.last { lastChunk = (last.minStep, last.id) }
+    isAtEnd = rows.count < Int(HistoryBounds.chunksPerRead)
+    return merge.takeFinal(before: isAtEnd ? nil : lastChunk.minStep)
+  }
+}
+
+/// Where a page of points ends.
+enum HistoryCursor {
+  static func token(_ point: MetricPoint, for purpose: String) -> String {
+    var bytes: [UInt8] = []
+    for word in [
+      UInt64(bitPattern: point.step), UInt64(bitPattern: point.timeUs), point.value.bitPattern,
+    ] {
+      for shift in stride(from: UInt64(56), through: 0, by: -8) {
+        bytes.append(UInt8(truncatingIfNeeded: word >> shift))
+      }
+    }
+    return Token.make(bytes, for: purpose)
+  }
+
+  static func read(_ token: String, for purpose: String) throws(CallError) -> MetricPoint? {
+    if token.isEmpty { return nil }
+    guard let bytes = Token.read(token, for: purpose), bytes.count == 24 else {
+      throw pageTokenInvalid()
+    }
+    let words = stride(from: 0, to: 24, by: 8).map { start in
+      bytes[start..<start + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    }
+    return MetricPoint(
+      step: Int64(bitPattern: words[0]), timeUs: Int64(bitPattern: words[1]),
+      value: Double(bitPattern: words[2]))
+  }
+}
+
+extension MetricChunk {
+  init(_ row: MetricsQueries.ListChunksByStepRow) {
+    self.init(
+      pointCount: Int(row.pointCount), minStep: row.minStep,
+      steps: ChunkColumn(
+        first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
+      times: ChunkColumn(
+        first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
+        wide: row.timesUs),
+      values: row.pointValues)
+  }
+
+  init(_ row: MetricsQueries.ListChunksBetweenRow) {
+    self.init(
+      pointCount: Int(row.pointCount), minStep: row.firstStep,
+      steps: ChunkColumn(
+        first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
+      times: ChunkColumn(
+        first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
+        wide: row.timesUs),
+      values: row.pointValues)
+  }
+}
+
+extension MetricSeries {
+  /// Points as columns.
+  init(_ key: String, _ points: some Collection<MetricPoint>) {
+    self.init()
+    self.key = key
+    steps = points.map(\.step)
+    timesUs = points.map(\.timeUs)
+    values = points.map(\.value)
+  }
+}
+
+extension MetricSummary {
+  fileprivate init(_ row: MetricsQueries.ListMetricSummariesRow) {
+    self.init()
+    key = row.key
+    lastStep = row.lastStep
+    lastTimeUs = row.lastTimeUs
+    lastValue = row.lastValue
+    minValue = row.minValue
+    maxValue = row.maxValue
+    count = row.pointCount
+    firstStep = row.firstStep
+  }
+}

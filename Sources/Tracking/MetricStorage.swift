@@ -1,0 +1,101 @@
+internal import Postgres
+internal import RPC
+
+/// Consecutive batches of one writer that are stored in one transaction.
+struct MetricGroup {
+  private(set) var batches: [(sequence: UInt64, columns: [MetricColumns])] = []
+  private(set) var pointCount = 0
+  /// Bytes of the requests, whose window opens when the group is committed.
+  var windowBytes = 0
+
+  var isEmpty: Bool { batches.isEmpty }
+  var isFull: Bool {
+    pointCount >= MetricBounds.groupPointsMax - MetricBounds.batchPointsMax
+      || batches.count == MetricBounds.groupBatchesMax
+  }
+  var lastSequence: UInt64 { batches.last?.sequence ?? 0 }
+  var runIDs: Set<UUID> { Set(batches.flatMap { $0.columns.map(\.runID) }) }
+
+  mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
+    batches.append((sequence, columns))
+    pointCount += columns.reduce(0) { $0 + $1.steps.count }
+  }
+
+  /// Each batch as a group of its own.
+  var single: [MetricGroup] {
+    batches.map { batch in
+      var group = MetricGroup()
+      group.append(batch.sequence, batch.columns)
+      return group
+    }
+  }
+
+  /// The statements that store the group: the writer moves on, the runs are held, chunks and
+  /// summaries are written. Any of them may refuse, which undoes all.
+  func statements(writer: UUID, _ call: CallContext) -> Batch {
+    let organizationID = call.principal.organizationID
+    let all = MetricColumns.joined(batches.flatMap(\.columns))
+    let extents = all.map { MetricExtent($0) }
+    var batch = Batch()
+    batch.add(
+      MetricAppendsQueries.advanceWriter(
+        firstSequence: Int64(clamping: batches[0].sequence),
+        lastSequence: Int64(clamping: lastSequence), organizationID: organizationID,
+        writerID: writer))
+    batch.add(
+      MetricAppendsQueries.requireRunningRuns(
+        organizationID: organizationID, runIDs: Array(runIDs),
+        seesAllProjects: call.seesAllProjects, userID: call.principal.id))
+    batch.add(insertChunks(all, extents, call))
+    batch.add(
+      MetricAppendsQueries.upsertMetricSummaries(
+        organizationID: organizationID, runIDs: all.map(\.runID), keys: all.map(\.key),
+        pointCounts: all.map { Int64($0.steps.count) }, firstSteps: extents.map(\.minStep),
+        lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
+        lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
+        maxValues: extents.map(\.maxValue)))
+    return batch
+  }
+
+  private func insertChunks(
+    _ all: [MetricColumns], _ extents: [MetricExtent], _ call: CallContext
+  ) -> Query<Int> {
+    let steps = NumberColumns(all.map(\.steps))
+    let times = NumberColumns(all.map(\.timesUs))
+    return MetricAppendsQueries.insertMetricChunks(
+      ids: all.map { _ in call.nextID() }, runIDs: all.map(\.runID), keys: all.map(\.key),
+      pointCounts: all.map { Int64($0.steps.count) }, minSteps: extents.map(\.minStep),
+      maxSteps: extents.map(\.maxStep), stepForms: steps.forms, firstSteps: steps.first,
+      stepStrides: steps.strides, timeForms: times.forms, firstTimesUs: times.first,
+      timeStridesUs: times.strides, minValues: extents.map(\.minValue),
+      maxValues: extents.map(\.maxValue), organizationID: call.principal.organizationID,
+      stepOffsets: steps.offsets, wideSteps: steps.wide, timeOffsetsUs: times.offsets,
+      wideTimesUs: times.wide, pointValues: all.flatMap(\.values))
+  }
+}
+
+/// Many columns of whole numbers, laid out as the statement that stores chunks takes them.
+private struct NumberColumns {
+  var forms: [Int64] = []
+  var first: [Int64] = []
+  var strides: [Int64] = []
+  var offsets: [Int32] = []
+  var wide: [Int64] = []
+
+  init(_ columns: [[Int64]]) {
+    for numbers in columns {
+      let form = ColumnForm(numbers)
+      forms.append(form.number)
+      first.append(numbers[0])
+      switch form {
+      case .regular(let stride): strides.append(stride)
+      case .offsets(let more):
+        strides.append(0)
+        offsets += more
+      case .wide(let more):
+        strides.append(0)
+        wide += more
+      }
+    }
+  }
+}

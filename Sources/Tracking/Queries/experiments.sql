@@ -1,0 +1,163 @@
+-- Creates an experiment in a live project that the caller sees. Refuses PROJECT_NOT_FOUND; a
+-- taken name fails with idx_experiments_project_name.
+-- name: createExperiment :exec
+insert into experiments (
+    organization_id, id, project_id, name, description, config, created_by, started_at,
+    created_at, updated_at
+)
+values (
+    :organization_id,
+    :id,
+    coalesce(
+        (
+            select visible.project_id
+            from visible_projects as visible
+            where
+                visible.organization_id = :organization_id
+                and visible.project_id = :project_id
+                and visible.user_id = :user_id
+        ),
+        needletail_refuse('PROJECT_NOT_FOUND', null, null::uuid)
+    ),
+    :name,
+    :description,
+    (:config_json::text)::jsonb,
+    :user_id,
+    :created_at,
+    :created_at,
+    :created_at
+);
+
+-- One live experiment of a project that the caller sees. `sees_all_projects` spares
+-- administrators the look.
+-- name: getExperiment :optional
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.id = :id
+    and experiment.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = experiment.organization_id
+                and visible.project_id = experiment.project_id
+                and visible.user_id = :user_id
+        )
+    );
+
+-- The same, and nobody else changes it until the transaction ends.
+-- name: lockExperiment :optional
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.id = :id
+    and experiment.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = experiment.organization_id
+                and visible.project_id = experiment.project_id
+                and visible.user_id = :user_id
+        )
+    )
+for no key update of experiment;
+
+-- Changes what is given of a locked experiment. The revision goes up by one.
+-- name: updateExperiment :exec
+update experiments
+set
+    name = coalesce(:name?, name),
+    description = coalesce(:description?, description),
+    config = coalesce((:config_json?::text)::jsonb, config),
+    updated_at = :updated_at
+where organization_id = :organization_id and id = :id;
+
+-- A page of the organization's experiments, newest first, before `before_id` (absent: from the
+-- newest).
+-- name: listExperiments :many
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.id
+    < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
+    and experiment.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = experiment.organization_id
+                and visible.project_id = experiment.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by experiment.id desc
+limit :page_size::bigint;
+
+-- A page of one project's experiments, newest first.
+-- name: listProjectExperiments :many
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.project_id = :project_id
+    and experiment.id
+    < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
+    and experiment.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = experiment.organization_id
+                and visible.project_id = experiment.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by experiment.id desc
+limit :page_size::bigint;

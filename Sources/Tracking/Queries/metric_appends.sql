@@ -1,0 +1,239 @@
+-- How points are stored: openWriter once a stream; then, for every group of consecutive batches,
+-- one transaction of advanceWriter, requireRunningRuns, insertMetricChunks and
+-- upsertMetricSummaries. Each refuses what is wrong and so undoes the whole group; the writer's
+-- row is locked first, so two streams of one writer follow one another.
+
+-- Makes the writer known and says how far it has come, after whatever an earlier stream of it is
+-- still committing.
+-- name: openWriter :one
+insert into metric_writers as writer (organization_id, writer_id)
+values (:organization_id, :writer_id)
+on conflict (organization_id, writer_id) do update set updated_at = now()
+returning writer.last_sequence;
+
+-- Moves a writer from first_sequence - 1 to last_sequence. Refuses SEQUENCE_REPLAYED
+-- (details.acknowledged_sequence: drop what it covers and send the rest), SEQUENCE_GAP
+-- (details.expected_sequence) and WRITER_UNKNOWN (not opened).
+-- name: advanceWriter :exec
+with advanced as (
+    update metric_writers as writer
+    set
+        last_sequence
+        = case
+            when writer.last_sequence = :first_sequence::bigint - 1
+                then :last_sequence::bigint
+            else needletail_refuse_sequence(writer.last_sequence, :first_sequence::bigint)
+        end,
+        updated_at = now()
+    where writer.organization_id = :organization_id and writer.writer_id = :writer_id
+    returning writer.last_sequence
+)
+
+select
+    coalesce(
+        (select advanced.last_sequence from advanced),
+        needletail_refuse('WRITER_UNKNOWN', null, null::bigint)
+    ) as "last_sequence!";
+
+-- Holds the distinct `run_ids` in status running until the transaction ends: who finishes one of
+-- them waits. Refuses RUN_NOT_FOUND, RUN_NOT_STARTED and RUN_FINISHED (details.run_id).
+-- name: requireRunningRuns :exec
+with held as (
+    select
+        run.id,
+        run.status
+    from runs as run
+    where
+        run.organization_id = :organization_id
+        and run.id = any(:run_ids::uuid[])
+        and run.deleted_at is null
+        and (
+            :sees_all_projects::boolean
+            or exists (
+                select from visible_projects as visible
+                where
+                    visible.organization_id = run.organization_id
+                    and visible.project_id = run.project_id
+                    and visible.user_id = :user_id
+            )
+        )
+    order by run.id
+    for share of run
+)
+
+select
+    count(
+        case
+            when held.status = 'running' then held.id
+            when held.id is null
+                then
+                    needletail_refuse(
+                        'RUN_NOT_FOUND', jsonb_build_object('run_id', wanted.id), wanted.id
+                    )
+            when held.status = 'scheduled'
+                then
+                    needletail_refuse(
+                        'RUN_NOT_STARTED', jsonb_build_object('run_id', wanted.id), wanted.id
+                    )
+            else
+                needletail_refuse(
+                    'RUN_FINISHED', jsonb_build_object('run_id', wanted.id), wanted.id
+                )
+        end
+    ) as "run_count!"
+from unnest(:run_ids::uuid[]) as wanted (id)
+left join held on wanted.id = held.id;
+
+-- Stores one chunk a series, all in one statement. The arrays up to max_values have an element a
+-- series. The points of all series follow one another in `point_values`; a series takes its
+-- steps from where step_forms says: 0 = first_steps + i * step_strides, 1 = the next
+-- point_counts elements of step_offsets, added to first_steps, 2 = the next of wide_steps. Times
+-- (microseconds since 1970) the same way. Form 0 only where last - first fits 64 bits.
+-- name: insertMetricChunks :exec
+with series as (
+    select
+        item.id,
+        item.run_id,
+        item.key,
+        item.point_count,
+        item.min_step,
+        item.max_step,
+        item.step_form,
+        item.first_step,
+        item.step_stride,
+        item.time_form,
+        item.first_time_us,
+        item.time_stride_us,
+        item.min_value,
+        item.max_value,
+        sum(item.point_count::integer) over preceding as values_end,
+        sum(item.point_count::integer) filter (where item.step_form = 1)
+            over preceding
+            as offsets_end,
+        sum(item.point_count::integer) filter (where item.step_form = 2)
+            over preceding
+            as steps_end,
+        sum(item.point_count::integer) filter (where item.time_form = 1)
+            over preceding
+            as shifts_end,
+        sum(item.point_count::integer) filter (where item.time_form = 2) over preceding as times_end
+    from
+        unnest(
+            :ids::uuid[], :run_ids::uuid[], :keys::text[], :point_counts::bigint[],
+            :min_steps::bigint[], :max_steps::bigint[], :step_forms::bigint[],
+            :first_steps::bigint[], :step_strides::bigint[], :time_forms::bigint[],
+            :first_times_us::bigint[], :time_strides_us::bigint[],
+            :min_values::double precision[], :max_values::double precision[]
+        ) with ordinality
+            as item (
+                id, run_id, key, point_count, min_step, max_step, step_form, first_step,
+                step_stride, time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
+            )
+    window preceding as (order by item.ordinal rows unbounded preceding)
+)
+
+insert into metric_chunks (
+    organization_id, id, run_id, key, point_count, min_step, max_step, first_step, step_stride,
+    first_time_us, time_stride_us, min_value, max_value, step_offsets, steps, time_offsets_us,
+    times_us, point_values
+)
+select
+    :organization_id,
+    series.id,
+    series.run_id,
+    series.key,
+    series.point_count,
+    series.min_step,
+    series.max_step,
+    series.first_step,
+    case when series.step_form = 0 then series.step_stride end,
+    series.first_time_us,
+    case when series.time_form = 0 then series.time_stride_us end,
+    series.min_value,
+    series.max_value,
+    case
+        when series.step_form = 1
+            then
+                (:step_offsets::integer[])[
+                    (series.offsets_end - series.point_count + 1):(series.offsets_end)
+                ]
+    end,
+    case
+        when series.step_form = 2
+            then
+                (:wide_steps::bigint[])[
+                    (series.steps_end - series.point_count + 1):(series.steps_end)
+                ]
+    end,
+    case
+        when series.time_form = 1
+            then
+                (:time_offsets_us::integer[])[
+                    (series.shifts_end - series.point_count + 1):(series.shifts_end)
+                ]
+    end,
+    case
+        when series.time_form = 2
+            then
+                (:wide_times_us::bigint[])[
+                    (series.times_end - series.point_count + 1):(series.times_end)
+                ]
+    end,
+    (:point_values::double precision[])[
+        (series.values_end - series.point_count + 1):(series.values_end)
+    ]
+from series;
+
+-- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
+-- that two writers of one run never wait for one another in a circle.
+-- name: upsertMetricSummaries :exec
+insert into run_metric_summaries as summary (
+    organization_id, run_id, key, point_count, first_step, last_step, last_time_us, last_value,
+    min_value, max_value
+)
+select
+    :organization_id,
+    series.run_id,
+    series.key,
+    series.point_count,
+    series.first_step,
+    series.last_step,
+    series.last_time_us,
+    series.last_value,
+    series.min_value,
+    series.max_value
+from
+    unnest(
+        :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],
+        :last_steps::bigint[], :last_times_us::bigint[], :last_values::double precision[],
+        :min_values::double precision[], :max_values::double precision[]
+    )
+        as series (
+            run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
+            max_value
+        )
+order by series.run_id, series.key collate "C"
+on conflict (organization_id, run_id, key) do update set
+    point_count = summary.point_count + excluded.point_count,
+    first_step = least(summary.first_step, excluded.first_step),
+    (last_step, last_time_us, last_value) = (
+        select
+            greatest_point.step,
+            greatest_point.time_us,
+            greatest_point.value
+        from (
+            values
+            (summary.last_step, summary.last_time_us, summary.last_value),
+            (excluded.last_step, excluded.last_time_us, excluded.last_value)
+        ) as greatest_point (step, time_us, value)
+        order by greatest_point.step desc, greatest_point.time_us desc, greatest_point.value desc
+        limit 1
+    ),
+    -- NaN sorts above every number, so least() drops it by itself and greatest() would keep it.
+    min_value = least(summary.min_value, excluded.min_value),
+    max_value
+    = case
+        when summary.max_value = 'NaN' then excluded.max_value
+        when excluded.max_value = 'NaN' then summary.max_value
+        else greatest(summary.max_value, excluded.max_value)
+    end;

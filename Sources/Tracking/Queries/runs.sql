@@ -1,0 +1,276 @@
+-- Creates a run of a live experiment that the caller sees, and returns the experiment's project.
+-- Refuses EXPERIMENT_NOT_FOUND.
+-- name: createRun :one
+insert into runs (
+    organization_id, id, experiment_id, project_id, name, description, status, started_at,
+    created_by, created_at, updated_at
+)
+values (
+    :organization_id,
+    :id,
+    :experiment_id,
+    coalesce(
+        (
+            select experiment.project_id
+            from experiments as experiment
+            where
+                experiment.organization_id = :organization_id
+                and experiment.id = :experiment_id
+                and experiment.deleted_at is null
+                and (
+                    :sees_all_projects::boolean
+                    or exists (
+                        select from visible_projects as visible
+                        where
+                            visible.organization_id = experiment.organization_id
+                            and visible.project_id = experiment.project_id
+                            and visible.user_id = :user_id
+                    )
+                )
+        ),
+        needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
+    ),
+    :name,
+    :description,
+    :status,
+    :started_at?,
+    :user_id,
+    :created_at,
+    :created_at
+)
+returning project_id;
+
+-- One live run of a project that the caller sees. `sees_all_projects` spares administrators the
+-- look.
+-- name: getRun :optional
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.id = :id
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    );
+
+-- The same, and nobody else changes it, nor appends to it, until the transaction ends.
+-- name: lockRun :optional
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.id = :id
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    )
+for no key update of run;
+
+-- Changes what is given of a locked run. The revision goes up by one.
+-- name: updateRun :exec
+update runs
+set
+    name = coalesce(:name?, name),
+    description = coalesce(:description?, description),
+    status = coalesce(:status?, status),
+    started_at = coalesce(:started_at?, started_at),
+    updated_at = :updated_at
+where organization_id = :organization_id and id = :id;
+
+-- Ends a locked run. Refuses RUN_FINISHED; an end before the start fails with
+-- runs_completed_at_check.
+-- name: finishRun :exec
+update runs
+set
+    status
+    = case
+        when status in ('scheduled', 'running') then :status
+        else needletail_refuse('RUN_FINISHED', null, status)
+    end,
+    started_at
+    = case when :status = 'cancelled' then started_at else coalesce(started_at, :completed_at) end,
+    completed_at = :completed_at,
+    updated_at = :updated_at
+where organization_id = :organization_id and id = :id;
+
+-- A page of the organization's runs, newest first, before `before_id` (absent: from the newest).
+-- name: listRuns :many
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by run.id desc
+limit :page_size::bigint;
+
+-- A page of the organization's runs of one status, newest first.
+-- name: listRunsByStatus :many
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.status = :status
+    and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by run.id desc
+limit :page_size::bigint;
+
+-- A page of one project's runs, newest first.
+-- name: listProjectRuns :many
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.project_id = :project_id
+    and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and run.status = coalesce(:status?::text, run.status)
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by run.id desc
+limit :page_size::bigint;
+
+-- A page of one experiment's runs, newest first.
+-- name: listExperimentRuns :many
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.experiment_id = :experiment_id
+    and run.project_id = coalesce(:project_id?::uuid, run.project_id)
+    and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and run.status = coalesce(:status?::text, run.status)
+    and run.deleted_at is null
+    and (
+        :sees_all_projects::boolean
+        or exists (
+            select from visible_projects as visible
+            where
+                visible.organization_id = run.organization_id
+                and visible.project_id = run.project_id
+                and visible.user_id = :user_id
+        )
+    )
+order by run.id desc
+limit :page_size::bigint;

@@ -1,0 +1,72 @@
+/// One stored chunk of a metric, in columns as the database keeps them.
+struct MetricChunk {
+  var pointCount: Int
+  var minStep: Int64
+  var steps: ChunkColumn
+  var times: ChunkColumn
+  var values: [Double]
+
+  /// Its points in the order they were stored.
+  var points: [MetricPoint] {
+    values.indices.map { index in
+      MetricPoint(step: steps[index], timeUs: times[index], value: values[index])
+    }
+  }
+}
+
+/// A stored column of whole numbers in one of its three forms.
+struct ChunkColumn {
+  var first: Int64
+  var stride: Int64?
+  var offsets: [Int32]?
+  var wide: [Int64]?
+
+  subscript(index: Int) -> Int64 {
+    if let stride { return first &+ Int64(index) &* stride }
+    if let offsets { return first &+ Int64(offsets[index]) }
+    return wide?[index] ?? first
+  }
+}
+
+/// Puts the points of chunks, which come in the order of their least step, into the order of the API.
+///
+/// A point can be given out once no chunk can follow that has a smaller step, so what is held back is
+/// what overlaps.
+struct HistoryMerge {
+  /// Points that are held back at most.
+  static let heldPointsMax = 4_000_000
+
+  private var held: [MetricPoint] = []
+  private var last: MetricPoint?
+
+  /// Begins behind `after`; nil = at the beginning.
+  init(after: MetricPoint?) {
+    last = after
+  }
+
+  /// Whether more overlaps than can be held.
+  var isOverfull: Bool { held.count > HistoryMerge.heldPointsMax }
+
+  /// Adds a chunk.
+  mutating func add(_ chunk: MetricChunk) {
+    held += chunk.points
+  }
+
+  /// The points that are final: those below `frontier`, or all when no chunk follows.
+  mutating func takeFinal(before frontier: Int64?) -> [MetricPoint] {
+    held.sort(by: MetricPoint.precedes)
+    var end = held.count
+    if let frontier {
+      end = held.firstIndex { $0.step >= frontier } ?? held.count
+    }
+    var result: [MetricPoint] = []
+    result.reserveCapacity(end)
+    for point in held[..<end] {
+      if let last, !MetricPoint.precedes(last, point) { continue }
+      result.append(point)
+      last = point
+    }
+    held.removeFirst(end)
+    return result
+  }
+}

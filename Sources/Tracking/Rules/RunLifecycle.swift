@@ -1,0 +1,107 @@
+internal import Messages
+internal import Postgres
+internal import RPC
+
+/// A run as the rules see it. Times are microseconds since 1970.
+struct RunRecord: Equatable {
+  var id: UUID
+  var experimentID: UUID
+  var projectID: UUID
+  var name: String
+  var description: String
+  var status: RunLifecycle.Status
+  var startedAt: Int64?
+  var completedAt: Int64?
+  var createdBy: UUID
+  var createdAt: Int64
+  var updatedAt: Int64
+  var revision: Int64
+
+  /// From start to end, or to `now` while the run goes on; whole milliseconds.
+  func duration(now: Int64) -> Int64 {
+    guard let startedAt else { return 0 }
+    return max(0, (completedAt ?? now) - startedAt) / 1_000
+  }
+}
+
+/// The life of a run: scheduled → running → completed, failed or cancelled.
+enum RunLifecycle {
+  /// Where a run is in its life.
+  enum Status: String {
+    case scheduled, running, completed, failed, cancelled
+
+    /// As the database stores it.
+    var text: String { rawValue }
+
+    init(text: String) {
+      // The column's check admits these five and no other.
+      self = Status(rawValue: text) ?? .failed
+    }
+
+    init?(_ status: RunStatus) {
+      switch status {
+      case .scheduled: self = .scheduled
+      case .running: self = .running
+      case .completed: self = .completed
+      case .failed: self = .failed
+      case .cancelled: self = .cancelled
+      default: return nil
+      }
+    }
+
+    /// As callers see it.
+    var message: RunStatus {
+      switch self {
+      case .scheduled: .scheduled
+      case .running: .running
+      case .completed: .completed
+      case .failed: .failed
+      case .cancelled: .cancelled
+      }
+    }
+
+    /// Whether the run takes no more points.
+    var isFinal: Bool { self != .scheduled && self != .running }
+  }
+
+  /// The status that a new run may have; nil for one it may not.
+  static func initial(_ status: RunStatus) -> Status? {
+    switch status {
+    case .unspecified, .running: .running
+    case .scheduled: .scheduled
+    default: nil
+    }
+  }
+
+  /// The status that a run may end with; nil for one it may not.
+  static func final(_ status: RunStatus) -> Status? {
+    switch status {
+    case .unspecified, .completed: .completed
+    case .failed: .failed
+    case .cancelled: .cancelled
+    default: nil
+    }
+  }
+
+  /// Ends a run.
+  static func finish(
+    _ run: inout RunRecord, _ status: Status, at completedAt: Int64, now: Int64
+  ) throws(CallError) {
+    guard !run.status.isFinal else { throw runFinished(run.id) }
+    if let startedAt = run.startedAt, completedAt < startedAt {
+      var validator = Validator()
+      validator.refuse("completed_at", "must not be before the run's start")
+      try validator.finish()
+    }
+    run.status = status
+    run.completedAt = completedAt
+    if status != .cancelled { run.startedAt = run.startedAt ?? completedAt }
+    run.updatedAt = now
+    run.revision += 1
+  }
+
+  /// A name for a run that was given none.
+  static func name(for id: UUID) -> String {
+    "run-" + id.description.suffix(8)
+  }
+}

@@ -1,0 +1,53 @@
+internal import Messages
+public import RPC
+
+/// `needletail.tracking.v1.Tracking`: experiments, runs and their metrics.
+///
+/// The method table is generated from the .proto; a method's handler is in the file of its resource.
+public struct TrackingService: TrackingHandlers {
+  /// Makes the service; it keeps nothing.
+  public init() {}
+
+  /// What the refusals of this service's tables and statements mean.
+  public static var reasons: ReasonTable {
+    ReasonTable([
+      "PROJECT_NOT_FOUND": .init(
+        TrackingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "experiments_project_id_fkey": .init(
+        TrackingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "idx_experiments_project_name": .init(
+        TrackingErrorReason.experimentNameTaken,
+        "Another experiment of the project has this name; choose another, or use that one."),
+      "EXPERIMENT_NOT_FOUND": .init(
+        TrackingErrorReason.experimentNotFound,
+        "There is no such experiment in your organization."),
+      "runs_experiment_id_fkey": .init(
+        TrackingErrorReason.experimentNotFound,
+        "There is no such experiment in your organization."),
+      "RUN_NOT_FOUND": .init(
+        TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "metric_chunks_run_id_fkey": .init(
+        TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "run_metric_summaries_run_id_fkey": .init(
+        TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "RUN_FINISHED": .init(
+        TrackingErrorReason.runFinished, "The run has ended; it takes no more points."),
+      "RUN_NOT_STARTED": .init(
+        TrackingErrorReason.runNotStarted,
+        "The run is scheduled; start it with UpdateRun before you log to it."),
+      "SEQUENCE_GAP": .init(
+        TrackingErrorReason.sequenceGap,
+        "A batch is missing; continue with details.expected_sequence."),
+      "SEQUENCE_REPLAYED": .init(
+        RpcErrorReason.conflict,
+        "Another stream of this writer was faster; open the stream again to hear how far it came."),
+      "WRITER_UNKNOWN": .init(
+        TrackingErrorReason.writerInvalid, "The writer is not known; open the stream again."),
+    ])
+  }
+}
+
+extension CallContext {
+  /// Whether the caller sees every project of the organization, whoever its members are.
+  var seesAllProjects: Bool { principal.role == "admin" }
+}

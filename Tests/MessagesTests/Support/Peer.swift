@@ -1,0 +1,113 @@
+import CMessages
+@testable import Messages
+import SwiftProtobuf
+import SwiftProtobufMessages
+import Testing
+
+/// A message type of ours beside swift-protobuf's type of the same message.
+struct Peer: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// Random bytes of the message.
+  let randomBytes: @Sendable (_ seed: UInt64, _ hasUnknownFields: Bool) -> [UInt8]
+  /// What ours makes of bytes, encoded again.
+  let ours: @Sendable ([UInt8]) throws(MessageError) -> [UInt8]
+  /// What swift-protobuf makes of bytes, encoded again without fields it does not know.
+  let theirs: @Sendable ([UInt8]) throws -> [UInt8]
+
+  var testDescription: String { name }
+
+  init<Ours: Messages.Message & Bridged, Theirs: SwiftProtobuf.Message>(
+    _ ours: Ours.Type, _ theirs: Theirs.Type
+  ) {
+    name = Ours.fullName
+    randomBytes = { seed, hasUnknownFields in
+      var random = RandomWire(seed: seed, hasUnknownFields: hasUnknownFields)
+      return unsafe random.message(Ours.shape)
+    }
+    self.ours = { bytes throws(MessageError) in try Ours.decode(bytes).encoded }
+    self.theirs = { bytes in
+      var decoding = BinaryDecodingOptions()
+      decoding.discardUnknownFields = true
+      var encoding = BinaryEncodingOptions()
+      encoding.useDeterministicOrdering = true
+      let message = try Theirs(serializedBytes: bytes, options: decoding)
+      return try message.serializedBytes(options: encoding)
+    }
+  }
+}
+
+extension Peer {
+  static let all: [Peer] = served + samples
+
+  static let served = identity + server + experiments + runs + metrics
+
+  private static let identity = unsafe [
+    Peer(WhoAmIRequest.self, Needletail_Identity_V1_WhoAmIRequest.self),
+    Peer(WhoAmIResponse.self, Needletail_Identity_V1_WhoAmIResponse.self),
+    Peer(ProjectSummary.self, Needletail_Identity_V1_ProjectSummary.self),
+  ]
+
+  private static let server = unsafe [
+    Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),
+    Peer(HealthResponse.self, Needletail_Rpc_V1_HealthResponse.self),
+    Peer(ListMethodsRequest.self, Needletail_Rpc_V1_ListMethodsRequest.self),
+    Peer(Method.self, Needletail_Rpc_V1_Method.self),
+    Peer(ListMethodsResponse.self, Needletail_Rpc_V1_ListMethodsResponse.self),
+    Peer(GetDescriptorsRequest.self, Needletail_Rpc_V1_GetDescriptorsRequest.self),
+    Peer(GetDescriptorsResponse.self, Needletail_Rpc_V1_GetDescriptorsResponse.self),
+    Peer(EchoRequest.self, Needletail_Rpc_V1_EchoRequest.self),
+    Peer(EchoResponse.self, Needletail_Rpc_V1_EchoResponse.self),
+  ]
+
+  private static let experiments = unsafe [
+    Peer(Experiment.self, Needletail_Tracking_V1_Experiment.self),
+    Peer(CreateExperimentRequest.self, Needletail_Tracking_V1_CreateExperimentRequest.self),
+    Peer(CreateExperimentResponse.self, Needletail_Tracking_V1_CreateExperimentResponse.self),
+    Peer(GetExperimentRequest.self, Needletail_Tracking_V1_GetExperimentRequest.self),
+    Peer(GetExperimentResponse.self, Needletail_Tracking_V1_GetExperimentResponse.self),
+    Peer(ListExperimentsRequest.self, Needletail_Tracking_V1_ListExperimentsRequest.self),
+    Peer(ListExperimentsResponse.self, Needletail_Tracking_V1_ListExperimentsResponse.self),
+    Peer(UpdateExperimentRequest.self, Needletail_Tracking_V1_UpdateExperimentRequest.self),
+    Peer(UpdateExperimentResponse.self, Needletail_Tracking_V1_UpdateExperimentResponse.self),
+  ]
+
+  private static let runs = unsafe [
+    Peer(Run.self, Needletail_Tracking_V1_Run.self),
+    Peer(CreateRunRequest.self, Needletail_Tracking_V1_CreateRunRequest.self),
+    Peer(CreateRunResponse.self, Needletail_Tracking_V1_CreateRunResponse.self),
+    Peer(GetRunRequest.self, Needletail_Tracking_V1_GetRunRequest.self),
+    Peer(GetRunResponse.self, Needletail_Tracking_V1_GetRunResponse.self),
+    Peer(ListRunsRequest.self, Needletail_Tracking_V1_ListRunsRequest.self),
+    Peer(ListRunsResponse.self, Needletail_Tracking_V1_ListRunsResponse.self),
+    Peer(UpdateRunRequest.self, Needletail_Tracking_V1_UpdateRunRequest.self),
+    Peer(UpdateRunResponse.self, Needletail_Tracking_V1_UpdateRunResponse.self),
+    Peer(FinishRunRequest.self, Needletail_Tracking_V1_FinishRunRequest.self),
+    Peer(FinishRunResponse.self, Needletail_Tracking_V1_FinishRunResponse.self),
+  ]
+
+  private static let metrics = unsafe [
+    Peer(MetricSeries.self, Needletail_Tracking_V1_MetricSeries.self),
+    Peer(RunMetrics.self, Needletail_Tracking_V1_RunMetrics.self),
+    Peer(AppendMetricsRequest.self, Needletail_Tracking_V1_AppendMetricsRequest.self),
+    Peer(AppendMetricsResponse.self, Needletail_Tracking_V1_AppendMetricsResponse.self),
+    Peer(MetricSummary.self, Needletail_Tracking_V1_MetricSummary.self),
+    Peer(ListRunMetricsRequest.self, Needletail_Tracking_V1_ListRunMetricsRequest.self),
+    Peer(ListRunMetricsResponse.self, Needletail_Tracking_V1_ListRunMetricsResponse.self),
+    Peer(GetMetricHistoryRequest.self, Needletail_Tracking_V1_GetMetricHistoryRequest.self),
+    Peer(GetMetricHistoryResponse.self, Needletail_Tracking_V1_GetMetricHistoryResponse.self),
+    Peer(StreamMetricHistoryRequest.self, Needletail_Tracking_V1_StreamMetricHistoryRequest.self),
+    Peer(
+      StreamMetricHistoryResponse.self, Needletail_Tracking_V1_StreamMetricHistoryResponse.self),
+    Peer(WatchRunRequest.self, Needletail_Tracking_V1_WatchRunRequest.self),
+    Peer(WatchRunResponse.self, Needletail_Tracking_V1_WatchRunResponse.self),
+  ]
+
+  static let samples = unsafe [
+    Peer(Scalars.self, Needletail_Samples_V1_Scalars.self),
+    Peer(Optionals.self, Needletail_Samples_V1_Optionals.self),
+    Peer(Lists.self, Needletail_Samples_V1_Lists.self),
+    Peer(Choice.self, Needletail_Samples_V1_Choice.self),
+    Peer(Maps.self, Needletail_Samples_V1_Maps.self),
+    Peer(Everything.self, Needletail_Samples_V1_Everything.self),
+  ]
+}

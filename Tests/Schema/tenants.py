@@ -1,0 +1,109 @@
+"""Organizations to test with, written by the project's own statements."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from statements import call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cluster import Connection
+
+START = datetime.now(UTC).replace(microsecond=0)
+
+
+def uuid7(moment: datetime | None = None) -> uuid.UUID:
+    """Make a UUIDv7 of now or of a moment."""
+    seconds = time.time() if moment is None else moment.timestamp()
+    tail = int.from_bytes(os.urandom(10)) & ~(0xF << 76) & ~(3 << 62)
+    return uuid.UUID(int=int(seconds * 1000) << 80 | 7 << 76 | 2 << 62 | tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """An organization with an administrator, a project, a key and an experiment."""
+
+    organization_id: uuid.UUID
+    user_id: uuid.UUID
+    project_id: uuid.UUID
+    api_key_id: uuid.UUID
+    experiment_id: uuid.UUID
+
+    @property
+    def caller(self) -> dict[str, object]:
+        """The parameters that most statements take."""
+        return {
+            "organization_id": self.organization_id,
+            "user_id": self.user_id,
+            "sees_all_projects": True,
+        }
+
+
+@contextmanager
+def acting(connection: Connection, tenant: Tenant | None) -> Iterator[Connection]:
+    """Open a transaction as the application, for an organization or for none."""
+    organization = "" if tenant is None else str(tenant.organization_id)
+    with connection.transaction():
+        connection.execute("set local role needletail_app")
+        connection.execute(
+            "select set_config('needletail.organization_id', %s, true)", [organization]
+        )
+        yield connection
+
+
+@contextmanager
+def maintaining(connection: Connection) -> Iterator[Connection]:
+    """Open a transaction as maintenance."""
+    with connection.transaction():
+        connection.execute("set local role needletail_maintenance")
+        yield connection
+
+
+def create_tenant(connection: Connection, name: str) -> Tenant:
+    """Write an organization as the first start does."""
+    tenant = Tenant(*(uuid7() for _ in range(5)))
+    organization, user = tenant.organization_id, tenant.user_id
+    times = {"created_at": START}
+    with maintaining(connection):
+        call(connection, "lockInstallation")
+        call(connection, "createOrganization", id=organization, name=name, slug=name,
+             is_personal=False, billing_email=f"{name}@example.com", **times)  # fmt: skip
+        call(connection, "createUser", id=user, email=f"Ada@{name}.example",
+             display_name="Ada", is_platform_admin=True, **times)  # fmt: skip
+        call(connection, "createMembership", organization_id=organization, id=uuid7(),
+             user_id=user, role="admin", **times)  # fmt: skip
+        call(connection, "createProject", organization_id=organization, id=tenant.project_id,
+             name="Default", slug="default", visibility="organization", created_by=user,
+             **times)  # fmt: skip
+        call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
+             project_id=tenant.project_id, user_id=user, added_by=user, role="owner",
+             **times)  # fmt: skip
+        call(connection, "createApiKey", organization_id=organization, id=tenant.api_key_id,
+             user_id=user, name="first", key_id=f"{name}0000key", key_prefix="ntl_abcd",
+             secret_hash=bytes(32), scopes=["*"], created_by=user, expires_at=None,
+             **times)  # fmt: skip
+    with acting(connection, tenant):
+        call(connection, "createExperiment", organization_id=organization,
+             id=tenant.experiment_id, project_id=tenant.project_id, user_id=user,
+             name="Digits", description="", config_json="{}", **times)  # fmt: skip
+    return tenant
+
+
+def create_run(connection: Connection, tenant: Tenant, status: str = "running") -> uuid.UUID:
+    """Create a run of the tenant's experiment."""
+    run_id = uuid7()
+    with acting(connection, tenant):
+        rows = call(connection, "createRun", id=run_id, experiment_id=tenant.experiment_id,
+                    name="run", description="", status=status, created_at=START,
+                    started_at=START if status == "running" else None,
+                    **tenant.caller)  # fmt: skip
+    assert rows == [{"project_id": tenant.project_id}]
+    return run_id

@@ -1,0 +1,235 @@
+"""No organization sees or touches another's rows, whatever the statement."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from statements import call
+from tenants import START, Tenant, acting, create_run, maintaining, uuid7
+
+if TYPE_CHECKING:
+    from cluster import Connection
+
+TENANT_TABLES = """
+    select class.oid::regclass::text as name, relrowsecurity, relforcerowsecurity,
+        relispartition, array(
+            select polname || ' ' || array_to_string(polroles::regrole[], ',')
+            from pg_policy where polrelid = class.oid order by 1
+        ) as policies
+    from pg_class as class
+    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and exists (
+        select from pg_attribute where attrelid = class.oid and attname = 'organization_id'
+    )
+    order by 1
+"""
+
+
+def test_row_security_is_forced_on_every_table_with_an_organization(
+    connection: Connection,
+) -> None:
+    tables = connection.execute(TENANT_TABLES).fetchall()
+    assert len(tables) > 20
+    for table in tables:
+        assert table["relrowsecurity"], table
+        assert table["relforcerowsecurity"], table
+        name = table["name"]
+        expected = [
+            f"{name}_maintenance needletail_maintenance",
+            f"{name}_organization needletail_app",
+        ]
+        assert table["policies"] == ([] if table["relispartition"] else expected), table
+
+
+@pytest.mark.parametrize("table", ["organizations", "users", "user_identities"])
+def test_row_security_is_forced_on_what_organizations_share(
+    connection: Connection, table: str
+) -> None:
+    row = connection.execute(
+        "select relrowsecurity and relforcerowsecurity as forced from pg_class "
+        "where oid = %s::regclass", [table],
+    ).fetchone()  # fmt: skip
+    assert row == {"forced": True}
+
+
+def test_the_roles_can_neither_log_in_nor_pass_row_security(connection: Connection) -> None:
+    rows = connection.execute(
+        "select rolname, rolsuper or rolbypassrls or rolcanlogin or rolcreaterole as powerful, "
+        "array(select count(*) from pg_auth_members where member = role.oid) as memberships, "
+        "(select count(*) from pg_class where relowner = role.oid) as owned "
+        "from pg_roles as role where rolname like 'needletail%' order by 1"
+    ).fetchall()
+    assert [row["rolname"] for row in rows] == [
+        "needletail_app", "needletail_maintenance", "needletail_owner",
+    ]  # fmt: skip
+    assert not any(row["powerful"] or row["memberships"] != [0] for row in rows)
+    assert [row["owned"] > 0 for row in rows] == [False, False, True]
+
+
+def test_the_application_has_no_right_to_a_partition(connection: Connection) -> None:
+    rows = connection.execute(
+        "select count(*) as n from pg_class where relispartition and relkind = 'r' "
+        "and has_table_privilege('needletail_app', oid, 'select,insert,update,delete')"
+    ).fetchone()
+    assert rows == {"n": 0}
+
+
+def test_without_an_organization_nothing_is_there(
+    connection: Connection, tenant: Tenant, run_id: uuid.UUID
+) -> None:
+    assert run_id
+    for table in connection.execute(TENANT_TABLES).fetchall():
+        if not table["relispartition"]:
+            with acting(connection, None):
+                rows = connection.execute(f"select count(*) as n from {table['name']}").fetchone()
+                assert rows == {"n": 0}, table["name"]
+    with acting(connection, None):
+        for name in ("organizations", "users"):
+            rows = connection.execute(f"select count(*) as n from {name}").fetchone()
+            assert rows == {"n": 0}, name
+
+
+def test_another_organization_reads_nothing(
+    connection: Connection, tenant: Tenant, rival: Tenant, run_id: uuid.UUID
+) -> None:
+    with acting(connection, rival):
+        # Even a statement that asks for the other organization by name gets nothing.
+        assert call(connection, "getRun", id=run_id, **tenant.caller) == []
+        assert call(connection, "getRun", id=run_id, **rival.caller) == []
+        assert call(connection, "lockRun", id=run_id, **rival.caller) == []
+        rows = connection.execute("select id from runs union all select id from users").fetchall()
+        assert rows == [{"id": rival.user_id}]
+    with acting(connection, tenant):
+        assert len(call(connection, "getRun", id=run_id, **tenant.caller)) == 1
+
+
+def test_another_organization_writes_nothing(
+    connection: Connection, tenant: Tenant, rival: Tenant, run_id: uuid.UUID
+) -> None:
+    with acting(connection, rival):
+        cursor = connection.execute("update runs set name = 'mine' where id = %s", [run_id])
+        assert cursor.rowcount == 0
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"),
+        acting(connection, rival),
+    ):
+        call(connection, "openWriter", organization_id=tenant.organization_id,
+             writer_id=uuid7())  # fmt: skip
+    with pytest.raises(psycopg.Error) as caught, acting(connection, rival):
+        call(connection, "createRun", id=uuid7(), experiment_id=tenant.experiment_id,
+             name="run", description="", status="scheduled", started_at=None,
+             created_at=START, **rival.caller)  # fmt: skip
+    assert (caught.value.sqlstate, caught.value.diag.constraint_name) == (
+        "NT001", "EXPERIMENT_NOT_FOUND",
+    )  # fmt: skip
+
+
+def test_a_foreign_key_never_crosses_organizations(
+    connection: Connection, tenant: Tenant, rival: Tenant
+) -> None:
+    with pytest.raises(psycopg.errors.ForeignKeyViolation) as caught:
+        connection.execute(
+            "insert into experiments (organization_id, id, project_id, name, created_by) "
+            "values (%s, %s, %s, 'x', %s)",
+            [rival.organization_id, uuid7(), tenant.project_id, rival.user_id],
+        )
+    assert caught.value.diag.constraint_name == "experiments_project_id_fkey"
+
+
+def test_hello_finds_a_key_before_the_organization_is_known(
+    connection: Connection, tenant: Tenant, rival: Tenant
+) -> None:
+    with acting(connection, None):
+        [row] = call(connection, "authenticate", key_id="acme0000key")
+        assert call(connection, "authenticate", key_id="acme0000kez") == []
+    assert row["organization_id"] == tenant.organization_id != rival.organization_id
+    assert row["user_id"] == tenant.user_id
+    assert (row["role"], row["user_kind"], row["scopes"]) == ("admin", "person", ["*"])
+    assert row["secret_hash"] == bytes(32)
+    assert (row["is_revoked"], row["is_user_active"], row["is_organization_active"]) == (
+        False, True, True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ("update api_keys set revoked_at = now()", {"is_revoked": True}),
+        ("update api_keys set deleted_at = now()", {"is_revoked": True}),
+        ("update users set is_active = false", {"is_user_active": False}),
+        ("update users set deleted_at = now()", {"is_user_active": False}),
+        ("update organization_memberships set deleted_at = now()", {"role": ""}),
+        (
+            "update organizations set subscription_status = 'suspended'",
+            {"is_organization_active": False},
+        ),
+    ],
+)
+def test_what_ends_a_key_shows_at_hello(
+    connection: Connection, tenant: Tenant, change: str, flag: dict[str, object]
+) -> None:
+    assert tenant
+    connection.execute(change)
+    with acting(connection, None):
+        [row] = call(connection, "authenticate", key_id="acme0000key")
+    assert flag.items() <= row.items()
+
+
+def test_the_caller_sees_itself_and_its_projects(connection: Connection, tenant: Tenant) -> None:
+    with acting(connection, tenant):
+        [caller] = call(connection, "getCaller", organization_id=tenant.organization_id,
+                        api_key_id=tenant.api_key_id)  # fmt: skip
+        projects = call(connection, "listVisibleProjects", user_id=tenant.user_id,
+                        organization_id=tenant.organization_id)  # fmt: skip
+    assert (caller["organization_slug"], caller["email"], caller["role"]) == (
+        "acme", "Ada@acme.example", "admin",
+    )  # fmt: skip
+    assert [project["slug"] for project in projects] == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("role", "visibility", "is_member", "sees"),
+    [
+        ("admin", "private", False, True),
+        ("developer", "private", False, False),
+        ("developer", "private", True, True),
+        ("viewer", "organization", False, True),
+        ("viewer", "public", False, True),
+    ],
+)
+def test_a_private_project_is_seen_by_its_members_and_administrators(
+    connection: Connection, tenant: Tenant, role: str, visibility: str, is_member: bool, sees: bool
+) -> None:
+    user, organization = uuid7(), tenant.organization_id
+    run_id = create_run(connection, tenant)
+    with maintaining(connection):
+        call(connection, "createUser", id=user, email="bob@acme.example", display_name="Bob",
+             is_platform_admin=False, created_at=START)  # fmt: skip
+        call(connection, "createMembership", organization_id=organization, id=uuid7(),
+             user_id=user, role=role, created_at=START)  # fmt: skip
+        if is_member:
+            call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
+                 project_id=tenant.project_id, user_id=user, role="viewer",
+                 added_by=tenant.user_id,
+                 created_at=START)  # fmt: skip
+        connection.execute("update projects set visibility = %s", [visibility])
+    caller = {"organization_id": organization, "user_id": user, "sees_all_projects": False}
+    with acting(connection, tenant):
+        assert bool(call(connection, "getRun", id=run_id, **caller)) is sees
+        assert bool(call(connection, "listRuns", before_id=None, page_size=10, **caller)) is sees
+        assert bool(call(connection, "listExperiments", before_id=None, page_size=10, name=None,
+                         **caller)) is sees  # fmt: skip
+        assert bool(call(connection, "listVisibleProjects", organization_id=organization,
+                         user_id=user)) is sees  # fmt: skip
+
+
+def test_the_server_can_tell_a_role_that_row_security_does_not_bind(
+    connection: Connection,
+) -> None:
+    [row] = call(connection, "describeSession")
+    assert row["is_above_row_security"]
+    with acting(connection, None):
+        [row] = call(connection, "describeSession")
+    assert (row["role"], row["is_above_row_security"]) == ("needletail_app", False)

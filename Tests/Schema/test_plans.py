@@ -1,0 +1,127 @@
+"""Under row-level security, with plans made once for all parameters, hot statements use indexes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from statements import statements
+from tenants import Tenant, acting, create_tenant
+
+if TYPE_CHECKING:
+    from cluster import Cluster, Connection
+
+# Ids in the order of time, as a server makes them.
+FILL = """
+    create function pg_temp.uuid7(moment timestamptz) returns uuid language sql volatile return (
+        left(needletail_uuid_floor(moment)::text, 13) || right(gen_random_uuid()::text, 23)
+    )::uuid;
+    insert into experiments (organization_id, id, project_id, name, created_by)
+    select organization_id, pg_temp.uuid7(now() + n * interval '1 second'), project_id, 'e' || n,
+        created_by
+    from experiments, generate_series(1, 1000) as n order by n;
+    insert into runs (organization_id, id, experiment_id, project_id, name, status, started_at,
+        completed_at, created_by)
+    select organization_id, pg_temp.uuid7(created_at + n * interval '1 second'), id, project_id,
+        'run', s.status, now(), case when s.status <> 'running' then now() end, created_by
+    from experiments, generate_series(1, 20) as n,
+        lateral (values ((array['completed', 'failed', 'running'])[1 + n % 3])) as s (status)
+    order by n;
+    insert into metric_chunks (organization_id, id, run_id, key, point_count, min_step, max_step,
+        first_step, step_stride, first_time_us, time_stride_us, min_value, max_value, point_values)
+    select organization_id, pg_temp.uuid7(now() + make_interval(months => n % 3)),
+        id, 'key ' || n, 1, n, n, n, 0, 0, 0, 0, 0, '{0}'
+    from runs, generate_series(1, 3) as n;
+"""
+
+
+@pytest.fixture(scope="module")
+def filled(cluster: Cluster, template: str) -> tuple[str, Tenant]:
+    database = cluster.create_database(template)
+    with cluster.connect(database) as connection:
+        tenant = create_tenant(connection, "acme")
+        create_tenant(connection, "rival")
+        connection.execute(FILL)
+        connection.execute("analyze")
+    return database, tenant
+
+
+def walk(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", []) for node in walk(child))]
+
+
+HOT = {
+    "getRun": {"runs_pkey"},
+    "lockRun": {"runs_pkey"},
+    "getExperiment": {"experiments_*key"},
+    "listRuns": {"runs_pkey"},
+    "listRunsByStatus": {"idx_runs_status"},
+    "listProjectRuns": {"idx_runs_project"},
+    "listExperimentRuns": {"idx_runs_experiment"},
+    "listExperiments": {"experiments_pkey"},
+    "listProjectExperiments": {"idx_experiments_project"},
+    "getWriter": {"metric_writers_pkey"},
+    "advanceWriter": {"metric_writers_pkey"},
+    "requireRunningRuns": {"runs_pkey"},
+    "listMetricSummaries": {"run_metric_summaries_pkey"},
+    "getIdempotencyRecord": {"idempotency_records_pkey"},
+    "getCaller": {"api_keys_pkey"},
+    "getRunChange": {"runs_pkey"},
+    "listChunksByStep": {"metric_chunks_*_organization_id_run_id_key_min_step_i*"},
+    "listChunksBetween": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
+}
+
+
+def plan_of(connection: Connection, tenant: Tenant, name: str) -> list[dict[str, Any]]:
+    text, names = statements()[name].positional
+    with acting(connection, tenant):
+        connection.execute("set local plan_cache_mode = force_generic_plan")
+        connection.execute("set local jit = off")
+        connection.execute(f"prepare hot as {text}")
+        try:
+            row = connection.execute(
+                f"explain (format json, costs off) execute hot ({', '.join(['null'] * len(names))})"
+            ).fetchone()
+        finally:
+            connection.execute("deallocate hot")
+    assert row is not None
+    return walk(row["QUERY PLAN"][0]["Plan"])
+
+
+# Small tables, which the planner may well read whole.
+SMALL = {"projects", "organization_memberships", "project_members", "organizations", "users",
+         "api_keys", "metric_writers", "run_metric_summaries", "idempotency_records"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_a_hot_statement_reads_by_index(
+    cluster: Cluster, filled: tuple[str, Tenant], name: str
+) -> None:
+    database, tenant = filled
+    with cluster.connect(database) as connection:
+        if name in ("getCaller", "getWriter", "advanceWriter", "listMetricSummaries",
+                    "getIdempotencyRecord"):  # fmt: skip
+            connection.execute("set enable_seqscan = off")
+        nodes = plan_of(connection, tenant, name)
+    scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+    assert not scanned - SMALL - {f"{table}_default" for table in ("metric_chunks",)}, scanned
+    used = {node["Index Name"] for node in nodes if "Index Name" in node}
+    for expected in HOT[name]:
+        head, _, tail = expected.partition("*")
+        tail = tail.strip("*")
+        assert any(index.startswith(head) and tail in index for index in used), used
+    for node in nodes:
+        if node.get("Index Name") in HOT[name]:
+            assert "organization_id = " in node["Index Cond"], node
+
+
+def test_history_reads_no_more_than_its_page(cluster: Cluster, filled: tuple[str, Tenant]) -> None:
+    database, tenant = filled
+    with cluster.connect(database) as connection:
+        nodes = plan_of(connection, tenant, "listChunksByStep")
+    conditions = [
+        node["Index Cond"] for node in nodes if "key_min_step" in node.get("Index Name", "")
+    ]
+    assert conditions
+    for part in ("organization_id", "run_id", "key =", "ROW(min_step, id) >"):
+        assert all(part in condition for condition in conditions), conditions

@@ -1,0 +1,1 @@
+"""The rules of form that no tool knows: what they look at, and what they look for."""
