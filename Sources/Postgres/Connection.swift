@@ -1,16 +1,6 @@
 internal import CPostgres
 internal import EventLoop
 
-/// Who owns pooled connections.
-protocol ConnectionOwner: AnyObject {
-  /// The answer to a unit's Sync has come; there may be room for another unit.
-  func connectionAdvanced(_ connection: Connection)
-  /// The connection is closed and its units have failed.
-  func connectionEnded(_ connection: Connection, _ message: String)
-  /// A statement has been answered.
-  func statementEnded(_ statement: Statement, after duration: Duration, isError: Bool)
-}
-
 /// A connection in pipeline mode: units go out as they come, and their answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
@@ -65,6 +55,8 @@ final class Connection: LinkOwner {
   private var stepsAnswered = 0
   /// Units that may keep those behind them waiting.
   private var slowUnits = 0
+  /// Why the connection is closed.
+  private var endMessage = ""
   /// The report with which the server ended the connection.
   private var fatal: ServerError?
 
@@ -116,7 +108,7 @@ final class Connection: LinkOwner {
   func submit(_ unit: Unit) {
     let now = link.loop.now
     guard link.isOpen else {
-      return unit.finish(.connectionLost(outcomeUnknown: false, message: "the link is closed"))
+      return unit.finish(.connectionLost(outcomeUnknown: false, message: endMessage))
     }
     unit.sentAt = now
     if units.isEmpty { lastAnswerAt = now }
@@ -165,17 +157,7 @@ final class Connection: LinkOwner {
     var patience = settings.statementTimeout
     if let deadline = unit.work.deadline { patience = deadline.since(now) }
     unit.timeoutMilliseconds = max(1, patience.wholeNanoseconds / 1_000_000)
-    scopeParameters.removeAll()
-    switch unit.work.scope {
-    case .organization(let organization): scopeParameters.append(textOf: organization)
-    case .none: scopeParameters.append(length: 0)
-    }
-    scopeParameters.append(textOf: min(unit.timeoutMilliseconds, 2_147_483_647))
-    var statement = Preamble.scope
-    if !settings.preparesStatements, let role = settings.role {
-      statement = Preamble.scopeWithRole
-      scopeParameters.append(text: role)
-    }
+    let statement = Preamble.scope(of: unit, settings, &scopeParameters)
     return send(statement, scopeParameters, .setting)
   }
 
@@ -300,31 +282,10 @@ final class Connection: LinkOwner {
     let statement = unit.steps[stepsAnswered].statement
     if let index = statement.index, settings.preparesStatements, preparations[index] != .checked {
       preparations[index] = .checked
-      if let problem = unsafe mismatch(result, statement) { unit.note(problem) }
+      if let problem = unsafe statement.mismatch(with: result) { unit.note(problem) }
     }
     unsafe unit.keep(result)
     endStep(unit, statement, isError: false)
-  }
-
-  /// Says which column is not of the type that the statement's code was generated for.
-  private func mismatch(_ result: OpaquePointer, _ statement: Statement) -> PostgresError? {
-    let types = statement.resultTypes
-    guard !types.isEmpty else { return nil }
-    let count = Int(unsafe PQnfields(result))
-    guard count == types.count else {
-      return .decoding(
-        statement: statement.name, column: "*",
-        problem: "\(count) columns in place of \(types.count)")
-    }
-    for (index, type) in types.enumerated() where type != 0 {
-      let actual = unsafe PQftype(result, Int32(index))
-      if actual != type {
-        return .decoding(
-          statement: statement.name, column: unsafe String(cString: PQfname(result, Int32(index))),
-          problem: "has type \(actual) in place of \(type)")
-      }
-    }
-    return nil
   }
 
   private func takeError(_ report: ServerError, _ expectation: Expectation) {
@@ -424,6 +385,7 @@ final class Connection: LinkOwner {
   private func end(_ message: String) {
     let owner = owner
     self.owner = nil
+    endMessage = message
     var isRunning = true
     while let unit = units.popFirst() {
       // A report says that the server stopped on purpose: then what was not answered did not run, and
@@ -435,14 +397,5 @@ final class Connection: LinkOwner {
       isRunning = false
     }
     owner?.connectionEnded(self, message)
-  }
-}
-
-extension ServerError {
-  /// What a COMMIT stands for that the server turned into a ROLLBACK.
-  static var rolledBack: ServerError {
-    ServerError(
-      sqlState: "25P02", message: "the transaction had failed and was rolled back", detail: nil,
-      constraint: nil, table: nil, column: nil, severity: "ERROR")
   }
 }

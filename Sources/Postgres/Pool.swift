@@ -15,21 +15,21 @@ final class Pool: ConnectionOwner {
   /// Told when a connection stands after a time without.
   var onReady: [Waiter] = []
 
-  private let string: ConnectionString
-  private(set) var connections: [Connection] = []
-  private var units = Ring<Unit>()
-  private var leases = Ring<Lease>()
-  private var connecting = 0
-  private var connectingOverflow = 0
-  private(set) var isClosed = false
-  private(set) var awaySince: Instant?
-  private(set) var lastError = ""
-  private var failures = 0
-  private var pause: Timer?
+  let string: ConnectionString
+  var connections: [Connection] = []
+  var units = Ring<Unit>()
+  var leases = Ring<Lease>()
+  var connecting = 0
+  var connectingOverflow = 0
+  var isClosed = false
+  var awaySince: Instant?
+  var lastError = ""
+  var failures = 0
+  var pause: Timer?
   private var sweep: Timer?
   private var housekeeping: Timer?
   /// Raised when connections hold plans for tables that have changed since.
-  private var generation = 0
+  var generation = 0
 
   /// What statements have cost lately.
   private var costs = StatementCosts()
@@ -195,7 +195,7 @@ final class Pool: ConnectionOwner {
     dispatch()
   }
 
-  private var leasesMax: Int { max(1, limit - 1) }
+  var leasesMax: Int { max(1, limit - 1) }
 
   /// An idle connection for a lease; failing that, one is set aside or made.
   private func pickIdle() -> Connection? {
@@ -227,7 +227,7 @@ final class Pool: ConnectionOwner {
 
   // MARK: Handing out
 
-  private func dispatch() {
+  func dispatch() {
     while let lease = leases.first {
       if lease.isOver {
         leases.popFirst()
@@ -260,105 +260,6 @@ final class Pool: ConnectionOwner {
     metrics.waits += 1
     metrics.waitTotal += wait
     metrics.waitMax = max(metrics.waitMax, wait)
-  }
-
-  // MARK: Connecting
-
-  private var baseCount: Int { connections.count { !$0.isOverflow } + connecting }
-
-  private func grow() {
-    guard !isClosed, pause == nil, connecting < max(1, min(leases.count, 4)), baseCount < limit
-    else { return }
-    connect(isOverflow: false)
-  }
-
-  private func growOverflow() {
-    guard !isClosed, pause == nil, connectingOverflow < 4, baseCount >= limit else { return }
-    if shared.takeOverflow() { connect(isOverflow: true) }
-  }
-
-  private func connect(isOverflow: Bool) {
-    if isOverflow { connectingOverflow += 1 } else { connecting += 1 }
-    loop.spawn { [self] in
-      do throws(PostgresError) {
-        let link = try await Link.open(
-          string, turn: failures, on: loop, timeout: settings.connectTimeout)
-        try await setUp(link, isOverflow)
-        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
-        connected()
-      } catch {
-        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
-        connectFailed(error, isOverflow)
-      }
-    }
-  }
-
-  /// Takes the link in; the connection is counted twice, as connecting too, until its role is set.
-  private func setUp(_ link: Link, _ isOverflow: Bool) async throws(PostgresError) {
-    if isClosed {
-      link.close()
-      throw .away("the database is closed")
-    }
-    let connection = Connection(
-      link, settings, generation: generation, isOverflow: isOverflow, owner: self)
-    connections.append(connection)
-    guard settings.preparesStatements, let role = settings.role else { return }
-    var parameters = Parameters()
-    parameters.append(text: role)
-    let work = Work(
-      scope: .none, deadline: loop.now.advanced(by: settings.connectTimeout), cancellation: nil)
-    let unit = Unit(
-      work, [Step(Preamble.role, parameters)], opening: .nothing, closing: .nothing,
-      isChange: false)
-    connection.isSettingUp = true
-    startSweep()
-    connection.submit(unit)
-    do {
-      try await unit.wait()
-    } catch {
-      connections.removeAll { $0 === connection }
-      connection.close("the role is refused")
-      if let words = error.serverError?.message { throw .away(words) }
-      throw error
-    }
-    connection.isSettingUp = false
-  }
-
-  private func connected() {
-    metrics.connects += 1
-    failures = 0
-    awaySince = nil
-    announceReady()
-    dispatch()
-  }
-
-  private func announceReady() {
-    let waiters = onReady
-    onReady = []
-    for waiter in waiters { waiter.resume() }
-  }
-
-  private func connectFailed(_ error: PostgresError, _ isOverflow: Bool) {
-    if isOverflow { shared.returnOverflow() }
-    guard !isClosed else { return }
-    metrics.connectFailures += 1
-    failures += 1
-    lastError = error.words
-    if !isStanding { awaySince = awaySince ?? loop.now }
-    if pause == nil { pauseBeforeConnecting() }
-  }
-
-  private var isStanding: Bool { connections.contains { $0.isOpen && !$0.isSettingUp } }
-
-  private func pauseBeforeConnecting() {
-    let bounds = settings.backoff
-    let ceiling = min(bounds.upperBound, bounds.lowerBound * (1 << min(failures, 16)))
-    let delay = Duration.nanoseconds(
-      Int64.random(in: 0...Int64(clamping: ceiling.wholeNanoseconds)))
-    pause = loop.schedule(after: delay) { [self] in
-      pause = nil
-      if !isStanding || !units.isEmpty || !leases.isEmpty { grow() }
-    }
   }
 
   // MARK: Events of connections
@@ -413,7 +314,7 @@ final class Pool: ConnectionOwner {
 
   // MARK: Time
 
-  private func startSweep() {
+  func startSweep() {
     guard sweep == nil else { return }
     sweep = loop.schedule(after: Pool.sweepInterval) { [self] in
       sweep = nil
@@ -481,24 +382,5 @@ final class Pool: ConnectionOwner {
       if !isStanding { grow() }
       keepHouse()
     }
-  }
-
-  // MARK: Standing
-
-  var state: DatabaseState {
-    if isClosed { return .closed }
-    if isStanding { return .ready }
-    guard let awaySince else { return .connecting }
-    return .away(since: awaySince, lastError: lastError)
-  }
-
-  var snapshot: DatabaseMetrics {
-    var snapshot = metrics
-    snapshot.connectionsInUse = connections.count { $0.inFlight > 0 || $0.isLeased }
-    snapshot.connectionsIdle = connections.count - snapshot.connectionsInUse
-    snapshot.connectionsConnecting = connecting + connectingOverflow
-    snapshot.connectionsOverflow = connections.count { $0.isOverflow } + connectingOverflow
-    snapshot.waiters = units.count + leases.count
-    return snapshot
   }
 }

@@ -121,3 +121,12 @@ extension PostgresError {
     }
   }
 }
+
+extension ServerError {
+  /// What a COMMIT stands for that the server turned into a ROLLBACK.
+  static var rolledBack: ServerError {
+    ServerError(
+      sqlState: "25P02", message: "the transaction had failed and was rolled back", detail: nil,
+      constraint: nil, table: nil, column: nil, severity: "ERROR")
+  }
+}
