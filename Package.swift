@@ -84,6 +84,11 @@ let package = Package(
     tests("EventLoopTests", ["EventLoop"]),
     tests("WireTests", ["Wire"]),
     tests("TLSTests", ["TLS"]),
+    // A PostgreSQL server for tests.
+    .target(
+      name: "TestSupport", dependencies: ["EventLoop"], path: "Tests/TestSupport",
+      swiftSettings: strict),
+    tests("PostgresTests", ["Postgres", "EventLoop", "TestSupport"]),
     tests("ControlPlaneTests", ["ControlPlane"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
