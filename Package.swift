@@ -40,6 +40,7 @@ let package = Package(
   targets: [
     // C: one shim a library; each is imported by exactly one Swift target.
     .target(name: "CLinux"),
+    .target(name: "CProcess"),
     .target(
       name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -69,18 +70,23 @@ let package = Package(
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
         "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
+        "CProcess", logging, .product(name: "FlyingFox", package: "FlyingFox"),
       ]),
     .executableTarget(
       name: "needletail",
       dependencies: [
-        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", argumentParser, logging,
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", argumentParser,
+        logging,
       ],
       swiftSettings: strict),
 
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
+    tests("WireTests", ["Wire"]),
     tests("TLSTests", ["TLS"]),
+    tests("ControlPlaneTests", ["ControlPlane"]),
     // Tests. Two targets hold generated code alone: samples of every protobuf type, and the messages
+    // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(
       name: "CMessagesSamples", dependencies: ["CMessages"], path: "Tests/CMessagesSamples"),
@@ -93,5 +99,6 @@ let package = Package(
         "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
         swiftProtobuf,
       ]),
+    tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
   ]
 )

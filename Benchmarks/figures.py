@@ -82,6 +82,13 @@ class Standing:
         }
 
 
+def best(candidates: Sequence[Contender], *, seconds: float) -> Contender:
+    """Tries several settings of one contender for a moment and returns the fastest."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=lambda candidate: candidate.measure(seconds).per_second)
+
+
 def alternate(contenders: Sequence[Contender], *, pairs: int, seconds: float) -> list[Standing]:
     """Measures all contenders by turns, the order reversed in every other turn.
 

@@ -13,6 +13,9 @@ from Benchmarks.figures import MeasurementError, PeerMissingError, Round
 from Benchmarks.load import parse_load
 from Benchmarks.processes import ROOT, output_of, running
 
+# What every echo carries, the peers' too.
+ECHO_PAYLOAD_BYTES = 16
+
 
 def binary() -> Path:
     """The release build, as Scripts/bench names it."""
@@ -74,6 +77,7 @@ class Load:
     kind: str
     connections: int
     in_flight: int
+    loops: int = 1
 
     @property
     def name(self) -> str:
@@ -85,6 +89,8 @@ class Load:
         command: list[str | Path] = [
             *(binary(), "load", self.kind, "--connection-file", self.server.connection_file),
             *("--connections", str(self.connections), "--in-flight", str(self.in_flight)),
-            *("--seconds", f"{seconds:g}", "--json"),
+            *("--seconds", f"{seconds:g}", "--loops", str(self.loops), "--json"),
         ]
+        if self.kind == "echo":
+            command += ["--payload-bytes", str(ECHO_PAYLOAD_BYTES)]
         return parse_load(output_of(command, limit_seconds=seconds + 60))

@@ -1,4 +1,4 @@
-"""The parts that golden vectors are made of: stock protobuf for meaning, raw fields for the rest."""
+"""What vectors are made of: stock protobuf for meaning, raw fields for the rest."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FRAME_PROTO: Final = "needletail/rpc/v1/frame.proto"
 def _frame_class() -> type[Message]:
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "frame.binpb"
-        subprocess.run(  # noqa: S603 (fixed arguments)
-            ["protoc", f"-I{PROTOS}", f"--descriptor_set_out={output}", FRAME_PROTO],  # noqa: S607
+        subprocess.run(
+            ["protoc", f"-I{PROTOS}", f"--descriptor_set_out={output}", FRAME_PROTO],
             check=True,
         )
         files = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes())
@@ -120,7 +120,7 @@ def prefixed(body: bytes) -> bytes:
 def varint(value: int) -> bytes:
     """A varint in its shortest form."""
     result = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 (seven bits a byte)
+    while value > 0x7F:
         result.append(value & 0x7F | 0x80)
         value >>= 7
     result.append(value)

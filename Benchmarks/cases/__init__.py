@@ -19,8 +19,13 @@ class Settings:
     is_peers_only: bool
 
     @property
+    def thread_counts(self) -> list[int]:
+        """The load programs' numbers of threads that are worth a try."""
+        return sorted({1, self.cores})
+
+    @property
     def calibration_seconds(self) -> float:
-        """How long each tuning of a peer is tried."""
+        """How long each setting of a load program or a peer is tried."""
         return min(self.seconds, 1.0)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from Benchmarks.cases import Case, Outcome, Peer, Settings, compare
-from Benchmarks.figures import Contender
+from Benchmarks.figures import Contender, best
 from Benchmarks.peers.grpc import grpc_echo
 from Benchmarks.peers.nginx import nginx
 from Benchmarks.postgres import cluster
@@ -17,7 +17,10 @@ def _echo(settings: Settings, connections: int, in_flight: int) -> Iterator[Cont
         cluster(settings.work / "echo-pg") as database,
         server(settings.work / "echo", postgres=database.url) as started,
     ):
-        yield Load(started, "echo", connections, in_flight)
+        loads = [
+            Load(started, "echo", connections, in_flight, loops) for loops in settings.thread_counts
+        ]
+        yield best(loads, seconds=settings.calibration_seconds)
 
 
 def _grpc(
@@ -34,7 +37,12 @@ def _grpc(
 
 def _one_in_flight(settings: Settings, outcome: Outcome) -> None:
     def start_nginx() -> AbstractContextManager[Contender]:
-        return nginx(settings.work / "nginx", connections=32, cores=settings.cores)
+        return nginx(
+            settings.work / "nginx",
+            connections=32,
+            cores=settings.cores,
+            calibration_seconds=settings.calibration_seconds,
+        )
 
     compare(
         settings,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Benchmarks.cases import Case, Outcome, Peer, Settings, compare
-from Benchmarks.figures import Contender, MeasurementError, Round
+from Benchmarks.figures import Contender, MeasurementError, Round, best
 from Benchmarks.postgres import Cluster, Pgbench, cluster, script
 from Benchmarks.server import Load, Server, server
 from Benchmarks.statements import bound, named_statements
@@ -50,6 +50,13 @@ def _bench(settings: Settings, name: str) -> Iterator[_Bench]:
         yield _Bench(database, started)
 
 
+def _fastest(
+    settings: Settings, started: Server, kind: str, connections: int, in_flight: int
+) -> Contender:
+    loads = [Load(started, kind, connections, in_flight, loops) for loops in settings.thread_counts]
+    return best(loads, seconds=settings.calibration_seconds)
+
+
 def _get_run(settings: Settings, outcome: Outcome) -> None:
     with ExitStack() as stack:
         bench = stack.enter_context(_bench(settings, "get-run"))
@@ -57,7 +64,7 @@ def _get_run(settings: Settings, outcome: Outcome) -> None:
 
         @contextmanager
         def ours() -> Iterator[Contender]:
-            yield Load(bench.server, "get-run", 8, 16)
+            yield _fastest(settings, bench.server, "get-run", 8, 16)
 
         @contextmanager
         def pgbench() -> Iterator[Contender]:
@@ -126,7 +133,7 @@ def _create_run(settings: Settings, outcome: Outcome) -> None:
 
         @contextmanager
         def ours() -> Iterator[Contender]:
-            yield Load(bench.server, "create-run", 32, 1)
+            yield _fastest(settings, bench.server, "create-run", 32, 1)
 
         @contextmanager
         def pgbench() -> Iterator[Contender]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Benchmarks.certificate import Certificate
-from Benchmarks.figures import MeasurementError, Round
+from Benchmarks.figures import Contender, MeasurementError, Round, best
 from Benchmarks.processes import free_port, output_of, program, running, wait_until_listening
 
 # As many workers as Needletail has loops: one a core. Keep-alive without end, no log.
@@ -77,8 +77,10 @@ def parse_wrk(text: str) -> Round:
 
 
 @contextmanager
-def nginx(folder: Path, *, connections: int, cores: int) -> Iterator[Nginx]:
-    """Runs nginx in a folder of its own."""
+def nginx(
+    folder: Path, *, connections: int, cores: int, calibration_seconds: float
+) -> Iterator[Contender]:
+    """Runs nginx in a folder of its own, under as many threads of wrk as do best."""
     executable = program("nginx", "nginx-light")
     program("wrk", "wrk")
     folder.mkdir(parents=True)
@@ -98,4 +100,5 @@ def nginx(folder: Path, *, connections: int, cores: int) -> Iterator[Nginx]:
     log = folder / "nginx.log"
     with running([executable, "-c", configuration, "-p", folder], log=log) as process:
         wait_until_listening(process, port, log=log)
-        yield Nginx(port, connections, threads=min(cores, connections))
+        loads = [Nginx(port, connections, threads) for threads in sorted({1, cores})]
+        yield best(loads, seconds=calibration_seconds)

@@ -62,7 +62,7 @@ def _simplified(file: FileDescriptorProto, kept: set[str]) -> FileDescriptorProt
         del simple.extension[:]
         del simple.message_type[:]
     for field in ("service", "dependency", "public_dependency", "weak_dependency"):
-        simple.ClearField(field)  # type: ignore[arg-type]
+        simple.ClearField(field)
     simple.ClearField("source_code_info")
     simple.dependency.extend(path for path in file.dependency if path in kept)
     simple.options.Clear()

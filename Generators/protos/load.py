@@ -62,7 +62,7 @@ class _FileLoader:
 
     def __init__(self, file: FileDescriptorProto, options: OptionReader) -> None:
         if file.syntax != "proto3":
-            raise GeneratorError(f"{file.name}: has to begin with syntax = \"proto3\"")
+            raise GeneratorError(f'{file.name}: has to begin with syntax = "proto3"')
         self._file = file
         self._options = options
         self._comments = {
@@ -216,4 +216,5 @@ _METHOD_KINDS = {
 
 def _comment(text: str) -> str:
     """A comment as it was meant: without the space that begins each line."""
-    return "\n".join(line.removeprefix(" ").rstrip() for line in text.strip("\n").split("\n")).strip()
+    lines = (line.removeprefix(" ").rstrip() for line in text.strip("\n").split("\n"))
+    return "\n".join(lines).strip()

@@ -8,23 +8,24 @@ ACRONYMS = {"id": "ID", "ids": "IDs", "json": "JSON", "url": "URL", "rpc": "RPC"
 
 SWIFT_KEYWORDS = frozenset(
     """
-    actor as associatedtype await break case catch class continue default defer deinit do else enum
-    extension fallthrough false fileprivate for func guard if import in init inout internal is let
-    nil operator precedencegroup private protocol public repeat rethrows return self Self static
-    struct subscript super switch throw throws true try typealias unsafe var where while Type Any
-    """.split(),
+    actor as associatedtype await break case catch class continue default defer deinit do else
+    enum extension fallthrough false fileprivate for func guard if import in init inout
+    internal is let nil operator precedencegroup private protocol public repeat rethrows
+    return self Self static struct subscript super switch throw throws true try typealias
+    unsafe var where while Type Any
+    """.split(),  # noqa: SIM905
 )
 
 # protoc-gen-c puts an underscore behind these.
 C_KEYWORDS = frozenset(
     """
     and and_eq asm auto bitand bitor bool break case catch char class compl const const_cast
-    continue default delete do double dynamic_cast else enum explicit extern false float for friend
-    goto if inline int long mutable namespace new not not_eq operator or or_eq private protected
-    public register reinterpret_cast return short signed sizeof static static_cast struct switch
-    template this throw true try typedef typeid typename union unsigned using virtual void volatile
-    wchar_t while xor xor_eq
-    """.split(),
+    continue default delete do double dynamic_cast else enum explicit extern false float for
+    friend goto if inline int long mutable namespace new not not_eq operator or or_eq private
+    protected public register reinterpret_cast return short signed sizeof static static_cast
+    struct switch template this throw true try typedef typeid typename union unsigned using
+    virtual void volatile wchar_t while xor xor_eq
+    """.split(),  # noqa: SIM905
 )
 
 
@@ -86,7 +87,8 @@ def c_struct(full_name: str) -> str:
 
 def c_lower(full_name: str) -> str:
     """`needletail.rpc.v1.WhoAmI` → `needletail__rpc__v1__who_am_i`, as protoc-gen-c has it."""
-    return "__".join(re.sub(r"(?<=[^A-Z])([A-Z])", r"_\1", part) for part in full_name.split(".")).lower()
+    parts = (re.sub(r"(?<=[^A-Z])([A-Z])", r"_\1", part) for part in full_name.split("."))
+    return "__".join(parts).lower()
 
 
 def c_field(name: str) -> str:

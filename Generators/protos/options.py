@@ -25,7 +25,7 @@ class OptionReader:
         """Learns the extensions of `files`."""
         self._pool = DescriptorPool()
         for file in files.file:
-            self._pool.Add(file)  # type: ignore[no-untyped-call]
+            self._pool.Add(file)
 
     def method_rule(self, method: MethodDescriptorProto) -> tuple[str, bool, str] | None:
         """Permission, audited and idempotency of a method; None without a rule."""
@@ -47,5 +47,5 @@ class OptionReader:
         if not serialized:
             return None
         own = GetMessageClass(self._pool.FindMessageTypeByName(type_name)).FromString(serialized)
-        extension = self._pool.FindExtensionByName(name)
+        extension: Any = self._pool.FindExtensionByName(name)
         return own.Extensions[extension] if own.HasExtension(extension) else None

@@ -47,11 +47,6 @@ class Product:
     is_main: bool
     """Has the bridged files of protobuf's own, the services, the descriptors and the pages."""
 
-    @property
-    def folders(self) -> list[str]:
-        """The folders that hold nothing but what is generated."""
-        return [self.c_folder, self.swift_folder]
-
 
 MAIN = Product(
     protos="Protos",
@@ -73,13 +68,16 @@ SAMPLES = Product(
 )
 
 
-def render_product(root: Path, product: Product, *, stubs: bool) -> dict[str, str]:
-    """Every file of a product with its header, by its path below `root`."""
+def render_product(root: Path, product: Product, library: Path, *, stubs: bool) -> dict[str, str]:
+    """Every file of a product with its header, by its path below `root`.
+
+    `library` is the folder of the .proto files that any other may import.
+    """
     folder = root / product.protos
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.proto"))
-    roots = [folder] if product.is_main else [folder, root / MAIN.protos]
-    descriptors = compile_protos(roots, paths)
-    if product.is_main:
+    roots = list(dict.fromkeys([folder, library]))
+    descriptors = compile_protos(roots, [*paths, FRAMES] if FRAMES not in paths else paths)
+    if product.is_main and any(file.name == BRIDGED for file in descriptors.file):
         paths.append(BRIDGED)
     model = load_model(descriptors, [path for path in paths if path != FRAMES])
     own = [file for file in model.files if file.path != BRIDGED]
@@ -89,9 +87,11 @@ def render_product(root: Path, product: Product, *, stubs: bool) -> dict[str, st
         files |= _render_swift(product, file, SwiftTypes(model), stubs=stubs)
     if product.is_main:
         files["Docs/methods.md"] = with_header(
-            "methods.md", f"{product.protos}/", render_methods_page(model))
+            "methods.md", f"{product.protos}/", render_methods_page(model)
+        )
         files["Docs/errors.md"] = with_header(
-            "errors.md", f"{product.protos}/", render_errors_page(model))
+            "errors.md", f"{product.protos}/", render_errors_page(model)
+        )
     return files
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from Generators.protos.c_shapes import TIMESTAMP, messages_of
 from Generators.protos.errors import GeneratorError
 from Generators.protos.model import Enum, Field, File, Kind, Message, Method, Model
-from Generators.protos.names import swift_type, upper_snake
+from Generators.protos.names import upper_snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,10 +18,11 @@ ONEOFS_MAX = 63
 # Names that the generated code shares a scope with.
 RESERVED_TYPES = frozenset(
     """
-    Message MessageError MessageLimits MethodDescriptor MethodKind MethodIdempotency ErrorReason
-    OpenEnum Descriptors Timestamp Arena Bridged Array Bool Dictionary Double Error Float Int Int32
-    Int64 Never Optional RawSpan Self Sendable String Type UInt32 UInt64 UInt8
-    """.split(),
+    Message MessageError MessageLimits MethodDescriptor MethodKind MethodIdempotency
+    ErrorReason OpenEnum Descriptors Timestamp Arena Bridged Array Bool Dictionary Double
+    Error Float Int Int32 Int64 Never Optional RawSpan Self Sendable String Type UInt32 UInt64
+    UInt8
+    """.split(),  # noqa: SIM905
 )
 RESERVED_FIELDS = frozenset({"init", "self", "base", "full_name", "encoded"})
 
@@ -63,10 +64,10 @@ def _check_names(files: list[File]) -> None:
     """Swift has one module for all packages."""
     owners = {name: f"Swift's {name}" for name in RESERVED_TYPES}
     for file in files:
-        services = [f"{service.name}{end}" for service in file.services for end in ("Methods",)]
-        types = [*file.messages, *file.enums]
-        names = [swift_type(one.full_name, file.package) for one in types] + services
-        for name in names:
+        services = [f"{service.name}Methods" for service in file.services]
+        names = [message.name for message in file.messages]
+        names += [enum.name for enum in file.enums]
+        for name in names + services:
             full_name = f"{file.package}.{name}"
             if name in owners:
                 raise GeneratorError(f"{full_name}: collides with {owners[name]} in Swift")

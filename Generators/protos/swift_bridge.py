@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from Generators.protos.model import Field, Kind, Message, Oneof
 from Generators.protos.names import c_field, c_lower, c_struct
-from Generators.protos.swift_text import indented
+from Generators.protos.swift_text import indented, parenthesized, wrapped_assignments
 from Generators.protos.swift_types import SwiftTypes, property_name
 
 FLOATS = {Kind.DOUBLE, Kind.FLOAT}
@@ -39,24 +39,27 @@ def render_entry(entry: Message, message: Message, types: SwiftTypes) -> str:
     self.value = value
   }}
 
-{_members(entry, reads, fills)}
+{_members(entry, reads, fills, level=2)}
 }}"""
     return f"extension {types.name(message.full_name)} {{\n{indented(body)}\n}}"
 
 
-def _members(message: Message, reads: str, fills: str) -> str:
+def _members(message: Message, reads: str, fills: str, level: int = 1) -> str:
     struct = c_struct(message.full_name)
+    parameters = [f"_ value: UnsafeMutablePointer<{struct}>", "_ arena: Arena"]
+    read_body = indented(wrapped_assignments(reads, level + 1))
+    fill_body = indented(wrapped_assignments(fills, level + 1))
     return indented(f"""\
 static var shape: UnsafePointer<messages_shape> {{
   unsafe {c_lower(message.full_name)}__shape()
 }}
 
 init(reading value: UnsafePointer<{struct}>) {{
-{indented(reads)}
+{read_body}
 }}
 
-func fill(_ value: UnsafeMutablePointer<{struct}>, _ arena: Arena) {{
-{indented(fills)}
+{parenthesized("func fill(", parameters, " {", level)}
+{fill_body}
 }}""").replace("{\n\n", "{\n")
 
 
@@ -87,21 +90,20 @@ def _read(member: Field | Oneof, types: SwiftTypes) -> str:
         entries = f"[{types.entry(member).name}](reading: {_c(member)}, {_count(member)})"
         return (
             f"{name} = Dictionary(\n"
-            f"  unsafe {entries}.map {{ ($0.key, $0.value) }},\n"
+            f"  unsafe {entries}\n"
+            f"    .map {{ ($0.key, $0.value) }},\n"
             f"  uniquingKeysWith: {{ $1 }})"
         )
     if member.is_repeated:
         arguments = f"(reading: {_c(member)}, {_count(member)})"
         return f"{name} = unsafe {types.of(member)}{arguments}{_read_element(member, types)}"
-    if member.is_optional and member.kind is not Kind.MESSAGE:
-        present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
-        return f"{name} =\n  {present}\n  ? {_read_value(member, types)} : nil"
-    if member.is_optional:  # in a oneof of one member, which is null when it is absent
-        present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
-        return f"{name} =\n  {present}\n  ? unsafe {types.of(member)}(reading: {_c(member)}) : nil"
+    value = _read_value(member, types)
     if member.kind is Kind.MESSAGE:
-        return f"{name} = unsafe {types.of(member)}(reading: {_c(member)})"
-    return f"{name} = {_read_value(member, types)}"
+        value = f"unsafe {types.of(member)}(reading: {_c(member)})"
+    if not member.is_optional:
+        return f"{name} = {value}"
+    present = f"unsafe {_case('_' + member.name)}.rawValue == {member.number}"
+    return f"{name} =\n  {present}\n  ? {value}\n  : nil"
 
 
 def _read_value(field: Field, types: SwiftTypes) -> str:
@@ -153,13 +155,11 @@ def _fill(member: Field | Oneof, types: SwiftTypes) -> str:
             f"  unsafe {_c(member)} = {_fill_value(member, 'present')}\n}}"
         )
     if member.kind is Kind.MESSAGE:
-        return (
-            f"if let present = {name} {{\n"
-            f"  unsafe {_c(member)} = arena.structure(present)\n}}"
-        )
+        return f"if let present = {name} {{\n  unsafe {_c(member)} = arena.structure(present)\n}}"
     fill = f"unsafe {_c(member)} = {_fill_value(member, name)}"
     if member.kind in FLOATS:
-        fill += f"\nunsafe arena.keepSign(of: {name}, field: {member.number}, in: &value.pointee.base)"
+        arguments = f"of: {name}, field: {member.number}, in: &value.pointee.base"
+        fill += f"\nunsafe arena.keepSign({arguments})"
     return fill
 
 

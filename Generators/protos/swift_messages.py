@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from Generators.protos.model import Enum, File, Message, Oneof
 from Generators.protos.names import escaped, lower_camel, upper_camel, upper_snake
 from Generators.protos.swift_bridge import render_bridge, render_entry
-from Generators.protos.swift_text import doc_comment, indented, parenthesized, string_literal
+from Generators.protos.swift_text import (
+    doc_comment,
+    indented,
+    literal,
+    parenthesized,
+    string_literal,
+)
 from Generators.protos.swift_types import SwiftTypes, property_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from Generators.protos.model import Enum, File, Message, Oneof
 
 DECODE_AND_ENCODE = """\
 public static func decode(_ bytes: RawSpan) throws(MessageError) -> Self {
@@ -60,7 +67,8 @@ def _render_message(message: Message, types: SwiftTypes, level: int = 0) -> str:
         parts.append(_memberwise_init(message, types, level + 1))
     parts.append(DECODE_AND_ENCODE)
     body = indented("\n\n".join(part for part in parts if part))
-    return f"{doc_comment(message.comment, level)}\npublic struct {message.name}: Message {{\n{body}\n}}"
+    head = f"public struct {message.name}: Message {{"
+    return f"{doc_comment(message.comment, level)}\n{head}\n{body}\n}}"
 
 
 def _default(default: str) -> str:
@@ -92,7 +100,8 @@ def _render_oneof(oneof: Oneof, types: SwiftTypes, level: int) -> str:
 def _memberwise_init(message: Message, types: SwiftTypes, level: int) -> str:
     members = message.field_members()
     arguments = [f"{property_name(member)}: {types.of(member)}" for member in members]
-    body = "\n".join(f"self.{property_name(member)} = {property_name(member)}" for member in members)
+    names = [property_name(member) for member in members]
+    body = "\n".join(f"self.{name} = {name}" for name in names)
     head = parenthesized("public init(", arguments, " {", level)
     return f"/// A message with every field given.\n{head}\n{indented(body)}\n}}"
 
@@ -105,12 +114,14 @@ def case_name(enum: Enum, value_name: str) -> str:
 def render_enum(enum: Enum, level: int = 0) -> str:
     """An enum that keeps numbers it does not know."""
     names = [(case_name(enum, value.name), value) for value in enum.values]
-    cases = "\n".join(f"{doc_comment(value.comment, level + 1)}\ncase {name}" for name, value in names)
+    cases = "\n".join(
+        f"{doc_comment(value.comment, level + 1)}\ncase {name}" for name, value in names
+    )
     from_number = "\n".join(f"case {value.number}: .{name}" for name, value in names)
     to_number = "\n".join(f"case .{name}: {value.number}" for name, value in names)
     to_name = "\n".join(f"case .{name}: {string_literal(value.name)}" for name, value in names)
     cases_known = [f".{name}" for name, _ in names]
-    known = parenthesized("public static let known: [Self] = [", cases_known, levels=level + 1)
+    known = literal("public static let known: [Self] = [", cases_known, levels=level + 1)
     zero = next(name for name, value in names if value.number == 0)
     body = f"""{cases}
 /// A number that this version does not know.
@@ -146,4 +157,5 @@ public var name: String {{
   case .unrecognized(let number): String(number)
   }}
 }}"""
-    return f"{doc_comment(enum.comment, level)}\npublic enum {enum.name}: OpenEnum {{\n{indented(body)}\n}}"
+    head = f"public enum {enum.name}: OpenEnum {{"
+    return f"{doc_comment(enum.comment, level)}\n{head}\n{indented(body)}\n}}"

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-from Generators.protos.model import Enum, EnumValue, Method, Model, Service
+from typing import TYPE_CHECKING
+
 from Generators.protos.names import escaped, first_lower
 from Generators.protos.swift_messages import case_name
-from Generators.protos.swift_text import doc_comment, indented, parenthesized, string_literal
+from Generators.protos.swift_text import (
+    doc_comment,
+    indented,
+    literal,
+    parenthesized,
+    string_literal,
+)
+
+if TYPE_CHECKING:
+    from Generators.protos.model import Enum, EnumValue, Method, Model, Service
 
 
 def method_name(method: Method) -> str:
@@ -16,15 +26,14 @@ def method_name(method: Method) -> str:
 def render_methods(service: Service) -> str:
     """What the methods of a service declare about themselves."""
     methods = "\n\n".join(_method(method) for method in service.methods)
-    names = ",\n".join(f"    {method_name(method)}" for method in service.methods)
+    names = [method_name(method) for method in service.methods]
+    table = literal("public static let all: [MethodDescriptor] = [", names, levels=1)
     return f"""{doc_comment(f"The methods of `{service.full_name}`.")}
 public enum {service.name}Methods {{
 {indented(methods)}
 
   /// Every method, as the .proto orders them.
-  public static let all: [MethodDescriptor] = [
-{names},
-  ]
+{indented(table)}
 }}
 """
 
@@ -82,7 +91,7 @@ public enum {enum.name}: String, ErrorReason, CaseIterable {{
 
 def _code_case(names: list[str], number: int) -> str:
     line = f"case {', '.join(names)}: {number}"
-    if len(line) <= 96:  # noqa: PLR2004  (what the indentation leaves)
+    if len(line) <= 96:
         return line
     rows = "\n".join(f"  {name}," for name in names)
     return f"case\n{rows.removesuffix(',')}:\n  {number}"

@@ -1,7 +1,7 @@
 """Has protoc-gen-swift make the messages of swift-protobuf, the peer that tests compare with.
 
-Its plugin takes minutes to build, so this is done by hand when a .proto changes:
-`python3 -m Generators.protos.swift_protobuf PATH-OF-PROTOC-GEN-SWIFT`.
+Its plugin takes a while to build, so this is done by hand when a .proto changes:
+`swift build --product protoc-gen-swift`, then `python3 -m Generators.protos.swift_protobuf`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ FOLDER = "Tests/SwiftProtobufMessages/Generated"
 
 
 def main(arguments: list[str]) -> int:
-    """Generates; returns the exit code."""
-    if len(arguments) != 1:
-        print("usage: python3 -m Generators.protos.swift_protobuf PLUGIN", file=sys.stderr)
-        return 2
+    """Generates with the plugin at the path that is given; returns the exit code."""
     root = Path(__file__).resolve().parent.parent.parent
+    plugin = Path(arguments[0]) if arguments else root / ".build/debug/protoc-gen-swift"
     try:
         check_version()
-        files = render(root, Path(arguments[0]))
+        files = render(root, plugin)
     except GeneratorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

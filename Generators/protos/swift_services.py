@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from Generators.protos.model import File, Method, MethodKind, Service
 from Generators.protos.names import swift_target
 from Generators.protos.swift_methods import method_name
 from Generators.protos.swift_text import LINE_LENGTH, doc_comment, indented
-from Generators.protos.swift_types import SwiftTypes
+
+if TYPE_CHECKING:
+    from Generators.protos.swift_types import SwiftTypes
 
 _SERVED = {
     MethodKind.UNARY: "UnaryMethod",

@@ -20,7 +20,7 @@ def doc_comment(comment: str, levels: int = 0) -> str:
     It is going to be indented by so many levels.
     """
     text = " ".join(comment.split())
-    match = re.match(r"(.+?[.!?:])\s+(?=[A-Z0-9\"\u2026])(.+)", text)
+    match = re.match(r"(.+?[.!?])\s+(?=[A-Z0-9\"\u2026])(.+)", text)
     lines: list[str] = []
     for paragraph in [match[1], match[2]] if match else [text]:
         if lines:
@@ -37,23 +37,52 @@ def doc_comment(comment: str, levels: int = 0) -> str:
 
 
 def parenthesized(head: str, arguments: list[str], tail: str = "", levels: int = 0) -> str:
-    """`head(`, the arguments, `)tail`, with the arguments on lines of their own when it gets too long.
+    """`head(`, the arguments, `)tail`; on lines of their own when that gets too long.
 
     It is going to be indented by so many levels.
     """
     width = LINE_LENGTH - len(INDENT) * levels
-    closing = "]" if head.endswith("[") else ")"
-    line = f"{head}{', '.join(arguments)}{closing}{tail}"
+    line = f"{head}{', '.join(arguments)}){tail}"
     if len(line) <= width:
         return line
+    return f"{head}\n{_rows(arguments, width)}\n){tail}"
+
+
+def literal(head: str, elements: list[str], levels: int = 0) -> str:
+    """`head[`, the elements, `]`; on lines of their own when that gets too long."""
+    width = LINE_LENGTH - len(INDENT) * levels
+    line = f"{head}{', '.join(elements)}]"
+    if len(line) <= width:
+        return line
+    return f"{head}\n{_rows(elements, width - 1)},\n]"
+
+
+def _rows(parts: list[str], width: int) -> str:
+    """Parts that are divided by commas, in as few lines as hold them."""
     rows = textwrap.wrap(
-        ", ".join(argument.replace(" ", "\0") for argument in arguments),
+        ", ".join(part.replace(" ", "\0") for part in parts),
         width=width - len(INDENT),
         break_long_words=False,
         break_on_hyphens=False,
     )
-    inner = "\n".join(f"{INDENT}{row}".replace("\0", " ") for row in rows)
-    return f"{head}\n{inner}\n{closing}{tail}"
+    return "\n".join(f"{INDENT}{row}".replace("\0", " ") for row in rows)
+
+
+def wrapped_assignments(code: str, levels: int) -> str:
+    """Code whose assignments go on in the next line when they get too long.
+
+    It is going to be indented by so many levels.
+    """
+    width = LINE_LENGTH - len(INDENT) * levels
+    lines = []
+    for line in code.split("\n"):
+        left, equals, right = line.partition(" = ")
+        if len(line) > width and equals:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines += [f"{left} =", f"{indent}{INDENT}{right}"]
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def string_literal(text: str) -> str:

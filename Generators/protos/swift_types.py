@@ -40,7 +40,9 @@ class SwiftTypes:
         for file in self.model.files:
             name = swift_type(full_name, file.package)
             top = name.split(".")[0]
-            if name != full_name and any(one.name == top for one in (*file.messages, *file.enums)):
+            declared = {message.name for message in file.messages}
+            declared.update(enum.name for enum in file.enums)
+            if name != full_name and top in declared:
                 return name
         raise KeyError(full_name)
 

@@ -29,8 +29,8 @@ find_swift() {
   for folder in "" /opt/swift/usr/bin /usr/share/swift/usr/bin \
     "${HOME:-}/.local/share/swiftly/bin"; do
     [[ -z "$folder" || -x "$folder/swift" ]] || continue
-    version="$(PATH="${folder:+$folder:}$PATH" swift --version 2>/dev/null |
-      sed -n 's/^.*Swift version \([0-9]*\.[0-9]*\).*$/\1/p' | head -1)"
+    version="$({ PATH="${folder:+$folder:}$PATH" swift --version 2>/dev/null || true; } |
+      sed -n 's/^.*Swift version \([0-9]*\.[0-9]*\).*$/\1/p')"
     if [[ -n "$version" && "$(printf '6.3\n%s\n' "$version" | sort -V | head -1)" == 6.3 ]]; then
       PATH="${folder:+$folder:}$PATH"
       return

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
 
 int needletail_accept(int listener, struct sockaddr_storage *peer, socklen_t *length) {
   return accept4(listener, (struct sockaddr *)peer, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -22,6 +24,27 @@ int needletail_poll_wait(int poller, struct needletail_event *events, int millis
     events[index].events = found[index].events;
   }
   return count;
+}
+
+static volatile sig_atomic_t signal_descriptor = -1;
+
+static void pass_signal(int number) {
+  int saved = errno;
+  unsigned char byte = (unsigned char)number;
+  ssize_t ignored = write(signal_descriptor, &byte, 1);
+  (void)ignored;
+  errno = saved;
+}
+
+int needletail_watch_signals(int descriptor) {
+  struct sigaction action = {.sa_handler = pass_signal, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  signal_descriptor = descriptor;
+  int numbers[] = {SIGHUP, SIGINT, SIGTERM};
+  for (int index = 0; index < 3; index++) {
+    if (sigaction(numbers[index], &action, NULL) != 0) return -1;
+  }
+  return 0;
 }
 
 void needletail_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -29,8 +29,6 @@ public final class ControlPlane: Sendable {
   /// - Throws: ``ControlPlaneError`` that names the port, the file or the setting that is wrong.
   public init(_ options: ServerOptions) async throws(ControlPlaneError) {
     self.options = options
-    // Threads inherit what the first one blocks.
-    SignalSource.block()
     _ = Descriptor.raiseLimit()
     log = LogWriter(descriptor: 2)
     logger = ControlPlane.makeLogger(log, options)

@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 
 /// The process signals that the server acts on.
-public enum ProcessSignal: Int32, Sendable, CaseIterable {
+public enum ProcessSignal: UInt8, Sendable, CaseIterable {
   /// Reload certificates.
   case hangup = 1
   /// Stop, from the keyboard.
@@ -11,43 +11,36 @@ public enum ProcessSignal: Int32, Sendable, CaseIterable {
   case terminate = 15
 }
 
-/// Delivers process signals on a loop instead of interrupting threads. Lives on a loop.
+/// Delivers process signals on a loop instead of interrupting threads. Lives on a loop; a process has
+/// at most one.
 public final class SignalSource: DescriptorHandler {
-  private let descriptor: Descriptor
+  private let reader: Descriptor
+  private let writer: Descriptor
   private let action: (ProcessSignal) -> Void
 
-  /// Keeps the signals from interrupting; call it before any other thread is started.
-  public static func block() {
-    var set = signalSet()
-    unsafe pthread_sigmask(SIG_BLOCK, &set, nil)
-  }
-
-  /// Runs `action` on `loop` for each signal that arrives; ``block()`` must have been called.
+  /// Runs `action` on `loop` for each signal that arrives from now on.
   ///
   /// - Throws: ``SystemError`` when no descriptor is left.
   public init(
     _ loop: Loop, _ action: @escaping (ProcessSignal) -> Void
   ) throws(SystemError) {
-    var set = signalSet()
-    let number = unsafe signalfd(-1, &set, Int32(SFD_NONBLOCK) | Int32(SFD_CLOEXEC))
-    if number < 0 { throw .last("signalfd") }
-    descriptor = Descriptor(adopting: number)
+    var ends: [Int32] = [0, 0]
+    if unsafe pipe(&ends) != 0 { throw .last("pipe") }
+    reader = Descriptor(adopting: ends[0])
+    writer = Descriptor(adopting: ends[1])
     self.action = action
-    try loop.register(number, .read, self)
+    for end in ends {
+      _ = fcntl(end, F_SETFL, O_NONBLOCK)
+      _ = fcntl(end, F_SETFD, FD_CLOEXEC)
+    }
+    try loop.register(ends[0], .read, self)
+    if needletail_watch_signals(ends[1]) != 0 { throw .last("sigaction") }
   }
 
   public func ready(_ readiness: Readiness) {
-    var info = signalfd_siginfo()
-    let size = MemoryLayout<signalfd_siginfo>.size
-    while unsafe read(descriptor.number, &info, size) == size {
-      if let signal = ProcessSignal(rawValue: Int32(info.ssi_signo)) { action(signal) }
+    var byte: UInt8 = 0
+    while unsafe read(reader.number, &byte, 1) == 1 {
+      if let signal = ProcessSignal(rawValue: byte) { action(signal) }
     }
   }
-}
-
-private func signalSet() -> sigset_t {
-  var set = sigset_t()
-  unsafe sigemptyset(&set)
-  for signal in ProcessSignal.allCases { unsafe sigaddset(&set, signal.rawValue) }
-  return set
 }

@@ -4,14 +4,17 @@ public enum MessageLimits {
   public static let nestingMax = 32
 
   /// Elements of all repeated fields and maps of a message together, its nested messages included.
+  ///
   /// The scalars of a packed field are bounded by the message's bytes instead.
   public static let elementsMax = 10_000
 
   /// Bytes of memory that any message may take while it is decoded, however small it is.
   public static let arenaBytesBase = 64 * 1024
 
-  /// Bytes of memory that each byte of a message may take beyond ``arenaBytesBase``. One byte of a
-  /// packed field becomes eight, an empty element a struct and its place in protobuf-c's lists.
+  /// Bytes of memory that each byte of a message may take beyond ``arenaBytesBase``.
+  ///
+  /// One byte of a packed field becomes eight, an empty element a struct and its place in
+  /// protobuf-c's lists.
   public static let arenaBytesPerByte = 16
 
   /// Bytes of memory that a message of `byteCount` bytes may take while it is decoded.

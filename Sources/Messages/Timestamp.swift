@@ -6,8 +6,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
   public static let microsecondsRange: ClosedRange<Int64> =
     -62_135_596_800_000_000...253_402_300_799_999_999
 
-  /// Since 1970-01-01T00:00:00Z, leap seconds not counted. A receiver refuses what lies outside of
-  /// ``microsecondsRange``.
+  /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
+  ///
+  /// A receiver refuses what lies outside of ``microsecondsRange``.
   public var microseconds: Int64
 
   /// A point in time, in microseconds since 1970.
@@ -30,7 +31,7 @@ extension Timestamp: @unsafe Bridged {
     microseconds = 0
   }
 
-  /// Nanoseconds below a microsecond are cut off. The scan has checked the range.
+  /// Cuts off nanoseconds below a microsecond; the scan has checked the range.
   init(reading value: UnsafePointer<Google__Protobuf__Timestamp>) {
     let (seconds, nanoseconds) = unsafe (value.pointee.seconds, value.pointee.nanos)
     microseconds = seconds * 1_000_000 + Int64(nanoseconds / 1_000)

@@ -141,8 +141,9 @@ public enum TLSTransfer: Sendable, Equatable {
     return try transfer(step, count)
   }
 
-  /// Says close_notify; `done` once the socket has it. The peer's own comes by reading on.
+  /// Says close_notify.
   ///
+  /// It is `done` once the socket has it; the peer's own comes by reading on.
   /// Call it after everything written was taken. There is nothing to say before the handshake's end
   /// and after a failure; that is `done` as well.
   public mutating func shutdown() throws(TLSError) -> TLSProgress {
@@ -156,7 +157,7 @@ public enum TLSTransfer: Sendable, Equatable {
 
   /// Whether bytes were fetched from the socket that ``read(into:)`` has not yet given.
   ///
-  /// The socket does not become readable for them, so a reader that pauses must ask before it waits.
+  /// The socket does not become readable for them, so a reader that pauses asks before it waits.
   public var hasBufferedInput: Bool { unsafe SSL_has_pending(raw) == 1 }
 
   private func transfer(_ step: ntl_step, _ count: Int) throws(TLSError) -> TLSTransfer {

@@ -4,6 +4,8 @@ extension ClientMachine {
   /// - Parameters:
   ///   - kind: The method's kind.
   ///   - endOfRequests: Whether the Call says so; true for calls with one request.
+  /// - Returns: The stream's number.
+  /// - Throws: ``OpenRefusal``.
   public mutating func open(
     _ kind: CallKind, endOfRequests: Bool
   ) throws(OpenRefusal) -> UInt32 {
@@ -45,7 +47,9 @@ extension ClientMachine {
     streams.table[slot].flags.insert(.halfClosed)
   }
 
-  /// Gives a call up: write Cancel if the result is true. Its End still comes.
+  /// Gives a call up: write Cancel if the result is true.
+  ///
+  /// Its End still comes.
   ///
   /// - Returns: False when the call has ended, or was cancelled before.
   public mutating func cancel(_ stream: UInt32) -> Bool {

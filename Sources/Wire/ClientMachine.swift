@@ -110,7 +110,9 @@ public struct ClientMachine: ~Copyable, Sendable {
   /// The token of a Ping that is written now.
   public mutating func ping() -> UInt64 { liveness.makeToken() }
 
-  /// Opens no more streams: write the Goaway. It names no stream, since servers open none.
+  /// Opens no more streams: write the Goaway.
+  ///
+  /// It names no stream, since servers open none.
   public mutating func startDrain() -> Goaway {
     isDraining = true
     return Goaway(lastStream: 0, status: nil)
@@ -145,7 +147,9 @@ public struct ClientMachine: ~Copyable, Sendable {
   /// The session reads again.
   public mutating func resumeReading(now: UInt64) { liveness.resume(now: now) }
 
-  /// When ``expire(now:)`` has something to do at the earliest, or nil. Input moves it on.
+  /// When ``expire(now:)`` has something to do at the earliest, or nil.
+  ///
+  /// Input moves it on.
   public var nextDeadline: UInt64? {
     switch phase {
     case .awaitingWelcome:

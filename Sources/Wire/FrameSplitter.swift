@@ -19,6 +19,7 @@ public let framePrefixBytes = 4
 ///   - bytes: What was received and not yet taken.
 ///   - offset: Where the frame's length prefix begins, from 0 to the number of bytes.
 ///   - frameBytesMax: The largest length allowed now.
+/// - Returns: The frame's body, or that it is not complete.
 /// - Throws: ``ProtocolError`` `emptyFrame` or `frameTooLarge`.
 @inlinable
 public func splitFrame(

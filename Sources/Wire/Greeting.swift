@@ -1,6 +1,8 @@
 /// The client's first frame: who it is.
 public struct Hello: Sendable, Equatable {
-  /// The secret that authenticates the connection. Never logged.
+  /// The secret that authenticates the connection.
+  ///
+  /// Never logged.
   public var apiKey: String
   /// The client's software, for the server's log: "needletail-python/0.1.0 cpython/3.12 linux".
   public var client: String
@@ -44,19 +46,21 @@ public struct Welcome: Sendable, Equatable {
   }
 }
 
-/// What a server announces in Welcome. A 0 is the protocol's default.
+/// What a server announces in Welcome.
+///
+/// A 0 is the protocol's default.
 public struct Limits: Sendable, Equatable {
-  /// Bytes of a frame in either direction, its length prefix excluded. Default 4 MiB.
+  /// Bytes of a frame in either direction, its length prefix excluded; default 4 MiB.
   public var frameBytesMax: UInt32
-  /// Streams that may be open at once. Default 256.
+  /// Streams that may be open at once; default 256.
   public var openStreamsMax: UInt32
-  /// Client-to-server window of a stream, in message bytes. Default 1 MiB.
+  /// Client-to-server window of a stream, in message bytes; default 1 MiB.
   public var streamWindowBytes: UInt64
-  /// Client-to-server window of the connection, in message bytes. Default 8 MiB.
+  /// Client-to-server window of the connection, in message bytes; default 8 MiB.
   public var connectionWindowBytes: UInt64
-  /// Milliseconds of silence after which the server pings. Default 60,000.
+  /// Milliseconds of silence after which the server pings; default 60,000.
   public var idleTimeoutMilliseconds: UInt32
-  /// Milliseconds that a unary call may take. Default 60,000.
+  /// Milliseconds that a unary call may take; default 60,000.
   public var callTimeoutMaxMilliseconds: UInt32
 
   /// Makes the limits of a server.

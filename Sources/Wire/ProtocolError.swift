@@ -1,4 +1,6 @@
-/// A rule of the needletail/1 protocol that the peer broke. It ends the connection.
+/// A rule of the needletail/1 protocol that the peer broke.
+///
+/// It ends the connection.
 ///
 /// One case a rule; `field`, `frame` and the numbers name the thing.
 public enum ProtocolError: Error, Sendable, Equatable {

@@ -29,20 +29,26 @@ struct StreamEntry {
 
 /// The streams of a connection by their number: open addressing with linear probing.
 ///
-/// Numbers are consecutive, so their low bits hardly collide, and opening and closing a stream
-/// touch one slot each. Memory is taken with the first stream, and doubles when three quarters
-/// are used: 8 slots are 256 bytes. Invariant: no free slot lies between a number's home and its
-/// slot.
+/// Multiplying by the golden ratio spreads consecutive numbers evenly and apart, so that opening
+/// and closing a stream touch a slot or two; their low bits alone would make one long run, which
+/// every removal has to walk. Memory is taken with the first stream, and doubles when half is
+/// used: 8 slots are 256 bytes. Invariant: no free slot lies between a number's home and its slot.
 struct StreamTable {
   private(set) var slots: [StreamEntry] = []
   private(set) var count = 0
 
   private var mask: Int { slots.count - 1 }
 
+  /// Where a number is looked for first; there are at least 8 slots.
+  private func home(_ number: UInt32) -> Int {
+    let bits = UInt32(truncatingIfNeeded: slots.count.trailingZeroBitCount)
+    return Int((number &* 0x9E37_79B9) &>> (32 &- bits))
+  }
+
   /// The slot of a stream, or nil.
   func slot(of number: UInt32) -> Int? {
     guard count > 0 else { return nil }
-    var slot = Int(number) & mask
+    var slot = home(number)
     while slots[slot].number != number {
       if slots[slot].number == 0 { return nil }
       slot = (slot + 1) & mask
@@ -57,7 +63,7 @@ struct StreamTable {
 
   /// Adds a stream whose number is not in the table.
   mutating func insert(_ entry: StreamEntry) {
-    if (count + 1) * 4 > slots.count * 3 { grow() }
+    if (count + 1) * 2 > slots.count { grow() }
     place(entry)
     count += 1
   }
@@ -70,7 +76,7 @@ struct StreamTable {
       next = (next + 1) & mask
       let number = slots[next].number
       guard number != 0 else { break }
-      let distance = (next - Int(number)) & mask
+      let distance = (next - home(number)) & mask
       guard distance >= (next - gap) & mask else { continue }
       slots[gap] = slots[next]
       gap = next
@@ -80,7 +86,7 @@ struct StreamTable {
   }
 
   private mutating func place(_ entry: StreamEntry) {
-    var slot = Int(entry.number) & mask
+    var slot = home(entry.number)
     while slots[slot].number != 0 { slot = (slot + 1) & mask }
     slots[slot] = entry
   }

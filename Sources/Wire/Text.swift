@@ -11,6 +11,10 @@ public func isText(_ bytes: RawSpan, _ range: Range<Int>) -> Bool {
         offset += 8
         continue
       }
+    } else if end - range.lowerBound >= 8 {
+      // The last word overlaps what was seen; where that was not ASCII, the slow path decides.
+      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: end - 8, as: UInt64.self)
+      if isASCIIWithoutZero(word) { return true }
     }
     let length = scalarLength(bytes, at: offset, end: end)
     guard length > 0 else { return false }

@@ -12,7 +12,9 @@ enum BodyNumber: UInt8 {
   case welcome, call, data, end, cancel, credit, ping, pong, goaway
 }
 
-/// A message that is encoded from a Swift value. Sizes and bytes agree exactly.
+/// A message that is encoded from a Swift value.
+///
+/// Sizes and bytes agree exactly.
 protocol WireMessage {
   var encodedBytes: Int { get }
   func encode(into out: inout OutputSpan<UInt8>)

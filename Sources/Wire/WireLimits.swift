@@ -2,47 +2,47 @@
 ///
 /// A server announces some of them in Welcome; a client takes those over from there.
 public struct WireLimits: Sendable, Equatable {
-  /// Bytes of a frame in either direction, its prefix excluded. Default 4 MiB.
+  /// Bytes of a frame in either direction, its prefix excluded; default 4 MiB.
   public var frameBytesMax: UInt32 = 4 << 20
-  /// Bytes of a frame before Welcome. Default 4 KiB.
+  /// Bytes of a frame before Welcome; default 4 KiB.
   public var greetingFrameBytesMax: UInt32 = 4 << 10
-  /// Streams of a connection whose slot is taken. Default 256.
+  /// Streams of a connection whose slot is taken; default 256.
   public var openStreamsMax: Int = 256
-  /// Window of a stream towards this side, in message bytes. Default 1 MiB.
+  /// Window of a stream towards this side, in message bytes; default 1 MiB.
   public var streamWindowBytes: Int64 = 1 << 20
-  /// Window of the connection towards this side, in message bytes. Default 8 MiB.
+  /// Window of the connection towards this side, in message bytes; default 8 MiB.
   public var connectionWindowBytes: Int64 = 8 << 20
-  /// Server-to-client window of the connection, in message bytes. 8 MiB, fixed by the protocol.
+  /// Server-to-client window of the connection, in message bytes; 8 MiB, fixed by the protocol.
   public var answerConnectionWindowBytes: Int64 = 8 << 20
-  /// Window of a stream where the peer names none, in message bytes. 1 MiB, fixed by the protocol.
+  /// Window of a stream where the peer names none, in message bytes; 1 MiB, fixed by the protocol.
   public var defaultStreamWindowBytes: Int64 = 1 << 20
-  /// Time from connecting to Hello (a client: to Welcome). Default 10 s.
+  /// Time from connecting to Hello (a client: to Welcome); default 10 s.
   public var helloTimeout: Duration = .seconds(10)
-  /// Time that any frame may take from its first byte to its last. Default 30 s.
+  /// Time that any frame may take from its first byte to its last; default 30 s.
   public var frameTimeout: Duration = .seconds(30)
-  /// What a frame's own bytes may take longer, in bytes a second. Default 64 KiB.
+  /// What a frame's own bytes may take longer, in bytes a second; default 64 KiB.
   public var frameBytesPerSecondMin: UInt64 = 64 << 10
-  /// Silence after which the peer is pinged. Default 60 s.
+  /// Silence after which the peer is pinged; default 60 s.
   public var idleTimeout: Duration = .seconds(60)
-  /// Time from that Ping to its Pong; bytes that arrive meanwhile start it over. Default 20 s.
+  /// Time from that Ping to its Pong; bytes that arrive meanwhile start it over; default 20 s.
   public var pongTimeout: Duration = .seconds(20)
-  /// Time that a unary call may take. Default 60 s.
+  /// Time that a unary call may take; default 60 s.
   public var callTimeoutMax: Duration = .seconds(60)
-  /// Pings a second that the peer may send. Default 10.
+  /// Pings a second that the peer may send; default 10.
   public var pingsPerSecond: UInt64 = 10
-  /// Pings that the peer may send at once. Default 20.
+  /// Pings that the peer may send at once; default 20.
   public var pingBurst: UInt64 = 20
-  /// Frames a second that the peer may send to no effect. Default 50.
+  /// Frames a second that the peer may send to no effect; default 50.
   public var controlFramesPerSecond: UInt64 = 50
-  /// Streams that the peer may open and cancel in ``cancelPeriod``. Default 1,000.
+  /// Streams that the peer may open and cancel in ``cancelPeriod``; default 1,000.
   public var cancelsMax: Int = 1_000
-  /// The period over which cancelled streams are counted. Default 10 s.
+  /// The period over which cancelled streams are counted; default 10 s.
   public var cancelPeriod: Duration = .seconds(10)
-  /// Time that a drain's Ping may take before the drain's second step. Default 1 s.
+  /// Time that a drain's Ping may take before the drain's second step; default 1 s.
   public var drainPingTimeout: Duration = .seconds(1)
-  /// Time from the start of a drain to its end. Default 30 s.
+  /// Time from the start of a drain to its end; default 30 s.
   public var drainTimeout: Duration = .seconds(30)
-  /// Time in which input is discarded after a Goaway with a status. Default 1 s.
+  /// Time in which input is discarded after a Goaway with a status; default 1 s.
   public var lingerTimeout: Duration = .seconds(1)
 
   /// Makes the defaults of the protocol.
@@ -68,6 +68,7 @@ public struct WireLimits: Sendable, Equatable {
   ///   - timeoutMilliseconds: What the Call asks for.
   ///   - kind: The method's kind.
   ///   - arrival: When the Call arrived, in nanoseconds.
+  /// - Returns: Nanoseconds of the same clock.
   public func deadline(timeoutMilliseconds: UInt32, kind: CallKind, arrival: UInt64) -> UInt64? {
     let asked = UInt64(timeoutMilliseconds) * 1_000_000
     if kind == .unary {

@@ -1,4 +1,6 @@
+internal import ArgumentParser
+
 @main
-struct Needletail {
-  static func main() {}
+struct Needletail: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(subcommands: [ServeCommand.self, SettingsCommand.self])
 }

@@ -16,7 +16,8 @@ import Testing
     }
   }
 
-  @Test("Whatever is accepted of broken bytes means the same to swift-protobuf", arguments: Peer.all)
+  @Test(
+    "Whatever is accepted of broken bytes means the same to swift-protobuf", arguments: Peer.all)
   func mutated(peer: Peer) throws {
     for seed in 0..<UInt64(400) {
       var random = SplitMix(seed: seed)

@@ -130,7 +130,7 @@ struct Refused: Sendable, CustomTestStringConvertible {
       wire.message(1) { $0.text(1, "b") }
       wire.message(1) { $0.text(1, "a") }
     },
-    Refused("the empty key given twice, once by its absence", "numbers[1]", .keyGivenTwice) { wire in
+    Refused("the empty key given twice, once by absence", "numbers[1]", .keyGivenTwice) { wire in
       wire.message(2) { $0.text(1, "") }
       wire.message(2) { $0.varint(2, 2) }
     },
@@ -188,8 +188,9 @@ struct Refused: Sendable, CustomTestStringConvertible {
   func badText(bad: [UInt8]) {
     for prefix in 0..<20 {
       for suffix in 0..<9 {
-        let text = Array(repeating: 0x61, count: prefix) + bad + Array(repeating: 0x62, count: suffix)
-        let bytes = Wire.make { $0.contents(9, text) }
+        let before = [UInt8](repeating: 0x61, count: prefix)
+        let after = [UInt8](repeating: 0x62, count: suffix)
+        let bytes = Wire.make { $0.contents(9, before + bad + after) }
         #expect(throws: MessageError(path: "of_string", problem: .notUTF8)) {
           try Scalars.decode(bytes)
         }
@@ -205,11 +206,12 @@ struct Refused: Sendable, CustomTestStringConvertible {
       text.append(contentsOf: scalars[start..<min(start + 10_007, scalars.count)])
       var message = Scalars()
       message.ofString = String(text)
-      #expect(try Scalars.decode(message.encoded).ofString.utf8.elementsEqual(message.ofString.utf8))
+      let decoded = try Scalars.decode(message.encoded)
+      #expect(decoded.ofString.utf8.elementsEqual(message.ofString.utf8))
     }
   }
 
-  @Test("A message of nothing but unknown fields runs into the budget, not into the machine's memory")
+  @Test("A message of nothing but unknown fields runs into the budget, not the machine's memory")
   func budget() {
     let bytes = Wire.make { wire in
       for _ in 0..<200_000 { wire.varint(15, 0) }

@@ -77,7 +77,8 @@ import Testing
     var maps = Maps()
     maps.texts = ["": "", "a": "b", "é": "ß"]
     maps.numbers = ["least": .min, "none": 0]
-    maps.messages = ["nothing": Choice(), "text": Choice(chosen: nil, default: "x", secondChoice: nil)]
+    let choice = Choice(chosen: nil, default: "x", secondChoice: nil)
+    maps.messages = ["nothing": Choice(), "text": choice]
     maps.signs = ["unknown": .unrecognized(99)]
     #expect(try Maps.decode(maps.encoded) == maps)
     let withoutValue = Wire.make { $0.message(3) { $0.text(1, "key") } }
@@ -122,8 +123,11 @@ import Testing
     let negative = try Scalars.decode(scalars.encoded)
     #expect(negative.ofDouble.sign == .minus)
     #expect(negative.ofFloat.sign == .minus)
-    #expect(try Needletail_Samples_V1_Scalars(serializedBytes: scalars.encoded).ofDouble.sign == .minus)
-    let lists = Lists.with { $0.ofDouble = [.nan, .infinity, -.infinity, -0.0, 0, .leastNonzeroMagnitude] }
+    let theirs = try Needletail_Samples_V1_Scalars(serializedBytes: scalars.encoded)
+    #expect(theirs.ofDouble.sign == .minus)
+    let lists = Lists.with {
+      $0.ofDouble = [.nan, .infinity, -.infinity, -0.0, 0, .leastNonzeroMagnitude]
+    }
     let bits = try Lists.decode(lists.encoded).ofDouble.map(\.bitPattern)
     #expect(bits == lists.ofDouble.map(\.bitPattern))
   }

@@ -27,7 +27,9 @@ struct DigestTests {
       hexadecimal(code) == "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
   }
 
-  @Test("equality in constant time is equality", arguments: [("", ""), ("a", "b"), ("ab", "a"), ("ab", "ab")])
+  @Test(
+    "equality in constant time is equality",
+    arguments: [("", ""), ("a", "b"), ("ab", "a"), ("ab", "ab")])
   func equality(left: String, right: String) {
     let (a, b) = (Array(left.utf8), Array(right.utf8))
     let isEqual = unsafe constantTimeEquals(a.span.bytes, b.span.bytes)

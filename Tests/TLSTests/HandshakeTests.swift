@@ -30,7 +30,8 @@ struct HandshakeTests {
     #expect(pair.isDone)
   }
 
-  @Test("takes an address of the certificate", arguments: ["127.0.0.1", "::1", "[::1]", "localhost"])
+  @Test(
+    "takes an address of the certificate", arguments: ["127.0.0.1", "::1", "[::1]", "localhost"])
   func names(name: String) throws {
     let authority = try TestAuthority()
     let pair = try MemoryPair(

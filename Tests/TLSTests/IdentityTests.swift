@@ -79,7 +79,8 @@ struct IdentityTests {
     #expect(
       error(chain: identity.certificateChainPEM, key: Array(pem.utf8))
         == TLSError(
-          .keyEncrypted, "the private key is protected by a pass phrase; it must be stored without"))
+          .keyEncrypted, "the private key is protected by a pass phrase; it must be stored without")
+    )
   }
 
   @Test("is refused with settings that OpenSSL does not know")

@@ -27,8 +27,9 @@ struct MutualTests {
     try pair.shakeHands()
     #expect(pair.server.error?.reason == .peerUnverified)
     #expect(pair.server.error?.detail == "the peer gave no certificate, and one is required")
-    #expect(throws: TLSError(
-      .peerRefused, "the peer ended the connection with the alert certificate required")
+    #expect(
+      throws: TLSError(
+        .peerRefused, "the peer ended the connection with the alert certificate required")
     ) { _ = try pair.client.read() }
   }
 

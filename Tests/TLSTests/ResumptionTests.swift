@@ -24,7 +24,9 @@ struct ResumptionTests {
     return pair.server.isResumed
   }
 
-  @Test("of one context are taken by another that shares its keys", arguments: [TLSVersion.tls12, .tls13])
+  @Test(
+    "of one context are taken by another that shares its keys",
+    arguments: [TLSVersion.tls12, .tls13])
   func sharedKeys(version: TLSVersion) throws {
     let authority = try TestAuthority()
     let keys = TicketKeys.random()
@@ -75,10 +77,11 @@ struct ResumptionTests {
     if pair.client.connection.session != nil { Issue.record("a ticket arrived") }
   }
 
-  @Test("are sealed by keys of the right size only", arguments: [[], [79], [80, 81], [80, 80, 80]])
+  @Test(
+    "are sealed by keys of the right size only", arguments: [[], [79], [80, 81], [80, 80, 80]])
   func keySizes(sizes: [Int]) {
     #expect(throws: TLSError(.settingInvalid, "ticket keys are one or two secrets of 80 bytes")) {
-     
+
       _ = try TicketKeys(newestFirst: sizes.map { [UInt8](repeating: 1, count: $0) })
     }
   }

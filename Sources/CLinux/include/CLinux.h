@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <stdint.h>
 
@@ -27,6 +26,10 @@ struct needletail_event {
 int needletail_poll_control(
     int poller, int operation, int descriptor, uint32_t events, uint64_t token);
 int needletail_poll_wait(int poller, struct needletail_event *events, int milliseconds);
+
+// Writes the number of each SIGHUP, SIGINT and SIGTERM as one byte to `descriptor`, from now on.
+// A handler and not a mask: libdispatch waits in sigsuspend with every signal let through.
+int needletail_watch_signals(int descriptor);
 
 // Names the calling thread, at most 15 bytes.
 void needletail_name_thread(const char *name);

@@ -1,6 +1,6 @@
 /*
  * The C side of the TLS target: OpenSSL's macros as functions, and the callbacks that OpenSSL
- * calls on its own, which are kept in C so that no Swift object is reached from inside a library call.
+ * calls on its own, kept in C so that no Swift object is reached from inside a library call.
  */
 #ifndef COPENSSL_H
 #define COPENSSL_H

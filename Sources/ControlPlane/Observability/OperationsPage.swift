@@ -21,7 +21,7 @@ final class OperationsPage: Sendable {
     _ port: UInt16?, _ group: LoopGroup, _ state: ServerState
   ) async throws(ControlPlaneError) -> OperationsPage? {
     guard let port else { return nil }
-    let http = HTTPServer(address: .loopback(port: port))
+    let http = HTTPServer(address: .loopback(port: port), logger: .disabled)
     await http.appendRoute("GET /metrics") { _ in
       HTTPResponse(
         statusCode: .ok, headers: HTTPHeaders([.contentType: "text/plain; version=0.0.4"]),

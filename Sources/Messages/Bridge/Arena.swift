@@ -60,7 +60,9 @@ struct Arena {
 
 // What the generated code fills structs with.
 extension Arena {
-  /// Uninitialized memory. Without a budget it ends only with the machine's.
+  /// Uninitialized memory.
+  ///
+  /// Without a budget it ends only with the machine's.
   @unsafe
   private func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
     guard let memory = unsafe messages_arena_allocate(raw, byteCount) else { Self.outOfMemory() }
@@ -139,8 +141,9 @@ extension Arena {
     return unsafe elements
   }
 
-  /// protobuf-c takes −0 for the default and leaves it out. So the field travels as one it does
-  /// not know, behind the others.
+  /// Sends −0, which protobuf-c takes for the default and leaves out.
+  ///
+  /// The field travels as one that protobuf-c does not know, behind the others.
   @unsafe
   func keepSign(of number: Double, field: UInt32, in message: inout ProtobufCMessage) {
     guard number == 0, number.sign == .minus else { return }

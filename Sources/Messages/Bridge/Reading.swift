@@ -30,11 +30,11 @@ extension Array {
     self = unsafe UnsafeBufferPointer(start: values, count: count).map { element($0) }
   }
 
-  /// Messages. protobuf-c leaves no gap among those it has unpacked.
+  /// Messages; protobuf-c leaves no gap among those it has unpacked.
   init(reading values: UnsafeMutablePointer<UnsafeMutablePointer<Element.Struct>?>?, _ count: Int)
   where Element: Bridged {
     let structures = unsafe UnsafeBufferPointer(start: values, count: count)
-    self = unsafe structures.compactMap { value in unsafe value.map { unsafe Element(reading: $0) } }
+    self = unsafe structures.compactMap { unsafe Element?(reading: $0) }
   }
 }
 

@@ -146,7 +146,7 @@ extension RandomWire {
     case 0: 0
     case 1: UInt64.random(in: 0..<300, using: &random)
     case 2: UInt64(bitPattern: Int64.random(in: -300..<0, using: &random))
-    case 3: UInt64(bitPattern: [.min, .max, -1, 1 << 31, -(1 << 31)].randomElement(using: &random)!)
+    case 3: UInt64(bitPattern: one(of: [.min, .max, -1, 1 << 31, -(1 << 31)], else: 1))
     default: random.next()
     }
   }
@@ -155,7 +155,7 @@ extension RandomWire {
   private mutating func double() -> Double {
     switch Int.random(in: 0..<6, using: &random) {
     case 0: 0
-    case 1: [.nan, .infinity, -.infinity, .leastNonzeroMagnitude].randomElement(using: &random)!
+    case 1: one(of: [.nan, .infinity, -.infinity, .leastNonzeroMagnitude], else: 1)
     default: Double(Float.random(in: -1_000...1_000, using: &random)) + 0.5
     }
   }
@@ -167,8 +167,14 @@ extension RandomWire {
   }
 
   private mutating func text() -> String {
-    let letters = ["a", "Z", "7", " ", "é", "ß", "Ω", "…", "語", "🚀", "\u{1}", "\u{7F}", "\u{10FFFF}"]
-    let count = [0, 1, 3, 8, 9, 36].randomElement(using: &random) ?? 0
-    return (0..<count).map { _ in letters.randomElement(using: &random) ?? "" }.joined()
+    let letters = [
+      "a", "Z", "7", " ", "é", "ß", "Ω", "…", "語", "🚀", "\u{1}", "\u{7F}", "\u{10FFFF}",
+    ]
+    let count = one(of: [0, 1, 3, 8, 9, 36], else: 0)
+    return (0..<count).map { _ in one(of: letters, else: "") }.joined()
+  }
+
+  private mutating func one<Value>(of values: [Value], else none: Value) -> Value {
+    values.randomElement(using: &random) ?? none
   }
 }

@@ -4,7 +4,7 @@ import re
 
 SERVICES = ("Identity", "Registry", "Tracking", "Deploy", "Monitor", "Billing", "Workflows")
 
-_SERVICE_IMPORTS = {"RPC", "Messages", "Postgres"}
+_SERVICE_IMPORTS = {"RPC", "Messages", "Postgres", "EventLoop"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "Wire": set(),
@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "Client": {"Wire", "Messages", "TLS", "EventLoop"},
     "Storage": {"Postgres", "EventLoop"},
     **dict.fromkeys(SERVICES, _SERVICE_IMPORTS),
+    "Identity": _SERVICE_IMPORTS | {"TLS"},  # digests and randomness of its keys
     "ControlPlane": {
         *("RPC", "Messages", "Postgres", "TLS", "EventLoop", "Wire", "Storage"),
         *SERVICES,

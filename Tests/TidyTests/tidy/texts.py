@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-_STAMP = re.compile(r"^.*\bsha256[:= ]+([0-9a-f]{64})\b.*\n", re.MULTILINE)
+_STAMP = re.compile(r"^.*\bsha-?256\b.*?\b([0-9a-f]{64})\b.*\n", re.MULTILINE | re.IGNORECASE)
 _MIGRATION = re.compile(r"^(\d{4})_[a-z0-9_]+\.(up|down)\.sql$")
 _SQL_TEXT = re.compile(r"--[^\n]*|/\*.*?\*/|'[^']*'", re.DOTALL)
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -19,7 +19,7 @@ def stamp_problem(text: str) -> str | None:
     """
     match = _STAMP.search("".join(text.splitlines(keepends=True)[:10]))
     if match is None:
-        return "has no sha256 stamp in its first ten lines"
+        return "has no SHA-256 stamp in its first ten lines"
     digest = hashlib.sha256(text[match.end() :].encode()).hexdigest()
     return None if digest == match[1] else "was edited by hand: run Scripts/generate"
 

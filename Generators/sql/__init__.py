@@ -1,0 +1,1 @@
+"""Makes typed Swift functions from the .sql files beside each service."""

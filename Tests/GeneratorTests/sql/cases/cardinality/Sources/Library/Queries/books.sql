@@ -1,0 +1,3 @@
+-- Promises something else.
+-- name: wrong :some
+select 1;

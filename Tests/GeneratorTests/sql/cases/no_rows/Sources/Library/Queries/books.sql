@@ -1,0 +1,3 @@
+-- Promises a row and has none.
+-- name: wrong :one
+delete from books;

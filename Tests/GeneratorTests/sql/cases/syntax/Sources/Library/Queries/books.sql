@@ -1,0 +1,3 @@
+-- Does not parse.
+-- name: wrong :one
+selec 1;

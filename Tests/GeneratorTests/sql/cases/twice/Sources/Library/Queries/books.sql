@@ -1,0 +1,3 @@
+-- Names two columns alike.
+-- name: wrong :one
+select id, writer_id as id from books;

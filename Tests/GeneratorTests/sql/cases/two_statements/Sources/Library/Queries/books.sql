@@ -1,0 +1,3 @@
+-- Is two statements.
+-- name: wrong :exec
+delete from books; delete from books;

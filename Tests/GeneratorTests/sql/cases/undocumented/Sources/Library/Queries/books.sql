@@ -1,0 +1,2 @@
+-- name: wrong :one
+select 1;

@@ -1,0 +1,3 @@
+-- Has no end.
+-- name: wrong :one
+select 1
