@@ -90,7 +90,9 @@ def _services(model: Model) -> str:
         lines.append(f"    def __init__(self, caller: {prefix}Caller) -> None:")
         for service in services:
             attribute = snake_case(service.name)
-            lines.append(f"        self.{attribute}: {prefix}{service.name} = {prefix}{service.name}(caller)")
+            lines.append(
+                f"        self.{attribute}: {prefix}{service.name} = {prefix}{service.name}(caller)"
+            )
             lines += docstring(service.comment, "        ")
     return "\n".join([*lines, ""])
 

@@ -116,7 +116,7 @@ class CallsWriter:
     def _service(self, service: Service, *, is_async: bool) -> list[str]:
         prefix = "Async" if is_async else ""
         lines = ["", "", f"class {prefix}{service.name}:", *docstring(service.comment, "    "), ""]
-        lines += ["    __slots__ = (\"_caller\",)", ""]
+        lines += ['    __slots__ = ("_caller",)', ""]
         lines += [f"    def __init__(self, caller: {prefix}Caller) -> None:"]
         lines += ["        self._caller = caller"]
         for method in service.methods:
@@ -139,13 +139,13 @@ class CallsWriter:
         return lines
 
     def _qualify_default(self, default: str) -> str:
-        return self._qualify(default.split(".")[0]) + default[len(default.split(".")[0]) :]
+        name, dot, member = default.partition(".")
+        return self._qualify(name) + dot + member
 
     def _request(self, message: Message, request: str) -> list[str]:
         if not message.fields:
             return [f"        request = {request}()"]
         lines = [f"        request = {request}("]
-        optional = []
         for field in message.fields:
             if field.is_repeated:
                 lines.append(f"            {field.name}=tuple({field.name}),")
@@ -153,7 +153,7 @@ class CallsWriter:
                 raise ValueError(f"{message.full_name}.{field.name} must be optional in a request")
             else:
                 lines.append(f"            {field.name}={field.name},")
-        return [*lines, *optional, "        )"]
+        return [*lines, "        )"]
 
     def _method(self, service: Service, method: Method, *, is_async: bool) -> list[str]:
         request_message = self._model.messages[method.request]
@@ -178,7 +178,9 @@ class CallsWriter:
             "BIDIRECTIONAL": f"{prefix}BidirectionalCall[{request}, {response}]",
         }[method.kind]
         lines += [f"    ) -> {returned}:"]
-        lines += docstring(method.comment, "        ", more=_parameters_text(request_message, is_streamed))
+        lines += docstring(
+            method.comment, "        ", more=_parameters_text(request_message, is_streamed)
+        )
         lines += [] if is_streamed else self._request(request_message, request)
         head = "return await" if keyword.startswith("async") else "return"
         verb = {

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         FieldDescriptorProto,
         FileDescriptorProto,
         FileDescriptorSet,
+        MethodDescriptorProto,
     )
 
 ROOT_PACKAGE = "needletail."
@@ -110,9 +111,33 @@ def load(protos: Path) -> Model:
         output = Path(folder) / "descriptors.bin"
         flags = ["--include_imports", "--include_source_info"]
         command = ["protoc", f"-I{protos}", *flags, f"--descriptor_set_out={output}", *files]
-        subprocess.run(command, check=True)  # noqa: S603
+        subprocess.run(command, check=True)
         descriptors = descriptor_pb2.FileDescriptorSet.FromString(output.read_bytes())
     return _Reader(descriptors).read()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a declaration stands: its file's package and comments, and its path in the file."""
+
+    package: str
+    parent: str
+    path: tuple[int, ...]
+    comments: dict[tuple[int, ...], str]
+
+    @property
+    def module(self) -> str:
+        return self.package.split(".")[1]
+
+    @property
+    def comment(self) -> str:
+        return self.comments.get(self.path, "")
+
+    def comment_of(self, *path: int) -> str:
+        return self.comments.get((*self.path, *path), "")
+
+    def within(self, parent: str, *path: int) -> _Place:
+        return _Place(self.package, parent, (*self.path, *path), self.comments)
 
 
 class _Reader:
@@ -135,98 +160,81 @@ class _Reader:
         for file in own:
             if file.name != WIRE_FILE:
                 self._read_file(file)
-        runtime = tuple(_stripped(f) for f in self._files if not f.name.endswith("descriptor.proto"))
+        runtime = tuple(
+            _stripped(f) for f in self._files if not f.name.endswith("descriptor.proto")
+        )
         services = tuple(sorted(self._services, key=lambda service: service.name))
         return Model(self._enums, self._messages, services, self._modules, runtime)
 
     def _read_file(self, file: FileDescriptorProto) -> None:
+        if re.fullmatch(r"v\d+", file.package.split(".")[-1]) is None:
+            raise ValueError(f"{file.name}: package {file.package} does not end in a version")
         comments = {
             tuple(location.path): " ".join(location.leading_comments.split())
             for location in file.source_code_info.location
         }
-        module = file.package.split(".")[1]
-        if re.fullmatch(r"v\d+", file.package.split(".")[-1]) is None:
-            raise ValueError(f"{file.name}: package {file.package} does not end in a version")
+        top = _Place(file.package, "", (), comments)
         for index, enum in enumerate(file.enum_type):
-            self._read_enum(enum, file.package, "", module, comments, (5, index))
+            self._read_enum(enum, top.within("", 5, index))
         for index, message in enumerate(file.message_type):
-            self._read_message(message, file.package, "", module, comments, (4, index))
+            self._read_message(message, top.within("", 4, index))
         for index, service in enumerate(file.service):
-            methods = []
-            for number, method in enumerate(service.method):
-                full_name = f"{file.package}.{service.name}"
-                options = self._options.FromString(method.options.SerializeToString())
-                rule = options.Extensions[self._pool.FindExtensionByName(RULE_EXTENSION)]
-                idempotency = rule.DESCRIPTOR.fields_by_name["idempotency"].enum_type
-                streaming = (method.client_streaming, method.server_streaming)
-                methods.append(
-                    Method(
-                        name=method.name,
-                        full_name=f"{full_name}/{method.name}",
-                        comment=comments.get((6, index, 2, number), ""),
-                        kind={
-                            (False, False): "UNARY",
-                            (False, True): "SERVER_STREAMING",
-                            (True, False): "CLIENT_STREAMING",
-                            (True, True): "BIDIRECTIONAL",
-                        }[streaming],
-                        idempotency=idempotency.values_by_number[rule.idempotency].name.removeprefix(
-                            "IDEMPOTENCY_"
-                        ),
-                        request=method.input_type[1:],
-                        response=method.output_type[1:],
-                    )
-                )
-            comment = comments.get((6, index), "")
-            self._services.append(Service(service.name, module, comment, tuple(methods)))
+            place = top.within("", 6, index)
+            methods = tuple(
+                self._method(method, f"{file.package}.{service.name}", place.comment_of(2, number))
+                for number, method in enumerate(service.method)
+            )
+            self._services.append(Service(service.name, top.module, place.comment, methods))
 
-    def _read_enum(
-        self,
-        enum: EnumDescriptorProto,
-        package: str,
-        parent: str,
-        module: str,
-        comments: dict[tuple[int, ...], str],
-        path: tuple[int, ...],
-    ) -> None:
+    def _method(self, method: MethodDescriptorProto, service: str, comment: str) -> Method:
+        options = self._options.FromString(method.options.SerializeToString())
+        rule = options.Extensions[self._pool.FindExtensionByName(RULE_EXTENSION)]
+        names = rule.DESCRIPTOR.fields_by_name["idempotency"].enum_type.values_by_number
+        return Method(
+            name=method.name,
+            full_name=f"{service}/{method.name}",
+            comment=comment,
+            kind=_KINDS[method.client_streaming, method.server_streaming],
+            idempotency=names[rule.idempotency].name.removeprefix("IDEMPOTENCY_"),
+            request=method.input_type[1:],
+            response=method.output_type[1:],
+        )
+
+    def _read_enum(self, enum: EnumDescriptorProto, place: _Place) -> None:
         prefix = snake_case(enum.name).upper() + "_"
         values = tuple(
-            (value.name.removeprefix(prefix), value.number, comments.get((*path, 2, index), ""))
+            (value.name.removeprefix(prefix), value.number, place.comment_of(2, index))
             for index, value in enumerate(enum.value)
         )
-        python_name = f"{parent}.{enum.name}".replace(".", "")
-        full_name = ".".join(part for part in (package, parent, enum.name) if part)
-        self._enums[full_name] = Enumeration(python_name, comments.get(path, ""), values)
-        self._modules[full_name] = module
+        python_name = f"{place.parent}.{enum.name}".replace(".", "")
+        full_name = ".".join(part for part in (place.package, place.parent, enum.name) if part)
+        self._enums[full_name] = Enumeration(python_name, place.comment, values)
+        self._modules[full_name] = place.module
 
-    def _read_message(
-        self,
-        message: DescriptorProto,
-        package: str,
-        parent: str,
-        module: str,
-        comments: dict[tuple[int, ...], str],
-        path: tuple[int, ...],
-    ) -> None:
-        own = f"{parent}.{message.name}" if parent else message.name
+    def _read_message(self, message: DescriptorProto, place: _Place) -> None:
+        own = f"{place.parent}.{message.name}" if place.parent else message.name
         for index, enum in enumerate(message.enum_type):
-            self._read_enum(enum, package, own, module, comments, (*path, 4, index))
+            self._read_enum(enum, place.within(own, 4, index))
         maps = {m.name: m for m in message.nested_type if m.options.map_entry}
         for index, nested in enumerate(message.nested_type):
             if nested.name not in maps:
-                self._read_message(nested, package, own, module, comments, (*path, 3, index))
+                self._read_message(nested, place.within(own, 3, index))
         fields = tuple(
-            _field(field, maps, comments.get((*path, 2, index), ""))
+            _field(field, maps, place.comment_of(2, index))
             for index, field in enumerate(message.field)
         )
-        full_name = f"{package}.{own}"
+        full_name = f"{place.package}.{own}"
         python_name = own.replace(".", "")
-        self._messages[full_name] = Message(
-            python_name, full_name, comments.get(path, ""), fields
-        )
-        self._modules[full_name] = module
+        self._messages[full_name] = Message(python_name, full_name, place.comment, fields)
+        self._modules[full_name] = place.module
 
 
+_KINDS = {
+    (False, False): "UNARY",
+    (False, True): "SERVER_STREAMING",
+    (True, False): "CLIENT_STREAMING",
+    (True, True): "BIDIRECTIONAL",
+}
 _SCALARS = {
     **dict.fromkeys((3, 4, 5, 6, 7, 13, 15, 16, 17, 18), "int"),
     **dict.fromkeys((1, 2), "float"),
@@ -236,9 +244,7 @@ _SCALARS = {
 }
 
 
-def _field(
-    field: FieldDescriptorProto, maps: dict[str, DescriptorProto], comment: str
-) -> Field:
+def _field(field: FieldDescriptorProto, maps: dict[str, DescriptorProto], comment: str) -> Field:
     repeated = field.label == field.LABEL_REPEATED
     entry = maps.get(field.type_name.rsplit(".", 1)[-1]) if field.type_name else None
     type_name = field.type_name[1:]

@@ -149,8 +149,7 @@ class TypesWriter:
         if not message.fields:
             return [*lines, "    del message", f"    return {name}()"]
         lines.append(f"    return {name}(")
-        for field in message.fields:
-            lines.append(f"        {field.name}={self._decoded_value(field)},")
+        lines += [f"        {f.name}={self._decoded_value(f)}," for f in message.fields]
         return [*lines, "    )"]
 
     def _decoded_value(self, field: Field) -> str:

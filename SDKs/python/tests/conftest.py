@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import needletail
 import pytest
 from peer import Certificates, Peer, PeerConnection
+
+import needletail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings or the spool of whoever runs it."""
-    for name in ("URL", "API_KEY", "CA_FILE", "PROFILE", "SPOOL_DIR"):
+    for name in ("URL", "API_KEY", "CA_FILE", "CONNECTION_FILE", "PROFILE", "SPOOL_DIR"):
         monkeypatch.delenv(f"NEEDLETAIL_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -33,8 +34,8 @@ def make_peer(certificates: Certificates) -> Iterator[Callable[..., Peer]]:
     """Makes peers that are closed after the test."""
     peers: list[Peer] = []
 
-    def make(script: Callable[[PeerConnection], None], **options: int | str) -> Peer:
-        peers.append(Peer(certificates, script, **options))  # type: ignore[arg-type]
+    def make(script: Callable[[PeerConnection], None], **options: Any) -> Peer:
+        peers.append(Peer(certificates, script, **options))
         return peers[-1]
 
     yield make

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import queue
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from needletail._generated.descriptors import message_class
 
 if TYPE_CHECKING:
@@ -34,61 +29,22 @@ class Certificates:
         self.other_ca_file = folder / "other-ca.pem"
         self.chain_file = folder / "server.pem"
         self.key_file = folder / "server.key"
-        authority, authority_key = _authority("Test CA")
-        other, _ = _authority("Other CA")
-        self.ca_file.write_bytes(_pem(authority))
-        self.other_ca_file.write_bytes(_pem(other))
-        key = ec.generate_private_key(ec.SECP256R1())
-        names = [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
-        ]
-        leaf = (
-            _builder("needletail test", authority.subject, key.public_key())
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(authority_key, hashes.SHA256())
-        )
-        self.chain_file.write_bytes(_pem(leaf))
-        self.key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+        authority = ["-addext", "basicConstraints=critical,CA:TRUE"]
+        issuer = ["-CA", str(self.ca_file), "-CAkey", str(folder / "ca.key")]
+        _openssl(self.ca_file, folder / "ca.key", "Test CA", *authority)
+        _openssl(self.other_ca_file, folder / "other.key", "Other CA", *authority)
+        _openssl(self.chain_file, self.key_file, "needletail test", *issuer, "-addext", names)
 
 
-def _authority(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    certificate = (
-        _builder(name, subject, key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate, key
+def _openssl(certificate: Path, key: Path, name: str, *options: str) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", f"/CN={name}", *options]
+    command += ["-out", str(certificate), "-keyout", str(key)]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603
 
 
-def _builder(
-    name: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-class Gone(Exception):
+class GoneError(Exception):
     """The client closed the connection."""
 
 
@@ -125,7 +81,7 @@ class PeerConnection:
             try:
                 self._socket.sendall(data)
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
 
     def welcome(self, **limits: int) -> Any:
         """Takes Hello, sends Welcome; returns the Hello."""
@@ -135,7 +91,9 @@ class PeerConnection:
         frame.welcome.limits.max_frame_bytes = limits.get("max_frame_bytes", 4 << 20)
         frame.welcome.limits.max_open_streams = limits.get("max_open_streams", 256)
         frame.welcome.limits.stream_window_bytes = limits.get("stream_window_bytes", 1 << 20)
-        frame.welcome.limits.connection_window_bytes = limits.get("connection_window_bytes", 8 << 20)
+        frame.welcome.limits.connection_window_bytes = limits.get(
+            "connection_window_bytes", 8 << 20
+        )
         frame.welcome.limits.idle_timeout_ms = limits.get("idle_timeout_ms", 60_000)
         self.send(frame)
         return hello.hello
@@ -189,7 +147,7 @@ class PeerConnection:
 
     def wait_for_close(self) -> None:
         """Takes frames until the client is gone."""
-        with contextlib.suppress(Gone):
+        with contextlib.suppress(GoneError):
             while True:
                 self.receive()
 
@@ -198,9 +156,9 @@ class PeerConnection:
             try:
                 data = self._socket.recv(1 << 16)
             except OSError as error:
-                raise Gone from error
+                raise GoneError from error
             if not data:
-                raise Gone
+                raise GoneError
             self._buffer += data
         taken, self._buffer = self._buffer[:count], self._buffer[count:]
         return taken
@@ -227,6 +185,7 @@ class Peer:
         script: Callable[[PeerConnection], None],
         *,
         port: int = 0,
+        host: str = "127.0.0.1",
         alpn: str = "needletail/1",
     ) -> None:
         self.script = script
@@ -236,7 +195,7 @@ class Peer:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificates.chain_file, certificates.key_file)
         self._context.set_alpn_protocols([alpn])
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server((host, port))
         self.port: int = self._listener.getsockname()[1]
         self._is_closed = False
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -282,7 +241,7 @@ class Peer:
         self.connections.append(connection)
         try:
             self.script(connection)
-        except Gone:
+        except GoneError:
             pass
         except BaseException as error:  # noqa: BLE001
             if not self._is_closed:

@@ -92,22 +92,43 @@ left join held on wanted.id = held.id;
 -- name: insertMetricChunks :exec
 with series as (
     select
-        item.*,
+        item.id,
+        item.run_id,
+        item.key,
+        item.point_count,
+        item.min_step,
+        item.max_step,
+        item.step_form,
+        item.first_step,
+        item.step_stride,
+        item.time_form,
+        item.first_time_us,
+        item.time_stride_us,
+        item.min_value,
+        item.max_value,
         sum(item.point_count::integer) over preceding as values_end,
-        sum(item.point_count::integer) filter (where item.step_form = 1) over preceding as offsets_end,
-        sum(item.point_count::integer) filter (where item.step_form = 2) over preceding as steps_end,
-        sum(item.point_count::integer) filter (where item.time_form = 1) over preceding as shifts_end,
+        sum(item.point_count::integer) filter (where item.step_form = 1)
+            over preceding
+            as offsets_end,
+        sum(item.point_count::integer) filter (where item.step_form = 2)
+            over preceding
+            as steps_end,
+        sum(item.point_count::integer) filter (where item.time_form = 1)
+            over preceding
+            as shifts_end,
         sum(item.point_count::integer) filter (where item.time_form = 2) over preceding as times_end
-    from unnest(
-        :ids::uuid[], :run_ids::uuid[], :keys::text[], :point_counts::bigint[],
-        :min_steps::bigint[], :max_steps::bigint[], :step_forms::bigint[],
-        :first_steps::bigint[], :step_strides::bigint[], :time_forms::bigint[],
-        :first_times_us::bigint[], :time_strides_us::bigint[],
-        :min_values::double precision[], :max_values::double precision[]
-    ) with ordinality as item (
-        id, run_id, key, point_count, min_step, max_step, step_form, first_step, step_stride,
-        time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
-    )
+    from
+        unnest(
+            :ids::uuid[], :run_ids::uuid[], :keys::text[], :point_counts::bigint[],
+            :min_steps::bigint[], :max_steps::bigint[], :step_forms::bigint[],
+            :first_steps::bigint[], :step_strides::bigint[], :time_forms::bigint[],
+            :first_times_us::bigint[], :time_strides_us::bigint[],
+            :min_values::double precision[], :max_values::double precision[]
+        ) with ordinality
+            as item (
+                id, run_id, key, point_count, min_step, max_step, step_form, first_step,
+                step_stride, time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
+            )
     window preceding as (order by item.ordinal rows unbounded preceding)
 )
 
@@ -134,37 +155,32 @@ select
         when series.step_form = 1
             then
                 (:step_offsets::integer[])[
-                    (series.offsets_end - series.point_count + 1)::integer
-                    : series.offsets_end::integer
+                    (series.offsets_end - series.point_count + 1):(series.offsets_end)
                 ]
     end,
     case
         when series.step_form = 2
             then
                 (:wide_steps::bigint[])[
-                    (series.steps_end - series.point_count + 1)::integer
-                    : series.steps_end::integer
+                    (series.steps_end - series.point_count + 1):(series.steps_end)
                 ]
     end,
     case
         when series.time_form = 1
             then
                 (:time_offsets_us::integer[])[
-                    (series.shifts_end - series.point_count + 1)::integer
-                    : series.shifts_end::integer
+                    (series.shifts_end - series.point_count + 1):(series.shifts_end)
                 ]
     end,
     case
         when series.time_form = 2
             then
                 (:wide_times_us::bigint[])[
-                    (series.times_end - series.point_count + 1)::integer
-                    : series.times_end::integer
+                    (series.times_end - series.point_count + 1):(series.times_end)
                 ]
     end,
     (:point_values::double precision[])[
-        (series.values_end - series.point_count + 1)::integer
-                    : series.values_end::integer
+        (series.values_end - series.point_count + 1):(series.values_end)
     ]
 from series;
 
@@ -186,14 +202,16 @@ select
     series.last_value,
     series.min_value,
     series.max_value
-from unnest(
-    :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],
-    :last_steps::bigint[], :last_times_us::bigint[], :last_values::double precision[],
-    :min_values::double precision[], :max_values::double precision[]
-) as series (
-    run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
-    max_value
-)
+from
+    unnest(
+        :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],
+        :last_steps::bigint[], :last_times_us::bigint[], :last_values::double precision[],
+        :min_values::double precision[], :max_values::double precision[]
+    )
+        as series (
+            run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
+            max_value
+        )
 order by series.run_id, series.key collate "C"
 on conflict (organization_id, run_id, key) do update set
     point_count = summary.point_count + excluded.point_count,

@@ -1,4 +1,4 @@
-/// What it means to a caller when the database refuses a row of experiments, runs and metrics.
+/// What a refusal of the database means to a caller: experiments, runs and metrics.
 ///
 /// A handler checks its input first; these are the last wall, and the answer where two calls
 /// race. A test compares the names with the migrated schema.

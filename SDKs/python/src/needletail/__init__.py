@@ -13,6 +13,9 @@ from needletail._calls import (
     ClientStreamingCall,
     MessageStream,
 )
+from needletail._runs.active import ActiveRun, RunSummary
+from needletail._runs.run import run
+from needletail._runs.sync import SyncReport, sync
 from needletail._version import VERSION as __version__
 from needletail.client import Client, connect
 from needletail.errors import (
@@ -42,6 +45,7 @@ from needletail.settings import Settings
 
 __all__ = [
     "AbortedError",
+    "ActiveRun",
     "AlreadyExistsError",
     "AsyncBidirectionalCall",
     "AsyncClientStreamingCall",
@@ -64,8 +68,10 @@ __all__ = [
     "OutOfRangeError",
     "PermissionDeniedError",
     "ResourceExhaustedError",
+    "RunSummary",
     "Settings",
     "SettingsError",
+    "SyncReport",
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
@@ -75,5 +81,7 @@ __all__ = [
     "connect",
     "identity",
     "rpc",
+    "run",
+    "sync",
     "tracking",
 ]

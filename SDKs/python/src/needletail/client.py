@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from needletail.settings import Settings
 
 _KEY_BYTES = 16
+MAX_KEY_BYTES = 64
 
 
 def connect(
@@ -114,12 +115,12 @@ class Client(Services):
 
     def _get_driver(self) -> Driver:
         driver = self._driver
-        if driver is not None:
+        if driver is not None and not driver.has_ended:
             return driver
         with self._lock:
             if self._is_closed:
                 raise call_error(Code.CANCELLED, CLIENT_CLOSED, "the client was closed")
-            if self._driver is None:
+            if self._driver is None or self._driver.has_ended:
                 self._driver = Driver(self.settings, self._context)
                 self._stopper = weakref.finalize(self, self._driver.stop)
                 # At exit the thread is a daemon; there is nobody left to say goodbye to.
@@ -171,6 +172,8 @@ def make_call(
     if timeout_seconds is not None and not math.isinf(timeout_seconds):
         deadline = now + max(0.0, timeout_seconds)
     key = idempotency_key or ""
+    if len(key.encode()) > MAX_KEY_BYTES or "\0" in key:
+        raise ValueError(f"an idempotency key has at most {MAX_KEY_BYTES} bytes, and no U+0000")
     if is_unary and method.idempotency is Idempotency.KEYED and not key:
         key = new_idempotency_key()
     return PendingCall(

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
+from needletail._core.events import (
+    Draining,
+    Ended,
+    NeverStarted,
+    Received,
+    Terminated,
+    Welcomed,
+    Writable,
+)
 from needletail._core.frames import (
     Frame,
     FrameDecoder,
@@ -17,66 +26,14 @@ from needletail._core.frames import (
 )
 
 if TYPE_CHECKING:
-    from needletail.errors import CallError
+    from needletail._core.events import Event
 
 STREAM_WINDOW_BYTES = 1 << 20
 CONNECTION_WINDOW_BYTES = 8 << 20
 MAX_WINDOW_BYTES = (1 << 63) - 1
 # A Credit for every message would double the packets; four a window keep the peer sending.
 CREDIT_SHARE = 4
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Welcomed:
-    """The server took the key; calls may be opened."""
-
-    max_open_streams: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Received:
-    """A message on a stream; `consumed` is owed for it."""
-
-    stream: int
-    message: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
-    """A stream has ended, by the server or by the end of the connection."""
-
-    stream: int
-    error: CallError | None
-    message: bytes = b""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class NeverStarted:
-    """The server says that it did not start this stream and won't."""
-
-    stream: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Writable:
-    """All that was given to a stream for sending is on its way."""
-
-    stream: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Draining:
-    """No new stream is accepted; open ones are still answered."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Terminated:
-    """The server ended the connection and said why."""
-
-    error: CallError
-
-
-Event: TypeAlias = Welcomed | Received | Ended | NeverStarted | Writable | Draining | Terminated
+_ABOUT_THE_CONNECTION = {"welcome", "ping", "pong", "goaway"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -261,16 +218,7 @@ class Connection:
 
     def _handle(self, frame: Any, events: list[Event]) -> None:
         body = frame.WhichOneof("body")
-        if body in {"welcome", "ping", "pong", "goaway"}:
-            if frame.stream != 0:
-                raise ProtocolError(f"{body} on stream {frame.stream}")
-        elif body in {"data", "end"}:
-            if frame.stream == 0:
-                raise ProtocolError(f"{body} on stream 0")
-        elif body != "credit":
-            raise ProtocolError(f"the server may not send {body or 'a frame without a body'}")
-        if not self._is_welcomed and body not in {"welcome", "goaway", "ping", "pong"}:
-            raise ProtocolError(f"{body} before Welcome")
+        self._check_place(body, frame.stream)
         if body == "welcome":
             self._welcome(frame.welcome, events)
         elif body == "data":
@@ -279,13 +227,26 @@ class Connection:
             self._end(frame.stream, frame.end, events)
         elif body == "credit":
             self._credit(frame.stream, frame.credit.bytes, events)
+        elif body == "goaway":
+            self._goaway(frame.goaway, events)
         elif body == "ping":
             answer = Frame()
             answer.pong.token = frame.ping.token
             answer.pong.SetInParent()
             self._send(answer)
-        elif body == "goaway":
-            self._goaway(frame.goaway, events)
+
+    def _check_place(self, body: str | None, stream: int) -> None:
+        """Refuses what the server may not send, or not here, or not yet."""
+        if body in _ABOUT_THE_CONNECTION:
+            if stream != 0:
+                raise ProtocolError(f"{body} on stream {stream}")
+            return
+        if body not in {"data", "end", "credit"}:
+            raise ProtocolError(f"the server may not send {body or 'a frame without a body'}")
+        if stream == 0 and body != "credit":
+            raise ProtocolError(f"{body} on stream 0")
+        if not self._is_welcomed:
+            raise ProtocolError(f"{body} before Welcome")
 
     def _welcome(self, welcome: Any, events: list[Event]) -> None:
         if self._is_welcomed:
@@ -368,16 +329,17 @@ class Connection:
         """Sends what the windows let through; returns the streams that have nothing left."""
         emptied: list[int] = []
         for _ in range(len(self._blocked)):
-            if self._send_window <= 0:
-                break
             stream = self._blocked.popleft()
             state = self._streams.get(stream)
             if state is None or not state.waiting:
                 continue
             while state.waiting:
-                if min(state.send_window, self._send_window) <= 0:
+                size, frame = state.waiting[0]
+                # Only the half-close has no window to wait for; it stays behind what waits.
+                is_half_close = size == 0 and state.is_half_closed and len(state.waiting) == 1
+                if not is_half_close and min(state.send_window, self._send_window) <= 0:
                     break
-                size, frame = state.waiting.popleft()
+                state.waiting.popleft()
                 state.send_window -= size
                 self._send_window -= size
                 self._output.append(frame)

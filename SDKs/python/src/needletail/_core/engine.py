@@ -7,13 +7,14 @@ does what `take_actions` says, writes what `take_output` gives, and calls `tick`
 from __future__ import annotations
 
 import collections
-import dataclasses
 import heapq
 import itertools
 import random
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from needletail._core import connection as machine
+from needletail._core import events
+from needletail._core.actions import Action, Dial, Hangup
+from needletail._core.connection import Connection
 from needletail._core.frames import FrameTooLargeError, ProtocolError
 from needletail._core.link import Link
 from needletail.errors import (
@@ -40,24 +41,6 @@ FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 5.0
 _MILLISECONDS = 1_000
 _MAX_TIMEOUT_MS = (1 << 32) - 1
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Dial:
-    """Open a connection under this number."""
-
-    link: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Hangup:
-    """Close a connection, after these last bytes."""
-
-    link: int
-    output: bytes = b""
-
-
-Action: TypeAlias = Dial | Hangup
 
 
 class Engine:
@@ -146,11 +129,11 @@ class Engine:
             return
         link.heard(now)
         try:
-            events = link.machine.receive(data)
+            happened = link.machine.receive(data)
         except ProtocolError as error:
             self._lose(link, PROTOCOL_ERROR, f"the server broke the protocol: {error}", now)
         else:
-            for event in events:
+            for event in happened:
                 self._handle(link, event, now)
         self._dispatch(now)
 
@@ -241,7 +224,7 @@ class Engine:
             return self._current if self._current.is_welcomed else None
         is_due = any(call.not_before <= now and not call.is_done for call in self._waiting)
         if is_due and now >= self._dial_not_before and not self._is_closed:
-            connection = machine.Connection(self._api_key, self._client)
+            connection = Connection(self._api_key, self._client)
             link = Link(next(self._numbers), connection, now + WELCOME_PATIENCE_SECONDS)
             self._links[link.number] = self._current = link
             self._actions.append(Dial(link.number))
@@ -282,39 +265,45 @@ class Engine:
         if went:
             call.sink.writable()
 
-    def _handle(self, link: Link, event: machine.Event, now: float) -> None:
-        if isinstance(event, machine.Received):
-            call = link.calls.get(event.stream)
-            if call is None:
-                link.machine.consumed(event.stream, len(event.message))
-                return
-            call.has_received = True
-            call.sink.message(event.message)
-        elif isinstance(event, machine.Ended):
-            call = link.calls.pop(event.stream, None)
-            if call is not None:
-                self._ended(call, event.error, event.message, now)
-        elif isinstance(event, machine.NeverStarted):
-            call = link.calls.pop(event.stream, None)
-            if call is not None:
-                error = call_error(Code.UNAVAILABLE, "DRAINING", "the server is shutting down")
-                self._retry_or_fail(call, error, now, can_retry=call.may_restart, at_once=True)
-        elif isinstance(event, machine.Writable):
-            call = link.calls.get(event.stream)
-            if call is not None:
-                call.sink.writable()
-        elif isinstance(event, machine.Welcomed):
+    def _handle(self, link: Link, event: events.Event, now: float) -> None:
+        if isinstance(event, events.Welcomed):
             link.is_welcomed = True
             self._failures = 0
-        elif isinstance(event, machine.Draining):
+        elif isinstance(event, events.Draining):
             if self._current is link:
                 self._current = None
                 # A little patience, so that a server that only drains isn't dialled in a loop.
                 self._dial_not_before = now + self._pause(1)
             for call in list(link.calls.values()):
                 call.sink.draining()
-        else:
+        elif isinstance(event, events.Terminated):
             self._terminated(link, event.error, now)
+        else:
+            self._handle_call(link, event, now)
+
+    def _handle_call(
+        self,
+        link: Link,
+        event: events.Received | events.Ended | events.NeverStarted | events.Writable,
+        now: float,
+    ) -> None:
+        call = link.calls.get(event.stream)
+        if call is None:
+            # Nobody waits for it any more; its window goes back all the same.
+            if isinstance(event, events.Received):
+                link.machine.consumed(event.stream, len(event.message))
+        elif isinstance(event, events.Received):
+            call.has_received = True
+            call.sink.message(event.message)
+        elif isinstance(event, events.Writable):
+            call.sink.writable()
+        elif isinstance(event, events.Ended):
+            del link.calls[event.stream]
+            self._ended(call, event.error, event.message, now)
+        else:
+            del link.calls[event.stream]
+            error = call_error(Code.UNAVAILABLE, "DRAINING", "the server is shutting down")
+            self._retry_or_fail(call, error, now, can_retry=call.may_restart, at_once=True)
 
     def _terminated(self, link: Link, error: CallError, now: float) -> None:
         was_welcomed = link.is_welcomed

@@ -69,7 +69,7 @@ class FrameDecoder:
 
 def encode_frame(frame: Any) -> bytes:
     """A frame's bytes with their length before them."""
-    content: bytes = frame.SerializeToString()
+    content: bytes = frame.SerializeToString(deterministic=True)
     return len(content).to_bytes(LENGTH_BYTES, "big") + content
 
 

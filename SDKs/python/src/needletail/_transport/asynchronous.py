@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from needletail._core.engine import Dial, Engine
+from needletail._core.actions import Dial
+from needletail._core.engine import Engine
 from needletail._transport import tls
 
 if TYPE_CHECKING:

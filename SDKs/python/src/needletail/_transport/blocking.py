@@ -11,7 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from needletail._core.engine import Dial, Engine
+from needletail._core.actions import Dial
+from needletail._core.engine import Engine
 from needletail._transport import tls
 from needletail._transport.stream_socket import StreamSocket
 
@@ -43,7 +44,9 @@ class Driver:
         self._selector.register(self._wake_receiver, selectors.EVENT_READ, None)
         self._is_stopping = False
         self._ending = threading.Lock()
-        self._has_ended = False
+        self.has_ended = False
+        """Whether the thread is over: every call from now on ends at once."""
+
         self._thread = threading.Thread(target=self._run, name="needletail", daemon=True)
         self._thread.start()
 
@@ -84,7 +87,7 @@ class Driver:
         # A full pipe wakes as well as one byte more; a closed one has nobody to wake.
         with contextlib.suppress(OSError):
             self._wake_sender.send(b"\0")
-        if self._has_ended:
+        if self.has_ended:
             self._run_late_commands()
 
     # From here on everything runs on the thread.
@@ -115,16 +118,17 @@ class Driver:
         try:
             while not self._is_stopping:
                 self._turn()
-        except Exception:
+        except Exception:  # noqa: BLE001 - the last resort of a thread
             _log.exception("the connection's thread failed: its calls end")
-            self._engine.close()
         finally:
+            self._engine.close()
             for open_socket in list(self._sockets.values()):
-                open_socket.close()
+                with contextlib.suppress(Exception):
+                    open_socket.close()
             self._selector.close()
             self._wake_receiver.close()
             self._wake_sender.close()
-            self._has_ended = True
+            self.has_ended = True
             self._run_late_commands()
 
     def _run_late_commands(self) -> None:

@@ -233,7 +233,8 @@ class StreamSocket:
         self._is_closed = True
         self._is_open = False
         self._addresses = []
-        self._output.clear()
+        # Not cleared in place: the error that led here may still hold a view of it.
+        self._output = bytearray()
         self._release_socket()
 
     def _release_socket(self) -> None:

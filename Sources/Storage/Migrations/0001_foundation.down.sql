@@ -1,15 +1,3 @@
-drop function needletail_authenticate(text);
-drop view visible_projects;
-drop table api_keys;
-drop table project_members;
-drop table projects;
--- The policies of users read memberships, and go with users.
-drop table user_identities;
-drop policy users_member_read on users;
-drop policy users_member_update on users;
-drop table organization_memberships;
-drop table users;
-drop table organizations;
 drop table tier_limits;
 drop table installation;
 drop function needletail_cluster_id();

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from chunks import INT64, Point, chunk_parameters, summary_parameters
-from conftest import START, Tenant, acting, create_run, uuid7
 from statements import call
+from tenants import START, Tenant, acting, create_run, uuid7
 
 if TYPE_CHECKING:
     from cluster import Cluster, Connection
@@ -180,7 +180,11 @@ def wait_until_blocked(connection: Connection) -> None:
 
 @pytest.mark.parametrize(
     ("status", "reason"),
-    [("completed", "RUN_FINISHED"), ("cancelled", "RUN_FINISHED"), ("scheduled", "RUN_NOT_STARTED")],
+    [
+        ("completed", "RUN_FINISHED"),
+        ("cancelled", "RUN_FINISHED"),
+        ("scheduled", "RUN_NOT_STARTED"),
+    ],
 )
 def test_only_a_running_run_takes_points(
     connection: Connection, tenant: Tenant, run_id: uuid.UUID, status: str, reason: str

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from conftest import START, Tenant, acting, uuid7
 from statements import call
+from tenants import START, Tenant, acting, maintaining, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -20,7 +20,7 @@ def write_audit(connection: Connection, tenant: Tenant, moment: datetime = START
     with acting(connection, tenant):
         call(connection, "insertAuditLog", organization_id=tenant.organization_id, id=entry,
              actor_type="user", actor_id=tenant.user_id, actor_label="Ada", api_key_id=None,
-             action="run.create", outcome="succeeded", reason=None, resource_type="run",
+             action="run.create", outcome="success", reason=None, resource_type="run",
              resource_id=None, project_id=None, details_json='{"name": "x"}',
              ip_address="127.0.0.1", user_agent=None, request_id="r", created_at=moment,
              )  # fmt: skip
@@ -51,7 +51,9 @@ def test_no_serving_role_may_change_the_audit_log(
         connection.execute(change)
 
 
-@pytest.mark.parametrize("table", ["audit_logs", f"audit_logs_y{START:%Y}m{START:%m}", "audit_logs_default"])
+@pytest.mark.parametrize(
+    "table", ["audit_logs", f"audit_logs_y{START:%Y}m{START:%m}", "audit_logs_default"]
+)
 @pytest.mark.parametrize("change", ["update {} set reason = 'x'", "delete from {}", "truncate {}"])
 def test_not_even_a_superuser_changes_the_audit_log_by_mistake(
     connection: Connection, tenant: Tenant, table: str, change: str
@@ -84,8 +86,7 @@ def test_a_new_partition_takes_its_rows_from_the_default_one(
 ) -> None:
     far = datetime.now(UTC) + timedelta(days=400)
     entry, event = write_audit(connection, tenant, far), write_event(connection, tenant, far)
-    with connection.transaction():
-        call(connection, "enterMaintenance", timeout_ms=10_000)
+    with maintaining(connection):
         [row] = call(connection, "ensurePartitions", months_ahead=14)
     assert row["made"] == 3 * 11
     rows = connection.execute(
@@ -163,8 +164,7 @@ def test_old_records_go_in_batches_and_ledger_records_stay(
     later = datetime.now(UTC) + timedelta(days=2)
     gone = []
     for _ in range(3):
-        with connection.transaction():
-            call(connection, "enterMaintenance", timeout_ms=10_000)
+        with maintaining(connection):
             [row] = call(connection, "deleteIdempotencyRecords", before=later, batch_size=2)
         gone.append(row["deleted"])
     assert gone == [2, 1, 0]

@@ -1,4 +1,4 @@
-"""Fixtures: a cluster a session, a migrated database a test, two organizations in it."""
+"""Organizations to test with, written by the project's own statements."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import pytest
-from cluster import Cluster, Connection, running_cluster
 from statements import call
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from cluster import Connection
 
 START = datetime.now(UTC).replace(microsecond=0)
 
@@ -50,14 +50,20 @@ class Tenant:
 @contextmanager
 def acting(connection: Connection, tenant: Tenant | None) -> Iterator[Connection]:
     """Open a transaction as the application, for an organization or for none."""
+    organization = "" if tenant is None else str(tenant.organization_id)
     with connection.transaction():
-        if tenant is None:
-            call(connection, "enterApplication", timeout_ms=10_000)
-        else:
-            call(
-                connection, "enterOrganization",
-                organization_id=tenant.organization_id, timeout_ms=10_000,
-            )  # fmt: skip
+        connection.execute("set local role needletail_app")
+        connection.execute(
+            "select set_config('needletail.organization_id', %s, true)", [organization]
+        )
+        yield connection
+
+
+@contextmanager
+def maintaining(connection: Connection) -> Iterator[Connection]:
+    """Open a transaction as maintenance."""
+    with connection.transaction():
+        connection.execute("set local role needletail_maintenance")
         yield connection
 
 
@@ -66,8 +72,7 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
     tenant = Tenant(*(uuid7() for _ in range(5)))
     organization, user = tenant.organization_id, tenant.user_id
     times = {"created_at": START}
-    with connection.transaction():
-        call(connection, "enterMaintenance", timeout_ms=10_000)
+    with maintaining(connection):
         call(connection, "lockInstallation")
         call(connection, "createOrganization", id=organization, name=name, slug=name,
              is_personal=False, billing_email=f"{name}@example.com", **times)  # fmt: skip
@@ -79,7 +84,8 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
              name="Default", slug="default", visibility="organization", created_by=user,
              **times)  # fmt: skip
         call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
-             project_id=tenant.project_id, user_id=user, added_by=user, role="owner", **times)  # fmt: skip
+             project_id=tenant.project_id, user_id=user, added_by=user, role="owner",
+             **times)  # fmt: skip
         call(connection, "createApiKey", organization_id=organization, id=tenant.api_key_id,
              user_id=user, name="first", key_id=f"{name}0000key", key_prefix="ntl_abcd",
              secret_hash=bytes(32), scopes=["*"], created_by=user, expires_at=None,
@@ -101,47 +107,3 @@ def create_run(connection: Connection, tenant: Tenant, status: str = "running") 
                     **tenant.caller)  # fmt: skip
     assert rows == [{"project_id": tenant.project_id}]
     return run_id
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    yield from running_cluster()
-
-
-@pytest.fixture(scope="session")
-def template(cluster: Cluster) -> str:
-    name = cluster.create_database()
-    cluster.migrate(name, "up")
-    return name
-
-
-@pytest.fixture
-def database(cluster: Cluster, template: str) -> str:
-    return cluster.create_database(template)
-
-
-@pytest.fixture
-def connection(cluster: Cluster, database: str) -> Iterator[Connection]:
-    with cluster.connect(database) as connection:
-        yield connection
-
-
-@pytest.fixture
-def other(cluster: Cluster, database: str) -> Iterator[Connection]:
-    with cluster.connect(database) as connection:
-        yield connection
-
-
-@pytest.fixture
-def tenant(connection: Connection) -> Tenant:
-    return create_tenant(connection, "acme")
-
-
-@pytest.fixture
-def rival(connection: Connection) -> Tenant:
-    return create_tenant(connection, "rival")
-
-
-@pytest.fixture
-def run_id(connection: Connection, tenant: Tenant) -> uuid.UUID:
-    return create_run(connection, tenant)

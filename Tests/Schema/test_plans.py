@@ -5,27 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Tenant, acting, create_tenant
 from statements import statements
+from tenants import Tenant, acting, create_tenant
 
 if TYPE_CHECKING:
     from cluster import Cluster, Connection
 
+# Ids in the order of time, as a server makes them.
 FILL = """
+    create function pg_temp.uuid7(moment timestamptz) returns uuid language sql volatile return (
+        left(needletail_uuid_floor(moment)::text, 13) || right(gen_random_uuid()::text, 23)
+    )::uuid;
     insert into experiments (organization_id, id, project_id, name, created_by)
-    select organization_id, gen_random_uuid(), project_id, 'e' || n, created_by
-    from experiments, generate_series(1, 1000) as n;
+    select organization_id, pg_temp.uuid7(now() + n * interval '1 second'), project_id, 'e' || n,
+        created_by
+    from experiments, generate_series(1, 1000) as n order by n;
     insert into runs (organization_id, id, experiment_id, project_id, name, status, started_at,
         completed_at, created_by)
-    select organization_id, gen_random_uuid(), id, project_id, 'run', s.status, now(),
-        case when s.status <> 'running' then now() end, created_by
+    select organization_id, pg_temp.uuid7(created_at + n * interval '1 second'), id, project_id,
+        'run', s.status, now(), case when s.status <> 'running' then now() end, created_by
     from experiments, generate_series(1, 20) as n,
-        lateral (values ((array['completed', 'failed', 'running'])[1 + n % 3])) as s (status);
+        lateral (values ((array['completed', 'failed', 'running'])[1 + n % 3])) as s (status)
+    order by n;
     insert into metric_chunks (organization_id, id, run_id, key, point_count, min_step, max_step,
         first_step, step_stride, first_time_us, time_stride_us, min_value, max_value, point_values)
-    select organization_id,
-        (left(needletail_uuid_floor(now() + make_interval(months => n % 3))::text, 13)
-            || right(gen_random_uuid()::text, 23))::uuid,
+    select organization_id, pg_temp.uuid7(now() + make_interval(months => n % 3)),
         id, 'key ' || n, 1, n, n, n, 0, 0, 0, 0, 0, '{0}'
     from runs, generate_series(1, 3) as n;
 """
@@ -111,9 +115,7 @@ def test_a_hot_statement_reads_by_index(
             assert "organization_id = " in node["Index Cond"], node
 
 
-def test_history_reads_no_more_than_its_page(
-    cluster: Cluster, filled: tuple[str, Tenant]
-) -> None:
+def test_history_reads_no_more_than_its_page(cluster: Cluster, filled: tuple[str, Tenant]) -> None:
     database, tenant = filled
     with cluster.connect(database) as connection:
         nodes = plan_of(connection, tenant, "listChunksByStep")

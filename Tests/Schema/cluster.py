@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATIONS = ROOT / "Sources" / "Storage" / "Migrations"
-BINARIES = Path(os.environ.get("NEEDLETAIL_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
+# The newest that is installed.
+BINARIES = max(
+    Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name)
+)
 
 Connection = psycopg.Connection[dict[str, Any]]
 

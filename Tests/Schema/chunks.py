@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from conftest import uuid7
+from tenants import uuid7
 
 INT32, INT64 = 2**31, 2**63
 Point = tuple[int, int, float]
@@ -26,7 +28,7 @@ class Column:
     def of(cls, numbers: list[int]) -> Column:
         """Regular, else 32-bit offsets, else as they are."""
         first = numbers[0]
-        strides = {b - a for a, b in zip(numbers, numbers[1:], strict=False)} or {0}
+        strides = {b - a for a, b in itertools.pairwise(numbers)} or {0}
         if len(strides) == 1 and -INT64 <= numbers[-1] - first < INT64:
             return cls(0, first, strides.pop(), [], [])
         offsets = [number - first for number in numbers]
@@ -37,16 +39,12 @@ class Column:
 
 def chunk_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, Any]:
     """Return insertMetricChunks' arrays for (run, key, points) series."""
-    parameters: dict[str, list[Any]] = {
-        name: []
-        for name in (
-            "ids run_ids keys point_counts min_steps max_steps step_forms first_steps "
-            "step_strides time_forms first_times_us time_strides_us min_values max_values "
-            "step_offsets wide_steps time_offsets_us wide_times_us point_values"
-        ).split()
-    }
+    parameters: dict[str, list[Any]] = defaultdict(list)
+    for pool in ("step_offsets", "wide_steps", "time_offsets_us", "wide_times_us"):
+        parameters[pool] = []
     for run_id, key, points in series:
-        steps, times = (Column.of([point[i] for point in points]) for i in (0, 1))
+        steps = Column.of([point[0] for point in points])
+        times = Column.of([point[1] for point in points])
         numbers = [point[2] for point in points if not math.isnan(point[2])] or [math.nan]
         for name, value in {
             "ids": uuid7(), "run_ids": run_id, "keys": key, "point_counts": len(points),

@@ -68,8 +68,10 @@ create table metric_chunks (
     -- NaN where every value is.
     min_value double precision not null,
     max_value double precision not null,
+    -- squawk-ignore prefer-bigint-over-int
     step_offsets integer[] compression lz4,
     steps bigint[] compression lz4,
+    -- squawk-ignore prefer-bigint-over-int
     time_offsets_us integer[] compression lz4,
     times_us bigint[] compression lz4,
     point_values double precision[] compression lz4 not null,

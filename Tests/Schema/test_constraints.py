@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from cluster import ROOT
-from conftest import START, Tenant, acting, uuid7
 from statements import call, statements
+from tenants import START, Tenant, acting, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -116,8 +116,8 @@ def test_revisions_count_changes_and_use_does_not(connection: Connection, tenant
     assert connection.execute(query).fetchone() == before
     with acting(connection, tenant):
         connection.execute("update api_keys set name = 'second'")
-        row = connection.execute("select revision, updated_at = now() as now from api_keys")
-        assert row.fetchone() == {"revision": 2, "now": True}
+        cursor = connection.execute("select revision, updated_at = now() as now from api_keys")
+        assert cursor.fetchone() == {"revision": 2, "now": True}
     with acting(connection, tenant):
         for _ in range(2):
             call(connection, "recordApiKeyUse", organization_id=tenant.organization_id,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from conftest import START, Tenant, acting, create_run, uuid7
 from statements import call
+from tenants import START, Tenant, acting, create_run, maintaining, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -204,8 +204,7 @@ def test_a_private_project_is_seen_by_its_members_and_administrators(
 ) -> None:
     user, organization = uuid7(), tenant.organization_id
     run_id = create_run(connection, tenant)
-    with connection.transaction():
-        call(connection, "enterMaintenance", timeout_ms=10_000)
+    with maintaining(connection):
         call(connection, "createUser", id=user, email="bob@acme.example", display_name="Bob",
              is_platform_admin=False, created_at=START)  # fmt: skip
         call(connection, "createMembership", organization_id=organization, id=uuid7(),

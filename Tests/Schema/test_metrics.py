@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from chunks import INT32, INT64, Point, chunk_parameters
-from conftest import START, Tenant, acting, create_run
 from statements import call
+from tenants import START, Tenant, acting, create_run
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -213,9 +213,7 @@ def test_a_long_transaction_elsewhere_does_not_stall_a_watcher(
         assert changes(connection, tenant, run_id, first, snapshot(connection)) == ([1], [])
 
 
-def test_the_cluster_id_is_of_this_database_alone(
-    connection: Connection, tenant: Tenant
-) -> None:
+def test_the_cluster_id_is_of_this_database_alone(connection: Connection, tenant: Tenant) -> None:
     with acting(connection, tenant):
         [row] = call(connection, "getSnapshot")
     database = connection.execute(

@@ -68,7 +68,7 @@ begin
                 execute format('alter table %I disable trigger user', default_name);
                 execute format(
                     'with moved as (delete from %I where id >= %L and id < %L returning *) '
-                    'insert into %I select * from moved',
+                    'insert into %I table moved',
                     default_name, lower_id, upper_id, partition_name
                 );
                 execute format('alter table %I enable trigger user', default_name);
@@ -148,7 +148,7 @@ create table audit_logs (
     actor_label text not null,
     api_key_id uuid,
     action text not null,
-    outcome text not null default 'succeeded',
+    outcome text not null default 'success',
     reason text,
     resource_type text not null,
     resource_id uuid,
@@ -163,7 +163,7 @@ create table audit_logs (
     check (actor_type in ('user', 'service_account', 'system')),
     constraint audit_logs_actor_id_check check ((actor_id is null) = (actor_type = 'system')),
     constraint audit_logs_action_check check (octet_length(action) between 1 and 100),
-    constraint audit_logs_outcome_check check (outcome in ('succeeded', 'denied')),
+    constraint audit_logs_outcome_check check (outcome in ('success', 'denied')),
     constraint audit_logs_resource_type_check
     check (octet_length(resource_type) between 1 and 50),
     constraint audit_logs_details_check check (jsonb_typeof(details) = 'object')

@@ -1,0 +1,1 @@
+"""Embeds the migrations in the Storage target."""

@@ -1,0 +1,1 @@
+"""Logging of a run: batches, their spool on disk, and the thread that sends them."""

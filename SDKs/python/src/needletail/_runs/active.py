@@ -1,0 +1,424 @@
+"""The run that a training program logs to: logging, ending, forking."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import itertools
+import logging
+import multiprocessing.util
+import os
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex
+
+from needletail._generated.tracking import RunStatus
+from needletail._runs.registration import Registered, register
+from needletail._runs.spool import Metadata, Spool, SpoolOwnedError
+from needletail._runs.uploader import Uploader
+from needletail._runs.values import MAX_STEP, MIN_STEP, check_key, checked_step, number_of
+from needletail.client import Client, new_idempotency_key
+from needletail.errors import (
+    TLS_FAILED,
+    CallError,
+    DeadlineExceededError,
+    SettingsError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from needletail._runs.batches import Entry
+
+_log = logging.getLogger("needletail")
+
+Status = Literal["completed", "failed", "cancelled"]
+
+# About as much memory as the default bound: one entry is some hundred bytes.
+MAX_QUEUED_LOGS = 250_000
+WAKE_AT_LOGS = 4_000
+_STOP_PATIENCE_SECONDS = 5.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run ended on this side."""
+
+    acknowledged_points: int
+    """Committed on the server's disk."""
+
+    unsent_points: int
+    """Still to be sent, by `python -m needletail sync`."""
+
+    refused_points: int
+    """Refused by the server for good; `ActiveRun.errors` says why."""
+
+    dropped_points: int
+    """Given up here because memory and spool were full."""
+
+    spool_folder: str
+    """Where the unsent points are; empty when there are none."""
+
+    is_finished: bool
+    """Whether the server knows that the run has ended."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Options:
+    """How a run keeps and sends what is logged."""
+
+    folder: Path
+    spool_max_bytes: int
+    memory_max_bytes: int
+    flush_seconds: float
+    finish_timeout_seconds: float
+
+
+class ActiveRun:
+    """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
+
+    In a forked child the object goes on working: the child is another writer of the same run, with
+    a spool of its own, and its `finish` sends its own points without ending the run.
+    """
+
+    def __init__(
+        self, client: Client, metadata: Metadata, options: Options, *, owns_client: bool
+    ) -> None:
+        self._client = client
+        self._owns_client = owns_client
+        self._options = options
+        self._registered: Registered | None = None
+        self._keys: set[str] = set()
+        self._next_step = 0
+        self._step_lock = threading.Lock()
+        self._summary: RunSummary | None = None
+        self._is_child = False
+        self._stop_registering = threading.Event()
+        self._uploader = self._make_uploader(metadata, self._make_spool(metadata))
+        self._append = self._uploader.entries.append
+        _active.add(self)
+
+    @property
+    def id(self) -> str | None:
+        """UUID of the run; None while it couldn't be created because the server is away."""
+        return self._uploader.metadata.run_id or None
+
+    @property
+    def name(self) -> str:
+        """The run's name; the server's choice once it is known."""
+        return self._registered.name if self._registered else self._uploader.metadata.run_name
+
+    @property
+    def experiment_id(self) -> str | None:
+        """UUID of the experiment; None while the run is not created."""
+        return self._registered.experiment_id if self._registered else None
+
+    @property
+    def client(self) -> Client:
+        """The client that the run uses."""
+        return self._client
+
+    @property
+    def errors(self) -> tuple[Exception, ...]:
+        """What went wrong behind `log`, in order."""
+        return tuple(self._uploader.errors)
+
+    @property
+    def acknowledged_points(self) -> int:
+        """Points that are committed on the server's disk."""
+        return self._uploader.appender.acknowledged_points
+
+    @property
+    def unsent_points(self) -> int:
+        """Points that the server has not acknowledged yet."""
+        return self._uploader.unsent_points
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        if self._summary is None:
+            self.finish(_status_of(kind), timeout_seconds=self._options.finish_timeout_seconds)
+
+    def log(
+        self, metrics: Mapping[str, SupportsFloat], *, step: SupportsIndex | None = None
+    ) -> None:
+        """Logs one value of each metric; returns at once, whatever the network does.
+
+        Args:
+            metrics: Values by key; NaN and infinities are values, booleans are not.
+            step: Any 64-bit integer; None = one more than the step before, from 0.
+
+        Raises:
+            TypeError: A key is no text, or a value or the step is no number.
+            ValueError: A key is empty, too long or has control characters; a step is too large.
+            RuntimeError: The run was finished.
+        """
+        time_us = time.time_ns() // 1_000
+        keys = self._keys
+        points = []
+        for key, value in metrics.items():
+            if key not in keys:
+                check_key(key)
+                keys.add(key)
+            points.append((key, value if type(value) is float else number_of(key, value)))
+        if step is None:
+            step = self._take_step()
+        else:
+            if type(step) is not int or not MIN_STEP <= step <= MAX_STEP:
+                step = checked_step(step)
+            self._next_step = step + 1
+        self._append((step, time_us, points))
+        if len(self._uploader.entries) > WAKE_AT_LOGS:
+            self._pressed()
+
+    def flush(self, *, timeout_seconds: float = 30.0) -> bool:
+        """Waits until everything logged so far is acknowledged; returns whether it is."""
+        return self._uploader.wait_until_sent(time.monotonic() + timeout_seconds)
+
+    def finish(
+        self, status: Status = "completed", *, timeout_seconds: float | None = None
+    ) -> RunSummary:
+        """Sends what is left, ends the run, and says what could not be sent.
+
+        Waits at most `timeout_seconds` (30 by default). What is unsent by then stays in the spool,
+        and so does the run's end: `python -m needletail sync` sends both.
+        """
+        if self._summary is not None:
+            return self._summary
+        wanted = RunStatus[status.upper()]
+        patience = self._options.finish_timeout_seconds
+        patience = patience if timeout_seconds is None else timeout_seconds
+        until = time.monotonic() + patience
+        self._append = _refuse_log
+        uploader = self._uploader
+        if not self._is_child:
+            uploader.metadata.finish_status = wanted.name
+            uploader.metadata.finish_time_us = time.time_ns() // 1_000
+            uploader.metadata.finish_key = new_idempotency_key()
+        is_sent = is_finished = False
+        try:
+            is_sent = uploader.wait_until_sent(until)
+            if is_sent and uploader.metadata.run_id and not self._is_child:
+                is_finished = self._finish_on_server(wanted, max(1.0, until - time.monotonic()))
+        finally:
+            self._summary = self._wind_up(is_finished=is_finished)
+        return self._summary
+
+    # Parts of it.
+
+    def begin(self, timeout_seconds: float) -> None:
+        """Creates the run, or starts without the server; called once, by `run`."""
+        try:
+            self._register(timeout_seconds)
+        except (UnavailableError, DeadlineExceededError) as error:
+            if error.reason == TLS_FAILED:
+                self._give_up()
+                raise
+            _log.warning("the run starts without the server, points are kept: %s", error)
+            self._uploader.save()
+            self._uploader.start()
+            self._register_later()
+        except BaseException:
+            self._give_up()
+            raise
+        else:
+            self._uploader.start()
+
+    def _give_up(self) -> None:
+        """The run never began."""
+        self._append = _refuse_log
+        _active.discard(self)
+        if self._uploader.spool is not None:
+            self._uploader.spool.remove()
+        self._close_client()
+
+    def _register(self, timeout_seconds: float) -> None:
+        until = time.monotonic() + timeout_seconds
+        found = register(
+            self._client,
+            self._uploader.metadata,
+            lambda: max(0.05, until - time.monotonic()),
+        )
+        self._registered = found
+        self._uploader.registered(found)
+
+    def _register_later(self) -> None:
+        def work() -> None:
+            for number in itertools.count(1):
+                try:
+                    self._register(10.0)
+                except (CallError, SettingsError) as error:
+                    if not isinstance(error, UnavailableError | DeadlineExceededError):
+                        self._uploader.note(error)
+                        _log.warning("the run can't be created, points are kept: %s", error)
+                    if self._stop_registering.wait(min(10.0, 0.5 * number)):
+                        return
+                else:
+                    return
+
+        threading.Thread(target=work, name="needletail-register", daemon=True).start()
+
+    def _make_spool(self, metadata: Metadata) -> Spool | None:
+        folder = self._options.folder / metadata.writer_id
+        try:
+            return Spool(folder, max_bytes=self._options.spool_max_bytes)
+        except (OSError, SpoolOwnedError) as error:
+            _log.warning("no spool, unsent points are in memory only: %s", error)
+            return None
+
+    def _make_uploader(self, metadata: Metadata, spool: Spool | None) -> Uploader:
+        return Uploader(
+            self._client,
+            metadata,
+            spool,
+            flush_seconds=self._options.flush_seconds,
+            memory_max_bytes=self._options.memory_max_bytes,
+        )
+
+    def _take_step(self) -> int:
+        with self._step_lock:
+            taken = self._next_step
+            self._next_step = taken + 1
+        return checked_step(taken)
+
+    def _pressed(self) -> None:
+        """The thread lags behind: wake it, and drop the newest when memory would run out."""
+        uploader = self._uploader
+        uploader.wake.set()
+        if len(uploader.entries) > MAX_QUEUED_LOGS:
+            with contextlib.suppress(IndexError):
+                lost = len(uploader.entries.pop()[2])
+                uploader.count_dropped(lost, "they come faster than they can be written")
+
+    def _finish_on_server(self, status: RunStatus, timeout_seconds: float) -> bool:
+        metadata = self._uploader.metadata
+        try:
+            self._client.tracking.finish_run(
+                id=metadata.run_id,
+                status=status,
+                timeout_seconds=timeout_seconds,
+                idempotency_key=metadata.finish_key,
+            )
+        except CallError as error:
+            self._uploader.note(error)
+            if error.reason in {"RUN_FINISHED", "RUN_NOT_FOUND"}:
+                return True
+            _log.warning("the run is not ended on the server, `sync` will do it: %s", error)
+            return False
+        return True
+
+    def _wind_up(self, *, is_finished: bool) -> RunSummary:
+        uploader = self._uploader
+        self._stop_registering.set()
+        uploader.stop(_STOP_PATIENCE_SECONDS)
+        unsent = uploader.unsent_points
+        folder = ""
+        is_done = unsent == 0 and (is_finished or self._is_child or uploader.appender.is_refused)
+        if uploader.spool is not None:
+            if is_done:
+                uploader.spool.remove()
+            else:
+                folder = str(uploader.spool.folder)
+                uploader.save()
+                with contextlib.suppress(OSError):
+                    uploader.spool.flush()
+                uploader.spool.release()
+        if unsent:
+            where = f"they are in {folder}; `python -m needletail sync` sends them"
+            where = where if folder else "there is no spool, so they are lost"
+            _log.warning("%s points of run %s are not sent: %s", f"{unsent:,}", self.id, where)
+        self._close_client()
+        _active.discard(self)
+        return RunSummary(
+            acknowledged_points=uploader.appender.acknowledged_points,
+            unsent_points=unsent,
+            refused_points=uploader.appender.refused_points,
+            dropped_points=uploader.dropped_points,
+            spool_folder=folder,
+            is_finished=is_finished,
+        )
+
+    def _close_client(self) -> None:
+        if self._owns_client:
+            self._client.close()
+
+    # Fork.
+
+    def _after_fork_in_child(self) -> None:
+        """The child is another writer; the parent's thread, queue and spool are the parent's."""
+        self._step_lock = threading.Lock()
+        if self._summary is not None:
+            return
+        parents = self._uploader
+        if parents.spool is not None:
+            parents.spool.release()
+        metadata = dataclasses.replace(
+            parents.metadata,
+            writer_id=str(uuid.uuid4()),
+            offset=0,
+            finish_status="",
+            finish_time_us=0,
+            finish_key="",
+        )
+        self._is_child = True
+        self._stop_registering = threading.Event()
+        self._uploader = self._make_uploader(metadata, None)
+        self._append = self._first_append_in_child
+
+    def _first_append_in_child(self, entry: Entry) -> None:
+        """A child that never logs has no thread and no spool."""
+        uploader = self._uploader
+        uploader.spool = self._make_spool(uploader.metadata)
+        uploader.save()
+        uploader.start()
+        if not uploader.metadata.run_id:
+            self._register_later()
+        self._append = uploader.entries.append
+        self._append(entry)
+        # The end of a multiprocessing child runs these, and no atexit.
+        multiprocessing.util.Finalize(None, _finish_forgotten, exitpriority=10)
+
+
+def _status_of(kind: type[BaseException] | None) -> Status:
+    if kind is None or (issubclass(kind, SystemExit)):
+        return "completed"
+    return "cancelled" if issubclass(kind, KeyboardInterrupt) else "failed"
+
+
+def _refuse_log(entry: Entry) -> None:
+    del entry
+    raise RuntimeError("the run was finished: it takes no more points")
+
+
+_active: set[ActiveRun] = set()
+
+
+def _finish_forgotten() -> None:
+    """At exit: a run that nobody finished is finished as the program ends."""
+    for active in list(_active):
+        active.finish(_status_of(getattr(sys, "last_type", None)))
+
+
+def _after_fork_in_child() -> None:
+    for active in list(_active):
+        active._after_fork_in_child()
+
+
+atexit.register(_finish_forgotten)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,99 @@
+"""Finding or creating what a run needs on the server: project, experiment, the run itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import uuid
+from typing import TYPE_CHECKING
+
+from needletail.errors import AlreadyExistsError, CallError, Code, SettingsError, call_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from needletail._runs.spool import Metadata
+    from needletail.client import Client
+
+# WhoAmI names at most this many projects.
+_LISTED_PROJECTS = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Registered:
+    """A run that exists on the server."""
+
+    run_id: str
+    experiment_id: str
+    project_id: str
+    organization_id: str
+    name: str
+
+
+def register(client: Client, metadata: Metadata, time_left: Callable[[], float]) -> Registered:
+    """Creates the run, once: the metadata holds the idempotency keys of both creations.
+
+    Raises:
+        CallError: The server refused, or can't be reached in the time that is left.
+        SettingsError: The project can't be told.
+    """
+    caller = client.identity.who_am_i(timeout_seconds=time_left())
+    projects = [(project.id, project.slug, project.name) for project in caller.projects]
+    project_id = _project(metadata.project or client.settings.project_id, projects)
+    experiment_id = _experiment(client, metadata, project_id, time_left)
+    run = client.tracking.create_run(
+        experiment_id=experiment_id,
+        name=metadata.run_name,
+        description=metadata.description,
+        timeout_seconds=time_left(),
+        idempotency_key=metadata.run_key,
+    )
+    return Registered(run.id, experiment_id, project_id, caller.organization_id, run.name)
+
+
+def _project(wanted: str, projects: list[tuple[str, str, str]]) -> str:
+    if _is_uuid(wanted):
+        return wanted
+    known = ", ".join(slug for _, slug, _ in projects) or "none"
+    if not wanted:
+        if len(projects) == 1:
+            return projects[0][0]
+        raise SettingsError(f"which project? Pass project=; there are: {known}")
+    for project_id, slug, name in projects:
+        if wanted in {slug, name}:
+            return project_id
+    hint = "; pass its UUID" if len(projects) == _LISTED_PROJECTS else f"; there are: {known}"
+    raise call_error(Code.NOT_FOUND, "PROJECT_NOT_FOUND", f"no project {wanted}{hint}")
+
+
+def _experiment(
+    client: Client, metadata: Metadata, project_id: str, time_left: Callable[[], float]
+) -> str:
+    if _is_uuid(metadata.experiment):
+        return metadata.experiment
+    # Two processes may create it at once: whoever comes second finds the name taken, and looks.
+    for _ in range(2):
+        page = client.tracking.list_experiments(
+            project_id=project_id,
+            name=metadata.experiment,
+            page_size=1,
+            timeout_seconds=time_left(),
+        )
+        if page.experiments:
+            return page.experiments[0].id
+        try:
+            return client.tracking.create_experiment(
+                project_id=project_id,
+                name=metadata.experiment,
+                timeout_seconds=time_left(),
+                idempotency_key=metadata.experiment_key,
+            ).id
+        except AlreadyExistsError as error:
+            taken: CallError = error
+    raise taken
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
