@@ -7,8 +7,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from Benchmarks.certificate import Certificate
 from Benchmarks.cases import Bound, Case, Outcome, Settings
+from Benchmarks.certificate import Certificate
 from Benchmarks.figures import MeasurementError, Spread
 from Benchmarks.postgres import cluster
 from Benchmarks.processes import free_port, running
