@@ -95,7 +95,7 @@ public struct Bootstrap: Sendable {
   ) -> Query<Int> {
     var ids = UUIDGenerator()
     let now = WallClock.microseconds()
-    return ApiKeysQueries.createApiKey(
+    return APIKeysQueries.createApiKey(
       organizationID: organizationID, id: ids.next(now: now), userID: userID, name: name,
       keyID: key.id, keyPrefix: key.shownPrefix, secretHash: key.hash, scopes: ["*"],
       createdBy: userID, expiresAt: nil, createdAt: now)

@@ -1,16 +1,6 @@
 internal import CPostgres
 internal import EventLoop
 
-/// Who owns pooled connections.
-protocol ConnectionOwner: AnyObject {
-  /// The answer to a unit's Sync has come; there may be room for another unit.
-  func connectionAdvanced(_ connection: Connection)
-  /// The connection is closed and its units have failed.
-  func connectionEnded(_ connection: Connection, _ message: String)
-  /// A statement has been answered.
-  func statementEnded(_ statement: Statement, after duration: Duration, isError: Bool)
-}
-
 /// A connection in pipeline mode: units go out as they come, and their answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
@@ -35,7 +25,8 @@ final class Connection: LinkOwner {
   }
 
   let link: Link
-  let openedAt: Instant
+  /// When it is to be replaced.
+  let expiresAt: Instant
   let generation: Int
   let isOverflow: Bool
   /// One call has the connection to itself.
@@ -46,6 +37,8 @@ final class Connection: LinkOwner {
   private(set) var isProving = false
   /// Takes on its role before anybody may use it.
   var isSettingUp = false
+  /// When an idle connection has to prove that it lives.
+  private(set) var proveAt: Instant
   /// Since when nothing is under way.
   private(set) var idleSince: Instant
 
@@ -60,6 +53,10 @@ final class Connection: LinkOwner {
   private var scopeParameters = Parameters(capacityBytes: 128)
   private var lastAnswerAt: Instant
   private var stepsAnswered = 0
+  /// Units that may keep those behind them waiting.
+  private var slowUnits = 0
+  /// Why the connection is closed.
+  private var endMessage = ""
   /// The report with which the server ended the connection.
   private var fatal: ServerError?
 
@@ -72,7 +69,8 @@ final class Connection: LinkOwner {
     self.generation = generation
     self.isOverflow = isOverflow
     self.owner = owner
-    openedAt = link.loop.now
+    expiresAt = link.loop.now.advanced(by: settings.recycleAfter)
+    proveAt = link.loop.now.advanced(by: settings.proveAfterIdle)
     idleSince = link.loop.now
     lastAnswerAt = link.loop.now
     link.owner = self
@@ -90,6 +88,13 @@ final class Connection: LinkOwner {
     return unsafe units.isEmpty && PQtransactionStatus(link.raw) == PQTRANS_IDLE
   }
 
+  /// Whether a quick unit would have to wait here: for one that is not, or for the server.
+  func isSlow(at now: Instant) -> Bool {
+    guard units.count > 0 else { return false }
+    return slowUnits > 0
+      || now.nanoseconds &- lastAnswerAt.nanoseconds > StatementCosts.quickMax * 1_000
+  }
+
   /// The units that are under way, oldest first.
   func forEachUnit(_ body: (Unit) -> Void) {
     for offset in 0..<units.count {
@@ -103,11 +108,13 @@ final class Connection: LinkOwner {
   func submit(_ unit: Unit) {
     let now = link.loop.now
     guard link.isOpen else {
-      return unit.finish(.connectionLost(outcomeUnknown: false, message: "the link is closed"))
+      return unit.finish(.connectionLost(outcomeUnknown: false, message: endMessage))
     }
     unit.sentAt = now
+    if units.isEmpty { lastAnswerAt = now }
     unit.generation = generation
     units.append(unit)
+    if !unit.isQuick { slowUnits += 1 }
     if !send(unit, at: now) { return link.fail() }
     link.flush()
   }
@@ -150,17 +157,7 @@ final class Connection: LinkOwner {
     var patience = settings.statementTimeout
     if let deadline = unit.work.deadline { patience = deadline.since(now) }
     unit.timeoutMilliseconds = max(1, patience.wholeNanoseconds / 1_000_000)
-    scopeParameters.removeAll()
-    switch unit.work.scope {
-    case .organization(let organization): scopeParameters.append(textOf: organization)
-    case .none: scopeParameters.append(length: 0)
-    }
-    scopeParameters.append(textOf: min(unit.timeoutMilliseconds, 2_147_483_647))
-    var statement = Preamble.scope
-    if !settings.preparesStatements, let role = settings.role {
-      statement = Preamble.scopeWithRole
-      scopeParameters.append(text: role)
-    }
+    let statement = Preamble.scope(of: unit, settings, &scopeParameters)
     return send(statement, scopeParameters, .setting)
   }
 
@@ -234,7 +231,10 @@ final class Connection: LinkOwner {
       unsafe take(result, expectation)
     }
     if units.count < before, link.isOpen {
-      if units.isEmpty { idleSince = link.loop.now }
+      if units.isEmpty {
+        idleSince = link.loop.now
+        proveAt = idleSince.advanced(by: settings.proveAfterIdle)
+      }
       owner?.connectionAdvanced(self)
     }
   }
@@ -282,31 +282,10 @@ final class Connection: LinkOwner {
     let statement = unit.steps[stepsAnswered].statement
     if let index = statement.index, settings.preparesStatements, preparations[index] != .checked {
       preparations[index] = .checked
-      if let problem = unsafe mismatch(result, statement) { unit.note(problem) }
+      if let problem = unsafe statement.mismatch(with: result) { unit.note(problem) }
     }
     unsafe unit.keep(result)
     endStep(unit, statement, isError: false)
-  }
-
-  /// Says which column is not of the type that the statement's code was generated for.
-  private func mismatch(_ result: OpaquePointer, _ statement: Statement) -> PostgresError? {
-    let types = statement.resultTypes
-    guard !types.isEmpty else { return nil }
-    let count = Int(unsafe PQnfields(result))
-    guard count == types.count else {
-      return .decoding(
-        statement: statement.name, column: "*",
-        problem: "\(count) columns in place of \(types.count)")
-    }
-    for (index, type) in types.enumerated() where type != 0 {
-      let actual = unsafe PQftype(result, Int32(index))
-      if actual != type {
-        return .decoding(
-          statement: statement.name, column: unsafe String(cString: PQfname(result, Int32(index))),
-          problem: "has type \(actual) in place of \(type)")
-      }
-    }
-    return nil
   }
 
   private func takeError(_ report: ServerError, _ expectation: Expectation) {
@@ -369,7 +348,9 @@ final class Connection: LinkOwner {
     stepsAnswered = 0
     isProving = false
     lastAnswerAt = link.loop.now
-    units.popFirst()?.finish()
+    guard let unit = units.popFirst() else { return }
+    if !unit.isQuick { slowUnits -= 1 }
+    unit.finish()
   }
 
   // MARK: Ending
@@ -404,24 +385,17 @@ final class Connection: LinkOwner {
   private func end(_ message: String) {
     let owner = owner
     self.owner = nil
+    endMessage = message
     var isRunning = true
     while let unit = units.popFirst() {
       // A report says that the server stopped on purpose: then what was not answered did not run, and
       // only a commit that had begun is uncertain.
       let isUncertain = fatal == nil || (isRunning && unit.isCommitting)
+      unit.wasRunning = isRunning
       unit.finish(
         .connectionLost(outcomeUnknown: unit.isChange && isUncertain, message: message))
       isRunning = false
     }
     owner?.connectionEnded(self, message)
-  }
-}
-
-extension ServerError {
-  /// What a COMMIT stands for that the server turned into a ROLLBACK.
-  static var rolledBack: ServerError {
-    ServerError(
-      sqlState: "25P02", message: "the transaction had failed and was rolled back", detail: nil,
-      constraint: nil, table: nil, column: nil, severity: "ERROR")
   }
 }

@@ -45,3 +45,23 @@ public enum DatabaseState: Sendable, Equatable {
   /// ``Database/close()`` has been called.
   case closed
 }
+
+/// How the pool stands.
+extension Pool {
+  var state: DatabaseState {
+    if isClosed { return .closed }
+    if isStanding { return .ready }
+    guard let awaySince else { return .connecting }
+    return .away(since: awaySince, lastError: lastError)
+  }
+
+  var snapshot: DatabaseMetrics {
+    var snapshot = metrics
+    snapshot.connectionsInUse = connections.count { $0.inFlight > 0 || $0.isLeased }
+    snapshot.connectionsIdle = connections.count - snapshot.connectionsInUse
+    snapshot.connectionsConnecting = connecting + connectingOverflow
+    snapshot.connectionsOverflow = connections.count { $0.isOverflow } + connectingOverflow
+    snapshot.waiters = units.count + leases.count
+    return snapshot
+  }
+}

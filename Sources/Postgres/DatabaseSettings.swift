@@ -48,6 +48,13 @@ public struct DatabaseSettings: Sendable {
   public init(connection: String) {
     self.connection = connection
   }
+
+  /// How long to wait after the nth failure in a row: any time up to a bound that doubles, so that
+  /// many clients do not return together.
+  func pause(afterFailures failures: Int) -> Duration {
+    let ceiling = min(backoff.upperBound, backoff.lowerBound * (1 << min(failures, 16)))
+    return .nanoseconds(Int64.random(in: 0...Int64(clamping: ceiling.wholeNanoseconds)))
+  }
 }
 
 /// On whose behalf statements run, and for how long.

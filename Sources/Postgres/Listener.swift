@@ -100,10 +100,7 @@ public final class Listener {
   private func retryLater() {
     guard !isClosed, pause == nil else { return }
     failures += 1
-    let bounds = database.settings.backoff
-    let ceiling = min(bounds.upperBound, bounds.lowerBound * (1 << min(failures, 16)))
-    let delay = Duration.nanoseconds(
-      Int64.random(in: 0...Int64(clamping: ceiling.wholeNanoseconds)))
+    let delay = database.settings.pause(afterFailures: failures)
     pause = database.loop.schedule(after: delay) { [self] in
       pause = nil
       start()

@@ -1,34 +1,5 @@
 internal import EventLoop
 
-/// A call that waits to have a connection to itself.
-final class Lease {
-  let work: Work
-  let queuedAt: Instant
-  private(set) var connection: Connection?
-  private(set) var error: PostgresError?
-  private var waiter: Waiter?
-
-  init(_ work: Work, at now: Instant) {
-    self.work = work
-    queuedAt = now
-  }
-
-  var isOver: Bool { connection != nil || error != nil }
-
-  func wait() async {
-    if !isOver { await Waiter.suspend { waiter = $0 } }
-  }
-
-  func finish(_ connection: Connection?, _ error: PostgresError?) {
-    guard !isOver else { return }
-    self.connection = connection
-    self.error = error
-    let waiter = waiter
-    self.waiter = nil
-    waiter?.resume()
-  }
-}
-
 /// The connections of one loop, and those who wait for them.
 ///
 /// Units share connections: each goes to the one with the least under way. A lease waits for one of
@@ -44,21 +15,27 @@ final class Pool: ConnectionOwner {
   /// Told when a connection stands after a time without.
   var onReady: [Waiter] = []
 
-  private let string: ConnectionString
-  private(set) var connections: [Connection] = []
-  private var units = Ring<Unit>()
-  private var leases = Ring<Lease>()
-  private var connecting = 0
-  private var connectingOverflow = 0
-  private(set) var isClosed = false
-  private(set) var awaySince: Instant?
-  private(set) var lastError = ""
-  private var failures = 0
-  private var pause: Timer?
+  let string: ConnectionString
+  var connections: [Connection] = []
+  var units = Ring<Unit>()
+  var leases = Ring<Lease>()
+  var connecting = 0
+  var connectingOverflow = 0
+  var isClosed = false
+  var awaySince: Instant?
+  var lastError = ""
+  var failures = 0
+  var pause: Timer?
   private var sweep: Timer?
   private var housekeeping: Timer?
   /// Raised when connections hold plans for tables that have changed since.
-  private var generation = 0
+  var generation = 0
+
+  /// What statements have cost lately.
+  private var costs = StatementCosts()
+
+  /// How many quick units one connection takes before the next one is used as well.
+  static let unitsPerLane = 32
 
   /// How often deadlines and cancellations are looked at.
   static let sweepInterval = Duration.milliseconds(10)
@@ -113,7 +90,8 @@ final class Pool: ConnectionOwner {
       return true
     }
     guard case .connectionLost(outcomeUnknown: false, _) = error else { return false }
-    return !isClosed
+    // A change that was running may be what ended the session.
+    return !isClosed && !(unit.isChange && unit.wasRunning)
   }
 
   private func enqueue(_ unit: Unit) {
@@ -121,7 +99,7 @@ final class Pool: ConnectionOwner {
     if isClosed { return unit.finish(.away("the database is closed")) }
     unit.queuedAt = loop.now
     startSweep()
-    if units.isEmpty, let connection = pick() { return connection.submit(unit) }
+    if units.isEmpty, let connection = pick(for: unit) { return connection.submit(unit) }
     if let failure = refusal() { return unit.finish(failure) }
     units.append(unit)
     grow()
@@ -136,23 +114,46 @@ final class Pool: ConnectionOwner {
     return nil
   }
 
-  /// The open connection with the least under way that takes one more unit.
-  private func pick() -> Connection? {
+  /// The connection for one more unit, if there is one.
+  ///
+  /// Quick units are kept together on as few connections as carry them well: a server process that
+  /// finds its next statement waiting goes on without being put to sleep and woken. Others go where
+  /// nobody waits behind them.
+  private func pick(for unit: Unit) -> Connection? {
+    unit.isQuick = unit.steps.allSatisfy { costs.isQuick($0.statement) }
+    let best = unit.isQuick ? pickLane() ?? pickLeast() : pickLeast()
+    guard let best, best.load < settings.inFlightMax else { return nil }
+    return best
+  }
+
+  private func pickLane() -> Connection? {
+    let now = loop.now
+    var load = 0
+    for connection in connections { load += connection.inFlight }
+    var lanes = 1 + load / Pool.unitsPerLane
     var best: Connection?
     var least = Int.max
-    for connection in connections where mayCarryUnits(connection) {
-      let load = connection.load
-      if load == 0, needsProof(connection) {
-        connection.prove()
-        continue
-      }
-      if load < least {
-        (best, least) = (connection, load)
-        if load == 0 { break }
-      }
+    for connection in connections
+    where mayCarryUnits(connection) && !connection.isSlow(at: now) && !provesFirst(connection) {
+      if connection.load < least { (best, least) = (connection, connection.load) }
+      lanes -= 1
+      if lanes == 0 { return best }
     }
-    if least > 0 { grow() }
-    return least < settings.inFlightMax ? best : nil
+    grow()
+    return best
+  }
+
+  /// The last of the connections with the least under way.
+  private func pickLeast() -> Connection? {
+    var best: Connection?
+    var least = Int.max
+    for connection in connections.reversed()
+    where mayCarryUnits(connection) && connection.load < least && !provesFirst(connection) {
+      (best, least) = (connection, connection.load)
+      if least == 0 { return best }
+    }
+    grow()
+    return best
   }
 
   private func mayCarryUnits(_ connection: Connection) -> Bool {
@@ -161,12 +162,14 @@ final class Pool: ConnectionOwner {
   }
 
   private func isFresh(_ connection: Connection) -> Bool {
-    connection.generation == generation
-      && loop.now.since(connection.openedAt) < settings.recycleAfter
+    connection.generation == generation && loop.now < connection.expiresAt
   }
 
-  private func needsProof(_ connection: Connection) -> Bool {
-    loop.now.since(connection.idleSince) > settings.proveAfterIdle
+  /// Whether the connection has idled for so long that it has to prove itself, and now does so.
+  private func provesFirst(_ connection: Connection) -> Bool {
+    guard connection.inFlight == 0, connection.proveAt < loop.now else { return false }
+    connection.prove()
+    return true
   }
 
   // MARK: Leases
@@ -192,7 +195,7 @@ final class Pool: ConnectionOwner {
     dispatch()
   }
 
-  private var leasesMax: Int { max(1, limit - 1) }
+  var leasesMax: Int { max(1, limit - 1) }
 
   /// An idle connection for a lease; failing that, one is set aside or made.
   private func pickIdle() -> Connection? {
@@ -207,8 +210,7 @@ final class Pool: ConnectionOwner {
     {
       guard connection.isOverflow || taken < leasesMax else { continue }
       if connection.inFlight == 0 {
-        if !needsProof(connection) { return connection }
-        connection.prove()
+        if !provesFirst(connection) { return connection }
       } else if !connection.isReserved, connection.inFlight < best?.inFlight ?? .max {
         best = connection
       }
@@ -225,7 +227,7 @@ final class Pool: ConnectionOwner {
 
   // MARK: Handing out
 
-  private func dispatch() {
+  func dispatch() {
     while let lease = leases.first {
       if lease.isOver {
         leases.popFirst()
@@ -246,7 +248,7 @@ final class Pool: ConnectionOwner {
         units.popFirst()
         continue
       }
-      guard let connection = pick() else { break }
+      guard let connection = pick(for: unit) else { break }
       units.popFirst()
       recordWait(since: unit.queuedAt)
       connection.submit(unit)
@@ -258,105 +260,6 @@ final class Pool: ConnectionOwner {
     metrics.waits += 1
     metrics.waitTotal += wait
     metrics.waitMax = max(metrics.waitMax, wait)
-  }
-
-  // MARK: Connecting
-
-  private var baseCount: Int { connections.count { !$0.isOverflow } + connecting }
-
-  private func grow() {
-    guard !isClosed, pause == nil, connecting < max(1, min(leases.count, 4)), baseCount < limit
-    else { return }
-    connect(isOverflow: false)
-  }
-
-  private func growOverflow() {
-    guard !isClosed, pause == nil, connectingOverflow < 4, baseCount >= limit else { return }
-    if shared.takeOverflow() { connect(isOverflow: true) }
-  }
-
-  private func connect(isOverflow: Bool) {
-    if isOverflow { connectingOverflow += 1 } else { connecting += 1 }
-    loop.spawn { [self] in
-      do throws(PostgresError) {
-        let link = try await Link.open(
-          string, turn: failures, on: loop, timeout: settings.connectTimeout)
-        try await setUp(link, isOverflow)
-        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
-        connected()
-      } catch {
-        if isOverflow { connectingOverflow -= 1 } else { connecting -= 1 }
-        connectFailed(error, isOverflow)
-      }
-    }
-  }
-
-  /// Takes the link in; the connection is counted twice, as connecting too, until its role is set.
-  private func setUp(_ link: Link, _ isOverflow: Bool) async throws(PostgresError) {
-    if isClosed {
-      link.close()
-      throw .away("the database is closed")
-    }
-    let connection = Connection(
-      link, settings, generation: generation, isOverflow: isOverflow, owner: self)
-    connections.append(connection)
-    guard settings.preparesStatements, let role = settings.role else { return }
-    var parameters = Parameters()
-    parameters.append(text: role)
-    let work = Work(
-      scope: .none, deadline: loop.now.advanced(by: settings.connectTimeout), cancellation: nil)
-    let unit = Unit(
-      work, [Step(Preamble.role, parameters)], opening: .nothing, closing: .nothing,
-      isChange: false)
-    connection.isSettingUp = true
-    startSweep()
-    connection.submit(unit)
-    do {
-      try await unit.wait()
-    } catch {
-      connections.removeAll { $0 === connection }
-      connection.close("the role is refused")
-      if let words = error.serverError?.message { throw .away(words) }
-      throw error
-    }
-    connection.isSettingUp = false
-  }
-
-  private func connected() {
-    metrics.connects += 1
-    failures = 0
-    awaySince = nil
-    announceReady()
-    dispatch()
-  }
-
-  private func announceReady() {
-    let waiters = onReady
-    onReady = []
-    for waiter in waiters { waiter.resume() }
-  }
-
-  private func connectFailed(_ error: PostgresError, _ isOverflow: Bool) {
-    if isOverflow { shared.returnOverflow() }
-    guard !isClosed else { return }
-    metrics.connectFailures += 1
-    failures += 1
-    lastError = error.words
-    if !isStanding { awaySince = awaySince ?? loop.now }
-    if pause == nil { pauseBeforeConnecting() }
-  }
-
-  private var isStanding: Bool { connections.contains { $0.isOpen && !$0.isSettingUp } }
-
-  private func pauseBeforeConnecting() {
-    let bounds = settings.backoff
-    let ceiling = min(bounds.upperBound, bounds.lowerBound * (1 << min(failures, 16)))
-    let delay = Duration.nanoseconds(
-      Int64.random(in: 0...Int64(clamping: ceiling.wholeNanoseconds)))
-    pause = loop.schedule(after: delay) { [self] in
-      pause = nil
-      if !isStanding || !units.isEmpty || !leases.isEmpty { grow() }
-    }
   }
 
   // MARK: Events of connections
@@ -385,6 +288,7 @@ final class Pool: ConnectionOwner {
 
   func statementEnded(_ statement: Statement, after duration: Duration, isError: Bool) {
     metrics.statements &+= 1
+    costs.record(statement, duration)
     if isError { metrics.errors &+= 1 }
     if duration > settings.slowStatement {
       metrics.slowStatements += 1
@@ -410,7 +314,7 @@ final class Pool: ConnectionOwner {
 
   // MARK: Time
 
-  private func startSweep() {
+  func startSweep() {
     guard sweep == nil else { return }
     sweep = loop.schedule(after: Pool.sweepInterval) { [self] in
       sweep = nil
@@ -437,7 +341,7 @@ final class Pool: ConnectionOwner {
       return lease.isOver
     }
     var isNeeded = !units.isEmpty || !leases.isEmpty
-    for connection in connections where connection.inFlight > 0 {
+    for connection in connections where connection.inFlight > 0 || connection.isLeased {
       isNeeded = true
       sweep(connection, now)
     }
@@ -477,41 +381,6 @@ final class Pool: ConnectionOwner {
       }
       if !isStanding { grow() }
       keepHouse()
-    }
-  }
-
-  // MARK: Standing
-
-  var state: DatabaseState {
-    if isClosed { return .closed }
-    if isStanding { return .ready }
-    guard let awaySince else { return .connecting }
-    return .away(since: awaySince, lastError: lastError)
-  }
-
-  var snapshot: DatabaseMetrics {
-    var snapshot = metrics
-    snapshot.connectionsInUse = connections.count { $0.inFlight > 0 || $0.isLeased }
-    snapshot.connectionsIdle = connections.count - snapshot.connectionsInUse
-    snapshot.connectionsConnecting = connecting + connectingOverflow
-    snapshot.connectionsOverflow = connections.count { $0.isOverflow } + connectingOverflow
-    snapshot.waiters = units.count + leases.count
-    return snapshot
-  }
-}
-
-extension PostgresError {
-  /// The sentence for people.
-  var words: String {
-    switch self {
-    case .server(let error): error.message
-    case .connectionLost(_, let message): message
-    case .away(let message), .configuration(let message): message
-    case .busy: "too many calls wait for a connection"
-    case .cancelled: "the call was cancelled"
-    case .deadlineExceeded: "the call's time is over"
-    case .decoding(let statement, let column, let problem): "\(statement): \(column) \(problem)"
-    case .cardinality(let statement, let rows): "\(statement) gave \(rows) rows"
     }
   }
 }

@@ -105,3 +105,28 @@ extension PostgresError: DatabaseFailure {
     self = error
   }
 }
+
+extension PostgresError {
+  /// The sentence for people.
+  var words: String {
+    switch self {
+    case .server(let error): error.message
+    case .connectionLost(_, let message): message
+    case .away(let message), .configuration(let message): message
+    case .busy: "too many calls wait for a connection"
+    case .cancelled: "the call was cancelled"
+    case .deadlineExceeded: "the call's time is over"
+    case .decoding(let statement, let column, let problem): "\(statement): \(column) \(problem)"
+    case .cardinality(let statement, let rows): "\(statement) gave \(rows) rows"
+    }
+  }
+}
+
+extension ServerError {
+  /// What a COMMIT stands for that the server turned into a ROLLBACK.
+  static var rolledBack: ServerError {
+    ServerError(
+      sqlState: "25P02", message: "the transaction had failed and was rolled back", detail: nil,
+      constraint: nil, table: nil, column: nil, severity: "ERROR")
+  }
+}

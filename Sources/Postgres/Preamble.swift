@@ -27,6 +27,22 @@ enum Preamble {
     "needletail.beginSerializable", "begin isolation level serializable", parameters: [],
     columns: [])
 
+  /// The statement that sets the scope of `unit`, and its parameters.
+  static func scope(
+    of unit: Unit, _ settings: DatabaseSettings, _ parameters: inout Parameters
+  ) -> Statement {
+    parameters.removeAll()
+    switch unit.work.scope {
+    case .organization(let organization): parameters.append(textOf: organization)
+    case .none: parameters.append(length: 0)
+    }
+    // The server counts in an int4.
+    parameters.append(textOf: min(unit.timeoutMilliseconds, UInt64(Int32.max)))
+    guard !settings.preparesStatements, let role = settings.role else { return scope }
+    parameters.append(text: role)
+    return scopeWithRole
+  }
+
   static func begin(_ isolation: Isolation) -> Statement {
     switch isolation {
     case .readCommitted: readCommitted

@@ -56,8 +56,12 @@ struct Step {
   var sentAt = Instant(nanoseconds: 0)
   /// What the server was told to allow, in milliseconds.
   var timeoutMilliseconds: UInt64 = 0
+  /// Whether its statements are known to be quick.
+  var isQuick = false
   /// Whether its statements are all answered, so that only the commit is open.
   var isCommitting = false
+  /// Whether the server was at work on it when its connection broke.
+  var wasRunning = false
   /// The statements were planned for tables that have changed since.
   var isStale = false
 
@@ -74,7 +78,7 @@ struct Step {
 
   /// Waits until the unit has succeeded or failed.
   func wait() async throws(PostgresError) {
-    if !isFinished { await Waiter.suspend { waiter = $0 } }
+    await Waiter.suspend(unless: { isFinished }) { waiter = $0 }
     if let error { throw error }
   }
 
@@ -121,6 +125,7 @@ struct Step {
     isFinished = false
     isCommitting = false
     isStale = false
+    wasRunning = false
     error = nil
   }
 

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Synchronization
 
 /// What running a command gave.
 public struct CommandResult: Sendable {
@@ -22,30 +23,46 @@ public struct SupportError: Error, CustomStringConvertible, Sendable {
 /// - Throws: ``SupportError`` when it cannot be started.
 @discardableResult
 public func run(_ arguments: [String], input: String = "") throws -> CommandResult {
-  var output = try Pipe()
-  var feed = try Pipe()
-  var actions = unsafe posix_spawn_file_actions_t()
-  unsafe posix_spawn_file_actions_init(&actions)
-  defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-  unsafe posix_spawn_file_actions_adddup2(&actions, feed.reader, 0)
-  unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 1)
-  unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 2)
-  var process: pid_t = 0
-  var list = unsafe arguments.map { unsafe strdup($0) }
-  unsafe list.append(nil)
-  defer { for index in unsafe list.indices { unsafe free(list[index]) } }
-  let code = unsafe posix_spawnp(&process, arguments[0], &actions, nil, list, environ)
-  guard code == 0 else {
-    throw SupportError("\(arguments[0]): \(unsafe String(cString: strerror(code)))")
-  }
-  output.closeWriter()
-  feed.write(input)
-  feed.closeWriter()
-  let text = output.readAll()
+  var started = try starting.withLock { _ in try Started.start(arguments) }
+  started.output.closeWriter()
+  started.feed.write(input)
+  started.feed.closeWriter()
+  let text = started.output.readAll()
   var status: Int32 = 0
-  while unsafe waitpid(process, &status, 0) == -1, errno == EINTR {}
+  while unsafe waitpid(started.process, &status, 0) == -1, errno == EINTR {}
   let exit = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
   return CommandResult(status: exit, output: text)
+}
+
+/// Held while a program starts: one that starts at the same moment would inherit the pipes of the
+/// other, and one that stays, as a server does, would keep them open.
+private let starting = Mutex<Void>(())
+
+/// A program that runs, and the pipes to it.
+private struct Started: ~Copyable {
+  let process: pid_t
+  var output: Pipe
+  var feed: Pipe
+
+  static func start(_ arguments: [String]) throws -> Started {
+    let output = try Pipe()
+    let feed = try Pipe()
+    var actions = unsafe posix_spawn_file_actions_t()
+    unsafe posix_spawn_file_actions_init(&actions)
+    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+    unsafe posix_spawn_file_actions_adddup2(&actions, feed.reader, 0)
+    unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 1)
+    unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 2)
+    var list = unsafe arguments.map { unsafe strdup($0) }
+    unsafe list.append(nil)
+    defer { for index in unsafe list.indices { unsafe free(list[index]) } }
+    var process: pid_t = 0
+    let code = unsafe posix_spawnp(&process, arguments[0], &actions, nil, list, environ)
+    guard code == 0 else {
+      throw SupportError("\(arguments[0]): \(unsafe String(cString: strerror(code)))")
+    }
+    return Started(process: process, output: output, feed: feed)
+  }
 }
 
 /// Runs a command and returns what it wrote.
@@ -71,7 +88,6 @@ private struct Pipe: ~Copyable {
 
   init() throws {
     var ends: [Int32] = [-1, -1]
-    // Another test may start a program at this moment; it must not keep our end open.
     guard unsafe pipe(&ends) == 0 else { throw SupportError("no descriptor is left for a pipe") }
     (reader, writer) = (ends[0], ends[1])
     for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
