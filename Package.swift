@@ -75,8 +75,8 @@ let package = Package(
     .executableTarget(
       name: "needletail",
       dependencies: [
-        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", argumentParser,
-        logging,
+        "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", "Wire",
+        argumentParser, logging,
       ],
       swiftSettings: strict),
 
@@ -105,5 +105,6 @@ let package = Package(
         swiftProtobuf,
       ]),
     tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
+    tests("CommandTests", ["needletail", "Client", "Wire", "Messages", argumentParser]),
   ]
 )

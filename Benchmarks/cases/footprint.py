@@ -8,8 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from Benchmarks.cases import Bound, Case, Outcome, Settings
+from Benchmarks.certificate import Certificate
 from Benchmarks.figures import MeasurementError, Spread
-from Benchmarks.postgres import Cluster, cluster
+from Benchmarks.postgres import cluster
 from Benchmarks.processes import free_port, running
 from Benchmarks.server import Server, binary, server
 from Benchmarks.wire import Endpoint
@@ -48,7 +49,13 @@ def _idle_connections(settings: Settings, outcome: Outcome) -> None:
     count = min(_CONNECTIONS, _raise_descriptor_limit())
     with ExitStack() as stack:
         database = stack.enter_context(cluster(settings.work / "idle-pg"))
-        started = stack.enter_context(server(settings.work / "idle", postgres=database.url))
+        started = stack.enter_context(
+            server(
+                settings.work / "idle",
+                postgres=database.url,
+                arguments=("--set", "idle-timeout=10m"),  # no Ping in between
+            )
+        )
         endpoint = Endpoint.of(started.connection)
         context = endpoint.context()
         clients = stack.enter_context(ExitStack())
@@ -78,24 +85,22 @@ def _settled(started: Server) -> int:
 def _first_answer(settings: Settings, outcome: Outcome) -> None:
     folder = settings.work / "start"
     with cluster(settings.work / "start-pg") as database:
-        port = free_port()
-        with server(folder, postgres=database.url, port=port) as prepared:
-            endpoint = Endpoint.of(prepared.connection)
-        context = endpoint.context()
+        with server(folder, postgres=database.url) as prepared:
+            api_key = str(prepared.connection["api_key"])
+        made = Certificate.make(folder)
+        endpoint = Endpoint("127.0.0.1", free_port(), made.certificate, api_key)
+        command: list[str | Path] = [
+            *(binary(), "serve", "--postgres", database.url, "--port", str(endpoint.port)),
+            *("--certificate", made.certificate, "--key", made.key),
+        ]
         milliseconds = [
-            _start_once(folder, database, endpoint, context) for _ in range(settings.pairs)
+            _start_once(command, endpoint, folder / "serve.log") for _ in range(settings.pairs)
         ]
     outcome.bounds = [Bound("from exec to the first answer", "ms", Spread.of(milliseconds), 50)]
 
 
-def _start_once(
-    folder: Path, database: Cluster, endpoint: Endpoint, context: ssl.SSLContext
-) -> float:
-    command: list[str | Path] = [
-        *(binary(), "serve", "--data-dir", folder, "--postgres", database.url),
-        *("--port", str(endpoint.port)),
-    ]
-    log = folder / "serve.log"
+def _start_once(command: list[str | Path], endpoint: Endpoint, log: Path) -> float:
+    context = endpoint.context()
     start = time.monotonic()
     with running(command, log=log) as process:
         while time.monotonic() - start < 20:

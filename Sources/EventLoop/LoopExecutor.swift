@@ -61,9 +61,11 @@ final class LoopExecutor: SerialExecutor, TaskExecutor {
 
   /// Takes what other threads sent; the posts are returned to be run by the caller.
   func collect() -> [@Sendable (Loop) -> Void] {
-    guard isWoken.exchange(false, ordering: .acquiringAndReleasing) else { return [] }
+    guard isWoken.load(ordering: .acquiring) else { return [] }
+    // The descriptor first: who wakes the loop after the flag is cleared writes to it anew.
     var count: eventfd_t = 0
     unsafe eventfd_read(wakeDescriptor, &count)
+    isWoken.store(false, ordering: .sequentiallyConsistent)
     let taken = inbox.withLock { inbox in
       let taken = inbox
       inbox = Inbox()

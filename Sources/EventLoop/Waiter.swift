@@ -8,12 +8,19 @@
     unsafe continuation.resume()
   }
 
-  /// Suspends the calling task until the waiter given to `keep` is resumed.
+  /// Suspends the calling task until the waiter given to `keep` is resumed, unless `isOver` already.
+  ///
+  /// A task may be put aside for a moment on its way into this function, so a condition that was looked
+  /// at before may hold by now: `isOver` is asked when nothing can come in between any more.
   public static func suspend(
-    isolation: isolated (any Actor)? = #isolation, _ keep: (Waiter) -> Void
+    unless isOver: () -> Bool, _ keep: (Waiter) -> Void
   ) async {
-    await unsafe withUnsafeContinuation(isolation: isolation) { continuation in
-      keep(unsafe Waiter(continuation: continuation))
+    await unsafe withUnsafeContinuation(isolation: #isolation) { continuation in
+      if isOver() {
+        unsafe continuation.resume()
+      } else {
+        keep(unsafe Waiter(continuation: continuation))
+      }
     }
   }
 }
@@ -25,6 +32,8 @@ public final class Signal {
     let number: UInt32
   }
 
+  /// How often ``notify()`` was called: tells whether one was missed.
+  public private(set) var count: UInt64 = 0
   private var actions: [(number: UInt32, run: () -> Void)] = []
   private var lastNumber: UInt32 = 0
 
@@ -46,13 +55,14 @@ public final class Signal {
     actions.removeAll { $0.number == token.number }
   }
 
-  /// Waits for the next ``notify()``.
-  public func wait() async {
-    await Waiter.suspend { waiter in _ = next { waiter.resume() } }
+  /// Waits for the next ``notify()``, unless `isOver` already.
+  public func wait(unless isOver: () -> Bool) async {
+    await Waiter.suspend(unless: isOver) { waiter in _ = next { waiter.resume() } }
   }
 
   /// Lets everybody go on who waits now.
   public func notify() {
+    count &+= 1
     guard hasWaiters else { return }
     let due = actions
     actions = []

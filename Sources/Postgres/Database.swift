@@ -51,7 +51,9 @@ public final class Database {
       guard loop.now < deadline, pool.state != .closed else {
         throw .away(pool.lastError.isEmpty ? "no connection yet" : pool.lastError)
       }
-      await Waiter.suspend { pool.onReady.append($0) }
+      await Waiter.suspend(unless: { pool.state == .ready || pool.state == .closed }) {
+        pool.onReady.append($0)
+      }
     }
   }
 

@@ -16,7 +16,7 @@ final class Lease {
   var isOver: Bool { connection != nil || error != nil }
 
   func wait() async {
-    if !isOver { await Waiter.suspend { waiter = $0 } }
+    await Waiter.suspend(unless: { isOver }) { waiter = $0 }
   }
 
   func finish(_ connection: Connection?, _ error: PostgresError?) {

@@ -77,7 +77,8 @@ final class Link: DescriptorHandler {
       guard loop.now < deadline else { throw .away("no answer from the server in time") }
       try watch(next == PGRES_POLLING_READING ? .read : .write)
       let timer = loop.schedule(after: deadline.since(loop.now)) { [self] in wakeOpening() }
-      await Waiter.suspend { opening = $0 }
+      // A readiness that was told before is told again: descriptors are level-triggered.
+      await Waiter.suspend(unless: { false }) { opening = $0 }
       loop.cancel(timer)
       // libpq may go on with another socket, so the loop forgets this one first.
       unwatch()
@@ -168,7 +169,7 @@ final class Link: DescriptorHandler {
   func flushed() async {
     flush()
     guard isOpen, wantsWrite else { return }
-    await Waiter.suspend { flushWaiter = $0 }
+    await Waiter.suspend(unless: { !isOpen || !wantsWrite }) { flushWaiter = $0 }
   }
 
   private func wakeFlushWaiter() {

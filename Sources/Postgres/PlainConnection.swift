@@ -150,7 +150,7 @@ final class PlainConnection: LinkOwner {
       let timer = work.deadline.map { deadline in
         link.loop.schedule(after: deadline.since(link.loop.now)) { [self] in wakeReader() }
       }
-      await Waiter.suspend { reader = $0 }
+      await Waiter.suspend(unless: { unsafe !link.isOpen || PQisBusy(link.raw) == 0 }) { reader = $0 }
       if let timer { link.loop.cancel(timer) }
       if let token { work.cancellation?.remove(token) }
     }

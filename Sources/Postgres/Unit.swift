@@ -78,7 +78,7 @@ struct Step {
 
   /// Waits until the unit has succeeded or failed.
   func wait() async throws(PostgresError) {
-    if !isFinished { await Waiter.suspend { waiter = $0 } }
+    await Waiter.suspend(unless: { isFinished }) { waiter = $0 }
     if let error { throw error }
   }
 

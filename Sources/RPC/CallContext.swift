@@ -143,13 +143,17 @@ public final class CallContext {
     if let reason = cancellation.reason { throw CallError(reason) }
   }
 
-  /// Waits for `signal`, at most `patience`; returns early when the call is cancelled.
-  public func wait(for signal: Signal, atMost patience: Duration? = nil) async throws(CallError) {
+  /// Waits for `signal`, at most `patience`, unless `isOver` already.
+  ///
+  /// - Throws: ``CallError`` when the call is cancelled meanwhile.
+  public func wait(
+    for signal: Signal, atMost patience: Duration? = nil, unless isOver: () -> Bool
+  ) async throws(CallError) {
     try checkCancellation()
     var timer: Timer?
     var signalToken: Signal.Token?
     var cancelToken: Cancellation.Token?
-    await Waiter.suspend { waiter in
+    await Waiter.suspend(unless: isOver) { waiter in
       var isDone = false
       func go() {
         guard !isDone else { return }

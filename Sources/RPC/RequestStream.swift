@@ -57,7 +57,8 @@ public struct RequestStream<Request: Message> {
   public func take() async throws(CallError) -> (request: Request, sizeBytes: Int)? {
     while call.requests.isEmpty {
       if call.requests.isEnded { return nil }
-      try await call.wait(for: call.requestArrived)
+      try await call.wait(
+        for: call.requestArrived, unless: { !call.requests.isEmpty || call.requests.isEnded })
     }
     try call.checkCancellation()
     guard let (bytes, windowBytes) = call.takeRequest() else { return nil }
@@ -84,7 +85,7 @@ public struct ResponseStream<Response: Message> {
   public func send(_ response: Response) async throws(CallError) {
     try call.checkCancellation()
     while !call.canRespond {
-      try await call.wait(for: call.mayRespond)
+      try await call.wait(for: call.mayRespond, unless: { call.canRespond })
     }
     try response.withEncoded { (message) throws(CallError) in try call.respond(message) }
   }

@@ -147,7 +147,7 @@ public struct Migrator {
 
   private func pause() async {
     let loop = database.loop
-    await Waiter.suspend { waiter in
+    await Waiter.suspend(unless: { false }) { waiter in
       loop.schedule(after: settings.pause) { waiter.resume() }
     }
   }

@@ -30,6 +30,7 @@ extension TrackingService {
     try await watch.begin(request)
     var quietLooks = 0
     while true {
+      let seen = signal.count
       let changed = try await watch.look { (response) async throws(CallError) in
         try await responses.send(response)
       }
@@ -39,7 +40,8 @@ extension TrackingService {
         try await responses.send(watch.message())
       }
       if watch.hasEnded, !request.stay { return }
-      try await call.wait(for: signal, atMost: ChangeFeed.pollInterval)
+      try await call.wait(
+        for: signal, atMost: ChangeFeed.pollInterval, unless: { signal.count != seen })
     }
   }
 }

@@ -1,6 +1,59 @@
 internal import ArgumentParser
+internal import Glibc
 
+/// The command line of Needletail: server and client.
 @main
 struct Needletail: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(subcommands: [ServeCommand.self, SettingsCommand.self])
+  static let configuration = CommandConfiguration(
+    commandName: "needletail",
+    abstract: "The control plane of a machine-learning team.",
+    discussion: """
+      Commands that ask a server find it by their options, then by NEEDLETAIL_URL, \
+      NEEDLETAIL_API_KEY and NEEDLETAIL_CA_FILE, then by the connection file that \
+      NEEDLETAIL_CONNECTION_FILE names, then by a stored profile, then by what Scripts/run of \
+      this folder's project left.
+
+      Exit codes: 0 done, 1 other failure, 2 wrong command line or setting, 3 not permitted, \
+      4 not found, 5 conflict, 6 server unavailable, 7 invalid request.
+      """,
+    version: "needletail 0.1.0",
+    subcommands: [],
+    groupedSubcommands: [
+      CommandGroup(name: "Server", subcommands: [ServeCommand.self, SettingsCommand.self]),
+      CommandGroup(
+        name: "Client",
+        subcommands: [
+          WhoAmI.self, Runs.self, Experiments.self, Call.self, Describe.self, Ping.self,
+        ]),
+      CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
+    ])
+
+  static func main() async {
+    do {
+      var command = try parseAsRoot()
+      if var asynchronous = command as? any AsyncParsableCommand {
+        try await asynchronous.run()
+      } else {
+        try command.run()
+      }
+    } catch let failure as CommandFailure {
+      // The command has said why.
+      Glibc.exit(failure.status.rawValue)
+    } catch {
+      end(error)
+    }
+  }
+
+  /// Ends the process for what the parser said: a wrong command line, or a request for help.
+  private static func end(_ error: any Error) -> Never {
+    let text = fullMessage(for: error)
+    let code = exitCode(for: error)
+    if code == .success {
+      Console.line(text)
+    } else if !text.isEmpty {
+      Console.complain(text)
+    }
+    let isUsage = code == .validationFailure
+    Glibc.exit(isUsage ? ExitStatus.usage.rawValue : code.rawValue)
+  }
 }

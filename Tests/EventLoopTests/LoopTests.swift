@@ -11,12 +11,12 @@ import Testing
       journal.entries.append("before")
       loop.spawn {
         journal.entries.append("begun")
-        await signal.wait()
+        await signal.wait(unless: { false })
         journal.entries.append("resumed")
       }
       journal.entries.append("after")
       loop.schedule(after: .milliseconds(1)) { signal.notify() }
-      await signal.wait()
+      await signal.wait(unless: { false })
       journal.entries.append("second waiter")
       return journal.entries
     }
@@ -42,7 +42,7 @@ import Testing
       let cancelled = loop.schedule(after: .milliseconds(5)) { journal.entries.append("cancelled") }
       loop.cancel(cancelled)
       loop.cancel(cancelled)
-      await done.wait()
+      await done.wait(unless: { false })
       return (journal.entries, early)
     }
     #expect(entries == ["1", "3", "64", "65", "70", "150"])
@@ -59,7 +59,7 @@ import Testing
       let handler = TurnJournal(journal, signal)
       loop.atEndOfTurn(handler)
       loop.spawn { journal.entries.append("task") }
-      await signal.wait()
+      await signal.wait(unless: { false })
       return journal.entries
     }
     #expect(entries == ["task", "end of turn"])

@@ -26,7 +26,7 @@ final class Gate: Sendable {
       guard (try? loop.register(listener.descriptor.number, .read, readiness)) != nil else {
         return []
       }
-      await readiness.signal.wait()
+      await readiness.signal.wait(unless: { false })
       loop.deregister(listener.descriptor.number)
       guard case .connection(let server, let peer) = listener.accept() else { return [] }
       #expect(peer.host == "127.0.0.1")
@@ -35,7 +35,7 @@ final class Gate: Sendable {
       _ = unsafe write(client.number, bytes, 3)
       let arrived = Readable()
       guard (try? loop.register(server.number, .read, arrived)) != nil else { return [] }
-      await arrived.signal.wait()
+      await arrived.signal.wait(unless: { false })
       loop.deregister(server.number)
       bytes = [0, 0, 0]
       _ = unsafe read(server.number, &bytes, 3)

@@ -1,4 +1,4 @@
-"""Finds the generator, and adds the option that rewrites what the cases expect."""  # noqa: INP001
+"""Finds the generator, and adds the option that rewrites what the cases expect."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ import Testing
           done.notify()
         }
       }
-      while journal.entries.count < 6 { await done.wait() }
+      while journal.entries.count < 6 { await done.wait(unless: { !(journal.entries.count < 6) }) }
       let count = try await database.read(anyWork, number("select count(*) from names"))
       return (journal.entries, count, database.metrics.connectionsLost)
     }
@@ -82,7 +82,7 @@ import Testing
         done.notify()
       }
       try cluster.kill()
-      if journal.entries.isEmpty { await done.wait() }
+      if journal.entries.isEmpty { await done.wait(unless: { !(journal.entries.isEmpty) }) }
       let away = await failure { () async throws(PostgresError) in
         try await database.read(anyWork, text("select 'away'"))
       }
@@ -126,7 +126,7 @@ import Testing
         done.notify()
       }
       await database.loop.offload { _ = try? cluster.resume() }
-      if journal.entries.isEmpty { await done.wait() }
+      if journal.entries.isEmpty { await done.wait(unless: { !(journal.entries.isEmpty) }) }
       values += journal.entries
       return values
     }

@@ -69,7 +69,7 @@ func eventually(_ loop: Loop, _ condition: () -> Bool) async -> Bool {
     if loop.now > limit { return false }
     let signal = Signal()
     loop.schedule(after: .milliseconds(2)) { signal.notify() }
-    await signal.wait()
+    await signal.wait(unless: { false })
   }
   return true
 }

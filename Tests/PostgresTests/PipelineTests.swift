@@ -42,7 +42,7 @@ import Testing
           if journal.entries.count == 30 { done.notify() }
         }
       }
-      await done.wait()
+      await done.wait(unless: { false })
       return journal.entries
     }
     #expect(outcomes == (0..<30).map { $0 % 3 == 1 ? "22012" : "\($0)" })

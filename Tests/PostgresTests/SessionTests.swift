@@ -124,12 +124,12 @@ import Testing
           reconnections += 1
           heard.notify()
         })
-      while reconnections == 0 { await heard.wait() }
+      while reconnections == 0 { await heard.wait(unless: { !(reconnections == 0) }) }
       try await database.notify(channel: "ups", payload: "1")
       try await database.notify(channel: "Downs \"x\"", payload: "2")
       try await database.notify(channel: "others", payload: "3")
       listener.notify(channel: "ups", payload: "4")
-      while journal.entries.count < 3 { await heard.wait() }
+      while journal.entries.count < 3 { await heard.wait(unless: { !(journal.entries.count < 3) }) }
       _ = try await database.read(
         anyWork,
         number(
@@ -138,9 +138,9 @@ import Testing
           where datname = current_database() and pid <> pg_backend_pid()
           and (query like 'listen%' or query like '%pg_notify%')
           """))
-      while reconnections < 2 { await heard.wait() }
+      while reconnections < 2 { await heard.wait(unless: { !(reconnections < 2) }) }
       listener.notify(channel: "ups", payload: "5")
-      while journal.entries.count < 4 { await heard.wait() }
+      while journal.entries.count < 4 { await heard.wait(unless: { !(journal.entries.count < 4) }) }
       listener.close()
       return (journal.entries, reconnections)
     }

@@ -138,6 +138,49 @@ def test_a_foreign_key_never_crosses_organizations(
     assert caught.value.diag.constraint_name == "experiments_project_id_fkey"
 
 
+@pytest.mark.parametrize(
+    ("change", "is_allowed"),
+    [
+        ("update users set display_name = 'Countess'", True),
+        ("update users set is_platform_admin = true", False),
+        ("update users set kind = 'service_account'", False),
+        ("delete from users", False),
+        ("update api_keys set secret_hash = decode(repeat('00', 32), 'hex')", True),
+        ("delete from api_keys", False),
+        ("update events set type = 'x'", False),
+        ("update metric_chunks set epoch = 1", False),
+        ("delete from runs", False),
+        ("update tier_limits set max_users = null", False),
+        ("insert into schema_migrations values (9)", False),
+    ],
+)
+def test_the_application_may_change_no_more_than_it_needs(
+    connection: Connection, tenant: Tenant, change: str, is_allowed: bool
+) -> None:
+    connection.execute("create table if not exists schema_migrations (version bigint)")
+    if is_allowed:
+        with acting(connection, tenant):
+            assert connection.execute(change).rowcount == 1
+    else:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), acting(connection, tenant):
+            connection.execute(change)
+
+
+def test_an_organization_can_invite_a_user_but_not_a_platform_administrator(
+    connection: Connection, tenant: Tenant
+) -> None:
+    invite = (
+        "insert into users (id, email, display_name, is_platform_admin) values (%s, %s, 'B', %s)"
+    )
+    with acting(connection, tenant):
+        connection.execute(invite, [uuid7(), "bob@acme.example", False])
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"),
+        acting(connection, tenant),
+    ):
+        connection.execute(invite, [uuid7(), "eve@acme.example", True])
+
+
 def test_hello_finds_a_key_before_the_organization_is_known(
     connection: Connection, tenant: Tenant, rival: Tenant
 ) -> None:

@@ -54,3 +54,14 @@ def test_text_ends_with_a_line_break_and_has_no_tabs_or_trailing_spaces() -> Non
             if "\t" in line or line != line.rstrip()
         ]
     assert not problems, "\n".join(problems)
+
+
+def test_no_merge_was_left_half_done() -> None:
+    marks = ("<<<<<<< ", ">>>>>>> ")
+    found = [
+        f"{file.path}:{number}"
+        for file in files(generated=True)
+        for number, line in enumerate(file.text.splitlines(), 1)
+        if line.startswith(marks)
+    ]
+    assert not found, "\n".join(found)

@@ -31,7 +31,8 @@ def test_a_generated_file_is_as_its_generator_left_it() -> None:
 
 
 def test_every_migration_goes_up_and_down_and_has_its_own_number() -> None:
-    migrations = [file.path for file in files(".sql") if "/Migrations/" in file.path]
+    folder = "Sources/Storage/Migrations/"
+    migrations = [file.path for file in files(".sql") if file.path.startswith(folder)]
     problems = list(migration_problems(migrations))
     assert not problems, "\n".join(problems)
 

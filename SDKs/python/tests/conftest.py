@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from peer import Certificates, Peer, PeerConnection
+from tracking_peer import Store
 
 import needletail
+from needletail._runs import uploader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    StartRun = Callable[..., needletail.ActiveRun]
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +65,30 @@ def connect(certificates: Certificates) -> Iterator[Callable[..., needletail.Cli
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture(autouse=True)
+def quick_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploader, "FIRST_PAUSE_SECONDS", 0.002)
+    monkeypatch.setattr(uploader, "MAX_PAUSE_SECONDS", 0.05)
+
+
+@pytest.fixture
+def start_run(certificates: Certificates, tmp_path: Path) -> StartRun:
+    def start(port: int, **options: Any) -> needletail.ActiveRun:
+        options.setdefault("flush_seconds", 0.005)
+        options.setdefault("spool_dir", tmp_path / "spool")
+        return needletail.run(
+            experiment=options.pop("experiment", "digits"),
+            url=f"needletail://127.0.0.1:{port}",
+            api_key="ntl_test",
+            ca_file=str(certificates.ca_file),
+            **options,
+        )
+
+    return start

@@ -117,7 +117,7 @@ def test_a_broken_dial_is_tried_again_with_growing_pauses() -> None:
 @pytest.mark.parametrize(
     ("is_repeatable", "expected"), [(True, "1 call"), (False, "CONNECTION_LOST")]
 )
-def test_only_what_may_be_repeated_is_sent_again(is_repeatable: bool, expected: str) -> None:  # noqa: FBT001
+def test_only_what_may_be_repeated_is_sent_again(*, is_repeatable: bool, expected: str) -> None:
     world = World()
     _, outcome = world.call(is_repeatable=is_repeatable)
     link = world.connect()

@@ -94,7 +94,7 @@ struct EndpointResolution {
     let folder =
       environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { "\($0)/.config" } ?? ""
     let path = "\(folder)/needletail/profiles.json"
-    guard !folder.isEmpty, try readWholeFile(path) != nil else {
+    guard !folder.isEmpty, try readWholeFile(path, bytesMax: settingsFileBytesMax) != nil else {
       if !isNeeded { return Source() }
       throw .settings("The profile \(name) is asked for, but there is no \(path).")
     }
@@ -112,13 +112,14 @@ struct EndpointResolution {
     var folder = environment.currentFolder
     while true {
       let pointer = "\(folder)/.needletail/last-connection-file"
-      if let path = try readWholeFile(pointer).map(firstLine), !path.isEmpty,
-        try readWholeFile(path) != nil
+      if let path = try readWholeFile(pointer, bytesMax: settingsFileBytesMax).map(firstLine),
+        !path.isEmpty,
+        try readWholeFile(path, bytesMax: settingsFileBytesMax) != nil
       {
         return path
       }
       let own = "\(folder)/.needletail/connection.json"
-      if try readWholeFile(own) != nil { return own }
+      if try readWholeFile(own, bytesMax: settingsFileBytesMax) != nil { return own }
       guard let end = folder.lastIndex(of: "/"), folder != "/" else { return nil }
       folder = String(folder[..<end])
     }
@@ -141,7 +142,7 @@ struct EndpointResolution {
   }
 
   private func contents(of path: String) throws(ClientError) -> [UInt8] {
-    guard let bytes = try readWholeFile(path) else {
+    guard let bytes = try readWholeFile(path, bytesMax: settingsFileBytesMax) else {
       throw .settings("There is no file \(path).")
     }
     return bytes

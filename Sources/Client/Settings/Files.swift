@@ -1,12 +1,14 @@
 internal import Glibc
 
 /// The largest settings file that is read, in bytes.
-private let fileBytesMax = 1 << 20
+package let settingsFileBytesMax = 1 << 20
 
-/// The bytes of a small file; nil when there is none.
+/// The bytes of a file; nil when there is none.
 ///
-/// - Throws: ``ClientError`` of kind `settings` when it cannot be read.
-func readWholeFile(_ path: String) throws(ClientError) -> [UInt8]? {
+/// - Throws: ``ClientError`` of kind `settings` when it cannot be read or is larger than allowed.
+package func readWholeFile(
+  _ path: String, bytesMax: Int
+) throws(ClientError) -> [UInt8]? {
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else {
     if errno == ENOENT || errno == ENOTDIR { return nil }
@@ -14,7 +16,7 @@ func readWholeFile(_ path: String) throws(ClientError) -> [UInt8]? {
   }
   defer { close(descriptor) }
   var bytes: [UInt8] = []
-  while bytes.count <= fileBytesMax {
+  while bytes.count <= bytesMax {
     var failure: Int32 = 0
     let part = unsafe [UInt8](unsafeUninitializedCapacity: 16_384) { buffer, count in
       let result = unsafe read(descriptor, buffer.baseAddress, buffer.count)
@@ -27,7 +29,7 @@ func readWholeFile(_ path: String) throws(ClientError) -> [UInt8]? {
     if part.isEmpty { return bytes }
     bytes += part
   }
-  throw .settings("\(path) is larger than \(fileBytesMax) bytes.")
+  throw .settings("\(path) is larger than \(bytesMax) bytes.")
 }
 
 /// An environment variable; nil when it is not set.

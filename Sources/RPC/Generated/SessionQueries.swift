@@ -1,47 +1,6 @@
 internal import Postgres
 
 enum SessionQueries {
-  private static let enterOrganizationStatement = Statement(
-    "rpc.enterOrganization",
-    """
-    select
-        set_config('role', 'needletail_app', true),
-        set_config('needletail.organization_id', ($1::uuid)::text, true),
-        set_config('statement_timeout', ($2::bigint)::text, true)
-    """, parameters: [2950, 20], columns: [])
-  static func enterOrganization(organizationID: UUID, timeoutMs: Int64) -> Query<Int> {
-    var parameters = Parameters()
-    parameters.append(uuid: organizationID)
-    parameters.append(int8: timeoutMs)
-    return Query(enterOrganizationStatement, parameters)
-  }
-
-  private static let enterApplicationStatement = Statement(
-    "rpc.enterApplication",
-    """
-    select
-        set_config('role', 'needletail_app', true),
-        set_config('statement_timeout', ($1::bigint)::text, true)
-    """, parameters: [20], columns: [])
-  static func enterApplication(timeoutMs: Int64) -> Query<Int> {
-    var parameters = Parameters()
-    parameters.append(int8: timeoutMs)
-    return Query(enterApplicationStatement, parameters)
-  }
-
-  private static let enterMaintenanceStatement = Statement(
-    "rpc.enterMaintenance",
-    """
-    select
-        set_config('role', 'needletail_maintenance', true),
-        set_config('statement_timeout', ($1::bigint)::text, true)
-    """, parameters: [20], columns: [])
-  static func enterMaintenance(timeoutMs: Int64) -> Query<Int> {
-    var parameters = Parameters()
-    parameters.append(int8: timeoutMs)
-    return Query(enterMaintenanceStatement, parameters)
-  }
-
   struct DescribeSessionRow: Sendable, Equatable {
     var role: String
     var isAboveRowSecurity: Bool

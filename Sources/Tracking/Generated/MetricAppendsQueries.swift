@@ -113,22 +113,43 @@ enum MetricAppendsQueries {
     """
     with series as (
         select
-            item.*,
+            item.id,
+            item.run_id,
+            item.key,
+            item.point_count,
+            item.min_step,
+            item.max_step,
+            item.step_form,
+            item.first_step,
+            item.step_stride,
+            item.time_form,
+            item.first_time_us,
+            item.time_stride_us,
+            item.min_value,
+            item.max_value,
             sum(item.point_count::integer) over preceding as values_end,
-            sum(item.point_count::integer) filter (where item.step_form = 1) over preceding as offsets_end,
-            sum(item.point_count::integer) filter (where item.step_form = 2) over preceding as steps_end,
-            sum(item.point_count::integer) filter (where item.time_form = 1) over preceding as shifts_end,
+            sum(item.point_count::integer) filter (where item.step_form = 1)
+                over preceding
+                as offsets_end,
+            sum(item.point_count::integer) filter (where item.step_form = 2)
+                over preceding
+                as steps_end,
+            sum(item.point_count::integer) filter (where item.time_form = 1)
+                over preceding
+                as shifts_end,
             sum(item.point_count::integer) filter (where item.time_form = 2) over preceding as times_end
-        from unnest(
-            $1::uuid[], $2::uuid[], $3::text[], $4::bigint[],
-            $5::bigint[], $6::bigint[], $7::bigint[],
-            $8::bigint[], $9::bigint[], $10::bigint[],
-            $11::bigint[], $12::bigint[],
-            $13::double precision[], $14::double precision[]
-        ) with ordinality as item (
-            id, run_id, key, point_count, min_step, max_step, step_form, first_step, step_stride,
-            time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
-        )
+        from
+            unnest(
+                $1::uuid[], $2::uuid[], $3::text[], $4::bigint[],
+                $5::bigint[], $6::bigint[], $7::bigint[],
+                $8::bigint[], $9::bigint[], $10::bigint[],
+                $11::bigint[], $12::bigint[],
+                $13::double precision[], $14::double precision[]
+            ) with ordinality
+                as item (
+                    id, run_id, key, point_count, min_step, max_step, step_form, first_step,
+                    step_stride, time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
+                )
         window preceding as (order by item.ordinal rows unbounded preceding)
     )
     
@@ -155,37 +176,32 @@ enum MetricAppendsQueries {
             when series.step_form = 1
                 then
                     ($16::integer[])[
-                        (series.offsets_end - series.point_count + 1)::integer
-                        : series.offsets_end::integer
+                        (series.offsets_end - series.point_count + 1):(series.offsets_end)
                     ]
         end,
         case
             when series.step_form = 2
                 then
                     ($17::bigint[])[
-                        (series.steps_end - series.point_count + 1)::integer
-                        : series.steps_end::integer
+                        (series.steps_end - series.point_count + 1):(series.steps_end)
                     ]
         end,
         case
             when series.time_form = 1
                 then
                     ($18::integer[])[
-                        (series.shifts_end - series.point_count + 1)::integer
-                        : series.shifts_end::integer
+                        (series.shifts_end - series.point_count + 1):(series.shifts_end)
                     ]
         end,
         case
             when series.time_form = 2
                 then
                     ($19::bigint[])[
-                        (series.times_end - series.point_count + 1)::integer
-                        : series.times_end::integer
+                        (series.times_end - series.point_count + 1):(series.times_end)
                     ]
         end,
         ($20::double precision[])[
-            (series.values_end - series.point_count + 1)::integer
-                        : series.values_end::integer
+            (series.values_end - series.point_count + 1):(series.values_end)
         ]
     from series
     """, parameters: [2951, 2951, 1009, 1016, 1016, 1016, 1016, 1016, 1016, 1016, 1016, 1016, 1022, 1022, 2950, 1007, 1016, 1007, 1016, 1022], columns: [])
@@ -232,14 +248,16 @@ enum MetricAppendsQueries {
         series.last_value,
         series.min_value,
         series.max_value
-    from unnest(
-        $2::uuid[], $3::text[], $4::bigint[], $5::bigint[],
-        $6::bigint[], $7::bigint[], $8::double precision[],
-        $9::double precision[], $10::double precision[]
-    ) as series (
-        run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
-        max_value
-    )
+    from
+        unnest(
+            $2::uuid[], $3::text[], $4::bigint[], $5::bigint[],
+            $6::bigint[], $7::bigint[], $8::double precision[],
+            $9::double precision[], $10::double precision[]
+        )
+            as series (
+                run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
+                max_value
+            )
     order by series.run_id, series.key collate "C"
     on conflict (organization_id, run_id, key) do update set
         point_count = summary.point_count + excluded.point_count,

@@ -46,16 +46,7 @@ where
     experiment.organization_id = :organization_id
     and experiment.id = :id
     and experiment.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = experiment.organization_id
-                and visible.project_id = experiment.project_id
-                and visible.user_id = :user_id
-        )
-    );
+    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id));
 
 -- The same, and nobody else changes it until the transaction ends.
 -- name: lockExperiment :optional
@@ -74,16 +65,7 @@ where
     experiment.organization_id = :organization_id
     and experiment.id = :id
     and experiment.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = experiment.organization_id
-                and visible.project_id = experiment.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
 for no key update of experiment;
 
 -- Changes what is given of a locked experiment. The revision goes up by one.
@@ -116,16 +98,7 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = experiment.organization_id
-                and visible.project_id = experiment.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
 order by experiment.id desc
 limit :page_size::bigint;
 
@@ -149,15 +122,6 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = experiment.organization_id
-                and visible.project_id = experiment.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
 order by experiment.id desc
 limit :page_size::bigint;

@@ -47,16 +47,7 @@ with held as (
         run.organization_id = :organization_id
         and run.id = any(:run_ids::uuid[])
         and run.deleted_at is null
-        and (
-            :sees_all_projects::boolean
-            or exists (
-                select from visible_projects as visible
-                where
-                    visible.organization_id = run.organization_id
-                    and visible.project_id = run.project_id
-                    and visible.user_id = :user_id
-            )
-        )
+        and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
     order by run.id
     for share of run
 )

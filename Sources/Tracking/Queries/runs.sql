@@ -17,16 +17,7 @@ values (
                 experiment.organization_id = :organization_id
                 and experiment.id = :experiment_id
                 and experiment.deleted_at is null
-                and (
-                    :sees_all_projects::boolean
-                    or exists (
-                        select from visible_projects as visible
-                        where
-                            visible.organization_id = experiment.organization_id
-                            and visible.project_id = experiment.project_id
-                            and visible.user_id = :user_id
-                    )
-                )
+                and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
         ),
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ),
@@ -62,16 +53,7 @@ where
     run.organization_id = :organization_id
     and run.id = :id
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    );
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id));
 
 -- The same, and nobody else changes it, nor appends to it, until the transaction ends.
 -- name: lockRun :optional
@@ -94,16 +76,7 @@ where
     run.organization_id = :organization_id
     and run.id = :id
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
 for no key update of run;
 
 -- Changes what is given of a locked run. The revision goes up by one.
@@ -154,16 +127,7 @@ where
     run.organization_id = :organization_id
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
 order by run.id desc
 limit :page_size::bigint;
 
@@ -189,16 +153,7 @@ where
     and run.status = :status
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
 order by run.id desc
 limit :page_size::bigint;
 
@@ -225,16 +180,7 @@ where
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.status = coalesce(:status?::text, run.status)
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
 order by run.id desc
 limit :page_size::bigint;
 
@@ -262,15 +208,6 @@ where
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.status = coalesce(:status?::text, run.status)
     and run.deleted_at is null
-    and (
-        :sees_all_projects::boolean
-        or exists (
-            select from visible_projects as visible
-            where
-                visible.organization_id = run.organization_id
-                and visible.project_id = run.project_id
-                and visible.user_id = :user_id
-        )
-    )
+    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
 order by run.id desc
 limit :page_size::bigint;

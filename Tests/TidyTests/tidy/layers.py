@@ -21,7 +21,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("RPC", "Messages", "Postgres", "TLS", "EventLoop", "Wire", "Storage"),
         *SERVICES,
     },
-    "needletail": {"ControlPlane", "Client", "Messages", "Storage", "EventLoop"},
+    "needletail": {
+        *("ControlPlane", "Client", "Messages", "Storage"),
+        *("EventLoop", "Postgres", "TLS"),  # for the server's settings
+    },
 }
 
 C_TARGETS = {"CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres"}

@@ -13,8 +13,9 @@ from needletail._calls import (
     ClientStreamingCall,
     MessageStream,
 )
-from needletail._runs.active import ActiveRun, RunSummary
+from needletail._runs.active import ActiveRun
 from needletail._runs.run import run
+from needletail._runs.summary import RunSummary
 from needletail._runs.sync import SyncReport, sync
 from needletail._version import VERSION as __version__
 from needletail.client import Client, connect

@@ -7,27 +7,22 @@ does what `take_actions` says, writes what `take_output` gives, and calls `tick`
 from __future__ import annotations
 
 import collections
-import heapq
 import itertools
 import random
 from typing import TYPE_CHECKING
 
-from needletail._core import events
+from needletail._core import events, outcomes
 from needletail._core.actions import Action, Dial, Hangup
 from needletail._core.connection import Connection
 from needletail._core.frames import FrameTooLargeError, ProtocolError
 from needletail._core.link import Link
+from needletail._core.timers import Timers, pause_seconds
 from needletail.errors import (
-    CALL_CANCELLED,
-    CLIENT_CLOSED,
     CONNECT_FAILED,
     CONNECTION_LOST,
-    DEADLINE_EXCEEDED,
     PROTOCOL_ERROR,
-    REQUEST_TOO_LARGE,
     CallError,
     Code,
-    call_error,
     copy_of,
 )
 
@@ -37,8 +32,6 @@ if TYPE_CHECKING:
     from needletail._core.call import PendingCall
 
 WELCOME_PATIENCE_SECONDS = 10.0
-FIRST_BACKOFF_SECONDS = 0.05
-MAX_BACKOFF_SECONDS = 5.0
 _MILLISECONDS = 1_000
 _MAX_TIMEOUT_MS = (1 << 32) - 1
 
@@ -62,8 +55,7 @@ class Engine:
         self._current: Link | None = None
         self._numbers = itertools.count(1)
         self._waiting: collections.deque[PendingCall] = collections.deque()
-        self._timers: list[tuple[float, int, PendingCall]] = []
-        self._timer_order = itertools.count()
+        self._timers = Timers()
         self._actions: list[Action] = []
         self._failures = 0
         self._dial_not_before = 0.0
@@ -74,11 +66,11 @@ class Engine:
     def start(self, call: PendingCall, now: float) -> None:
         """Takes a call; its sink will be told of its end, whatever happens."""
         if self._is_closed:
-            self._finish(call, _closed_error())
+            self._finish(call, outcomes.closed())
             return
         for when in (call.deadline, call.open_by):
             if when is not None:
-                self._wake_at(when, call)
+                self._timers.add(when, call)
         self._enqueue(call)
         self._dispatch(now)
 
@@ -98,14 +90,14 @@ class Engine:
 
     def cancel(self, call: PendingCall, now: float) -> None:
         """Ends a call because its caller no longer wants it."""
-        self._abandon(call, call_error(Code.CANCELLED, CALL_CANCELLED, "cancelled by the caller"))
+        self._abandon(call, outcomes.cancelled())
         self._dispatch(now)
 
     def close(self) -> None:
         """Ends every call and connection."""
         self._is_closed = True
         for call in [*self._waiting, *(c for k in self._links.values() for c in k.calls.values())]:
-            self._finish(call, _closed_error())
+            self._finish(call, outcomes.closed())
         self._waiting.clear()
         for link in list(self._links.values()):
             link.calls.clear()
@@ -157,10 +149,8 @@ class Engine:
 
     def tick(self, now: float) -> None:
         """Does what is due."""
-        while self._timers and self._timers[0][0] <= now:
-            call = heapq.heappop(self._timers)[2]
-            if not call.is_done:
-                self._check_time(call, now)
+        for call in self._timers.due(now):
+            self._check_time(call, now)
         for link in list(self._links.values()):
             problem = link.check(now)
             if problem is not None:
@@ -171,10 +161,9 @@ class Engine:
     def next_wakeup(self) -> float | None:
         """When `tick` has something to do; None = not before something else happens."""
         times = [when for link in self._links.values() if (when := link.next_check()) is not None]
-        while self._timers and self._timers[0][2].is_done:
-            heapq.heappop(self._timers)
-        if self._timers:
-            times.append(self._timers[0][0])
+        timer = self._timers.next_time()
+        if timer is not None:
+            times.append(timer)
         if self._current is None and self._waiting:
             earliest = min(call.not_before for call in self._waiting)
             times.append(max(earliest, self._dial_not_before))
@@ -245,7 +234,7 @@ class Engine:
                 end_of_requests=call.end_of_requests,
             )
         except FrameTooLargeError as error:
-            self._finish(call, _too_large_error(error))
+            self._finish(call, outcomes.too_large(error))
             return
         call.link, call.stream, call.tries = link, stream, call.tries + 1
         link.calls[stream] = call
@@ -260,7 +249,7 @@ class Engine:
         try:
             went = link.machine.send(call.stream, message, end_of_requests=end_of_requests)
         except FrameTooLargeError as error:
-            self._abandon(call, _too_large_error(error))
+            self._abandon(call, outcomes.too_large(error))
             return
         if went:
             call.sink.writable()
@@ -273,7 +262,7 @@ class Engine:
             if self._current is link:
                 self._current = None
                 # A little patience, so that a server that only drains isn't dialled in a loop.
-                self._dial_not_before = now + self._pause(1)
+                self._dial_not_before = now + pause_seconds(self._jitter, 1)
             for call in list(link.calls.values()):
                 call.sink.draining()
         elif isinstance(event, events.Terminated):
@@ -302,7 +291,7 @@ class Engine:
             self._ended(call, event.error, event.message, now)
         else:
             del link.calls[event.stream]
-            error = call_error(Code.UNAVAILABLE, "DRAINING", "the server is shutting down")
+            error = outcomes.draining()
             self._retry_or_fail(call, error, now, can_retry=call.may_restart, at_once=True)
 
     def _terminated(self, link: Link, error: CallError, now: float) -> None:
@@ -333,7 +322,7 @@ class Engine:
         can_retry: bool,
         at_once: bool = False,
     ) -> None:
-        pause = 0.0 if at_once else max(error.retry_after or 0.0, self._pause(call.tries))
+        pause = 0.0 if at_once else pause_seconds(self._jitter, call.tries, error)
         limit = call.deadline if call.deadline is not None else call.open_by
         if not can_retry or (limit is not None and now + pause >= limit):
             self._finish(call, error)
@@ -341,16 +330,15 @@ class Engine:
         call.link, call.stream, call.last_error = None, 0, error
         call.not_before = now + pause
         if pause:
-            self._wake_at(call.not_before, call)
+            self._timers.add(call.not_before, call)
         self._enqueue(call)
 
     def _check_time(self, call: PendingCall, now: float) -> None:
         if call.deadline is not None and now >= call.deadline:
-            late = call_error(Code.DEADLINE_EXCEEDED, DEADLINE_EXCEEDED, "no answer in time")
+            late = outcomes.late()
             self._abandon(call, call.last_error if call.is_waiting and call.last_error else late)
         elif call.open_by is not None and now >= call.open_by and call.is_waiting:
-            message = f"no connection to {self._server} in time"
-            late = call_error(Code.UNAVAILABLE, CONNECT_FAILED, message)
+            late = outcomes.unavailable(CONNECT_FAILED, self._server, "no connection in time")
             self._abandon(call, call.last_error or late)
 
     def _abandon(self, call: PendingCall, error: CallError) -> None:
@@ -370,13 +358,10 @@ class Engine:
         for call in waiting:
             self._finish(call, error)
 
-    def _wake_at(self, when: float, call: PendingCall) -> None:
-        heapq.heappush(self._timers, (when, next(self._timer_order), call))
-
     # Connections.
 
     def _lose(self, link: Link, reason: str, problem: str, now: float) -> None:
-        error = call_error(Code.UNAVAILABLE, reason, f"{self._server}: {problem}")
+        error = outcomes.unavailable(reason, self._server, problem)
         if not link.is_welcomed:
             self._back_off(now, error)
         self._drop(link)
@@ -387,14 +372,11 @@ class Engine:
 
     def _back_off(self, now: float, error: CallError) -> None:
         self._failures += 1
-        self._dial_not_before = now + max(error.retry_after or 0.0, self._pause(self._failures))
+        self._dial_not_before = now + max(
+            error.retry_after or 0.0, pause_seconds(self._jitter, self._failures)
+        )
         for call in self._waiting:
             call.last_error = error
-
-    def _pause(self, tries: int) -> float:
-        """Exponential back-off with full jitter, seconds."""
-        longest = min(MAX_BACKOFF_SECONDS, FIRST_BACKOFF_SECONDS * 2 ** min(tries, 16))
-        return self._jitter(0.0, longest)
 
     def _hang_up_idle(self) -> None:
         for link in list(self._links.values()):
@@ -411,11 +393,3 @@ class Engine:
         if self._current is link:
             self._current = None
         self._links.pop(link.number, None)
-
-
-def _closed_error() -> CallError:
-    return call_error(Code.CANCELLED, CLIENT_CLOSED, "the client was closed")
-
-
-def _too_large_error(error: FrameTooLargeError) -> CallError:
-    return call_error(Code.RESOURCE_EXHAUSTED, REQUEST_TOO_LARGE, str(error))

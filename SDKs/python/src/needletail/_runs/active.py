@@ -13,12 +13,12 @@ import sys
 import threading
 import time
 import uuid
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, SupportsFloat, SupportsIndex
+from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from needletail._generated.tracking import RunStatus
 from needletail._runs.registration import Registered, register
 from needletail._runs.spool import Metadata, Spool, SpoolOwnedError
+from needletail._runs.summary import Options, RunSummary, Status, status_of
 from needletail._runs.uploader import Uploader
 from needletail._runs.values import MAX_STEP, MIN_STEP, check_key, checked_step, number_of
 from needletail.client import Client, new_idempotency_key
@@ -40,46 +40,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("needletail")
 
-Status = Literal["completed", "failed", "cancelled"]
-
 # About as much memory as the default bound: one entry is some hundred bytes.
 MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
 _STOP_PATIENCE_SECONDS = 5.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """How a run ended on this side."""
-
-    acknowledged_points: int
-    """Committed on the server's disk."""
-
-    unsent_points: int
-    """Still to be sent, by `python -m needletail sync`."""
-
-    refused_points: int
-    """Refused by the server for good; `ActiveRun.errors` says why."""
-
-    dropped_points: int
-    """Given up here because memory and spool were full."""
-
-    spool_folder: str
-    """Where the unsent points are; empty when there are none."""
-
-    is_finished: bool
-    """Whether the server knows that the run has ended."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Options:
-    """How a run keeps and sends what is logged."""
-
-    folder: Path
-    spool_max_bytes: int
-    memory_max_bytes: int
-    flush_seconds: float
-    finish_timeout_seconds: float
 
 
 class ActiveRun:
@@ -152,7 +116,7 @@ class ActiveRun:
         /,
     ) -> None:
         if self._summary is None:
-            self.finish(_status_of(kind), timeout_seconds=self._options.finish_timeout_seconds)
+            self.finish(status_of(kind), timeout_seconds=self._options.finish_timeout_seconds)
 
     def log(
         self, metrics: Mapping[str, SupportsFloat], *, step: SupportsIndex | None = None
@@ -394,12 +358,6 @@ class ActiveRun:
         multiprocessing.util.Finalize(None, _finish_forgotten, exitpriority=10)
 
 
-def _status_of(kind: type[BaseException] | None) -> Status:
-    if kind is None or (issubclass(kind, SystemExit)):
-        return "completed"
-    return "cancelled" if issubclass(kind, KeyboardInterrupt) else "failed"
-
-
 def _refuse_log(entry: Entry) -> None:
     del entry
     raise RuntimeError("the run was finished: it takes no more points")
@@ -411,7 +369,7 @@ _active: set[ActiveRun] = set()
 def _finish_forgotten() -> None:
     """At exit: a run that nobody finished is finished as the program ends."""
     for active in list(_active):
-        active.finish(_status_of(getattr(sys, "last_type", None)))
+        active.finish(status_of(getattr(sys, "last_type", None)))
 
 
 def _after_fork_in_child() -> None:

@@ -7,8 +7,9 @@ import uuid
 from pathlib import Path
 
 from needletail import settings as settings_module
-from needletail._runs.active import ActiveRun, Options
+from needletail._runs.active import ActiveRun
 from needletail._runs.spool import Metadata
+from needletail._runs.summary import Options
 from needletail.client import Client, new_idempotency_key
 from needletail.errors import SettingsError
 

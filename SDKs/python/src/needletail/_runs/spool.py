@@ -16,13 +16,13 @@ import json
 import os
 import struct
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from needletail._runs.batches import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 try:
     import fcntl

@@ -1,0 +1,52 @@
+"""When something is due, and how long to wait before another try."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from needletail._core.call import PendingCall
+    from needletail.errors import CallError
+
+FIRST_BACKOFF_SECONDS = 0.05
+MAX_BACKOFF_SECONDS = 5.0
+# 2 to the power of more is beyond every bound anyway.
+_MAX_DOUBLINGS = 16
+
+
+def pause_seconds(
+    jitter: Callable[[float, float], float], tries: int, error: CallError | None = None
+) -> float:
+    """Exponential back-off with full jitter; at least what the server advises."""
+    doubled = FIRST_BACKOFF_SECONDS * 2 ** min(tries, _MAX_DOUBLINGS)
+    advice = error.retry_after if error is not None else None
+    return max(advice or 0.0, jitter(0.0, min(MAX_BACKOFF_SECONDS, doubled)))
+
+
+class Timers:
+    """Moments at which calls want to be looked at."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, PendingCall]] = []
+        self._order = itertools.count()
+
+    def add(self, when: float, call: PendingCall) -> None:
+        """Wants a call to be looked at."""
+        heapq.heappush(self._heap, (when, next(self._order), call))
+
+    def due(self, now: float) -> Iterator[PendingCall]:
+        """The calls whose moment has come, less those that have ended."""
+        while self._heap and self._heap[0][0] <= now:
+            call = heapq.heappop(self._heap)[2]
+            if not call.is_done:
+                yield call
+
+    def next_time(self) -> float | None:
+        """The next moment, if there is one."""
+        while self._heap and self._heap[0][2].is_done:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None

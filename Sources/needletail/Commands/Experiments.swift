@@ -1,0 +1,60 @@
+internal import ArgumentParser
+internal import Client
+internal import Messages
+
+/// The command `needletail experiments`.
+struct Experiments: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look at experiments.", subcommands: [ExperimentsList.self])
+}
+
+/// The command `needletail experiments list`.
+struct ExperimentsList: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List experiments, newest first.")
+
+  @OptionGroup var global: GlobalOptions
+
+  @Option(help: "Only those of this project, by its id.")
+  var project: String?
+
+  @Option(help: "Only the one of this name, ignoring case.")
+  var name: String?
+
+  @Option(help: "How many to list at most.")
+  var limit = 50
+
+  func validate() throws {
+    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    var request = ListExperimentsRequest()
+    request.projectID = project ?? ""
+    request.name = name ?? ""
+    var all = ListExperimentsResponse()
+    repeat {
+      request.pageSize = UInt32(min(limit - all.experiments.count, 1_000))
+      let page = try await context.call(
+        TrackingMethods.listExperiments, request, for: ListExperimentsResponse.self)
+      all.experiments += page.experiments
+      request.pageToken = page.nextPageToken
+    } while !request.pageToken.isEmpty && all.experiments.count < limit
+
+    if global.output == .json { return try context.write(all) }
+    var table = Table([("ID", .left), ("NAME", .left), ("CREATED", .left), ("DESCRIPTION", .left)])
+    for experiment in all.experiments {
+      table.add([
+        experiment.id, experiment.name, short(experiment.createdAt),
+        firstLine(experiment.description),
+      ])
+    }
+    Console.write(table.text)
+  }
+}
+
+/// The beginning of a text, for a table.
+func firstLine(_ text: String) -> String {
+  let line = String(text.prefix { !$0.isNewline })
+  return line.count > 60 ? line.prefix(59) + "…" : line
+}

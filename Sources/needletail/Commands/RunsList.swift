@@ -1,0 +1,88 @@
+internal import ArgumentParser
+internal import Client
+internal import Messages
+
+/// The command `needletail runs`.
+struct Runs: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look at runs and their metrics.",
+    subcommands: [RunsList.self, RunsShow.self, RunsWatch.self])
+}
+
+/// The command `needletail runs list`.
+struct RunsList: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List runs, newest first.")
+
+  @OptionGroup var global: GlobalOptions
+
+  @Option(help: "Only those of this experiment, by its id.")
+  var experiment: String?
+
+  @Option(help: "Only those of this project, by its id.")
+  var project: String?
+
+  @Option(help: "Only those that are scheduled, running, completed, failed or cancelled.")
+  var status: StatusArgument?
+
+  @Option(help: "How many to list at most.")
+  var limit = 20
+
+  func validate() throws {
+    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    var request = ListRunsRequest()
+    request.experimentID = experiment ?? ""
+    request.projectID = project ?? ""
+    request.status = status?.status ?? .unspecified
+    var all = ListRunsResponse()
+    repeat {
+      request.pageSize = UInt32(min(limit - all.runs.count, 1_000))
+      let page = try await context.call(
+        TrackingMethods.listRuns, request, for: ListRunsResponse.self)
+      all.runs += page.runs
+      request.pageToken = page.nextPageToken
+    } while !request.pageToken.isEmpty && all.runs.count < limit
+
+    if global.output == .json { return try context.write(all) }
+    var table = Table([
+      ("ID", .left), ("NAME", .left), ("STATUS", .left), ("STARTED", .left), ("DURATION", .right),
+    ])
+    for run in all.runs {
+      table.add([
+        run.id, run.name, word(run.status), short(run.startedAt ?? run.createdAt),
+        run.status == .scheduled ? "–" : duration(milliseconds: run.durationMs),
+      ])
+    }
+    Console.write(table.text)
+  }
+}
+
+/// A run's status on the command line: the last word of its name in the .proto, in any case.
+struct StatusArgument: ExpressibleByArgument, Sendable {
+  let status: RunStatus
+
+  init?(argument: String) {
+    let found = RunStatus.known.first { $0 != .unspecified && word($0) == argument.lowercased() }
+    guard let found else { return nil }
+    status = found
+  }
+
+  static var allValueStrings: [String] {
+    RunStatus.known.filter { $0 != .unspecified }.map(word)
+  }
+}
+
+/// Finds the run that an argument means: an id, or `latest`.
+func runID(_ argument: String, _ context: CommandContext) async throws -> String {
+  guard argument == "latest" else { return argument }
+  var request = ListRunsRequest()
+  request.pageSize = 1
+  let page = try await context.call(TrackingMethods.listRuns, request, for: ListRunsResponse.self)
+  guard let run = page.runs.first else {
+    throw CommandFailure(.notFound, reason: "RUN_NOT_FOUND", "There is no run yet.")
+  }
+  return run.id
+}

@@ -1,0 +1,126 @@
+internal import ArgumentParser
+internal import Client
+internal import Messages
+
+/// The command `needletail runs show`.
+struct RunsShow: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show a run, with a curve for each of its metrics.")
+
+  /// How many curves are fetched at once.
+  private static let curvesAtOnceMax = 8
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "The run's id, or latest.")
+  var run: String
+
+  @Option(help: "How wide a curve is, in characters.")
+  var width = 40
+
+  func validate() throws {
+    guard (2...1_000).contains(width) else { throw ValidationError("--width is 2 to 1000.") }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    var request = GetRunRequest()
+    request.id = try await runID(run, context)
+    let answer = try await context.call(TrackingMethods.getRun, request, for: GetRunResponse.self)
+    guard let found = answer.run else {
+      throw CommandFailure(.other, reason: "RUN_MISSING", "The server's answer holds no run.")
+    }
+    let metrics = try await metrics(of: found.id, context)
+    if global.output == .json { return try writeJSON(found, metrics, context) }
+    Console.write(fields(pairs(of: found)))
+    guard !metrics.isEmpty else { return Console.line("\nno metrics yet") }
+    let curves = try await curves(of: metrics, in: found.id, context)
+    Console.write("\n" + table(metrics, curves))
+  }
+
+  private func pairs(of run: Run) -> [(String, String)] {
+    var pairs = [
+      ("run", run.id), ("name", run.name), ("status", word(run.status)),
+      ("experiment", run.experimentID), ("project", run.projectID),
+      ("started", short(run.startedAt)), ("ended", short(run.completedAt)),
+      ("duration", duration(milliseconds: run.durationMs)),
+    ]
+    if !run.description.isEmpty { pairs.append(("description", run.description)) }
+    return pairs
+  }
+
+  private func writeJSON(
+    _ run: Run, _ metrics: [MetricSummary], _ context: CommandContext
+  ) throws {
+    var list = ListRunMetricsResponse()
+    list.metrics = metrics
+    let summaries = try context.json(list)["metrics"] ?? .array([])
+    Console.line(
+      JSONValue.object([.init("run", try context.json(run)), .init("metrics", summaries)]).pretty)
+  }
+
+  private func metrics(
+    of run: String, _ context: CommandContext
+  ) async throws -> [MetricSummary] {
+    var request = ListRunMetricsRequest()
+    request.runID = run
+    request.pageSize = 1_000
+    var metrics: [MetricSummary] = []
+    repeat {
+      let page = try await context.call(
+        TrackingMethods.listRunMetrics, request, for: ListRunMetricsResponse.self)
+      metrics += page.metrics
+      request.pageToken = page.nextPageToken
+    } while !request.pageToken.isEmpty
+    return metrics
+  }
+
+  /// The curve of each metric, by its key.
+  private func curves(
+    of metrics: [MetricSummary], in run: String, _ context: CommandContext
+  ) async throws -> [String: String] {
+    let width = width
+    return try await withThrowingTaskGroup(of: (String, String).self) { group in
+      var curves: [String: String] = [:]
+      for (index, metric) in metrics.enumerated() {
+        if index >= Self.curvesAtOnceMax, let (key, curve) = try await group.next() {
+          curves[key] = curve
+        }
+        let key = metric.key
+        group.addTask { (key, try await curve(of: key, in: run, width: width, context)) }
+      }
+      for try await (key, curve) in group { curves[key] = curve }
+      return curves
+    }
+  }
+
+  private func table(_ metrics: [MetricSummary], _ curves: [String: String]) -> String {
+    var table = Table([
+      ("METRIC", .left), ("LAST", .right), ("MIN", .right), ("MAX", .right), ("COUNT", .right),
+      ("STEP", .right), ("CURVE", .left),
+    ])
+    for metric in metrics {
+      table.add([
+        metric.key, short(metric.lastValue), short(metric.minValue), short(metric.maxValue),
+        String(metric.count), String(metric.lastStep), curves[metric.key] ?? "",
+      ])
+    }
+    return table.text
+  }
+}
+
+/// Reads all points of a metric into a curve.
+private func curve(
+  of key: String, in run: String, width: Int, _ context: CommandContext
+) async throws -> String {
+  var request = StreamMetricHistoryRequest()
+  request.runID = run
+  request.key = key
+  let points: ResponseReader<StreamMetricHistoryResponse> =
+    try await context.connection.serverStreaming(
+      TrackingMethods.streamMetricHistory, request, context.global.callOptions)
+  var line = Sparkline(width: width)
+  while let part = try await points.next() {
+    for value in part.series?.values ?? [] { line.add(value) }
+  }
+  return line.text
+}

@@ -1,0 +1,83 @@
+internal import ArgumentParser
+internal import Client
+internal import Wire
+
+/// How results are written.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+  /// For people.
+  case table
+  /// For programs: one document, or one a line.
+  case json
+}
+
+/// A time on the command line: "30", "1.5s", "200ms", "2m".
+struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
+  let duration: Duration
+
+  init?(argument: String) {
+    let units: [(suffix: String, factor: Double)] = [
+      ("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600),
+    ]
+    let unit = units.first { argument.hasSuffix($0.suffix) } ?? ("", 1)
+    let digits = argument.dropLast(unit.suffix.count)
+    guard digits.utf8.allSatisfy({ "0123456789.".utf8.contains($0) }), let number = Double(digits),
+      number > 0, number * unit.factor <= 86_400 * 365
+    else { return nil }
+    duration = .seconds(number * unit.factor)
+  }
+}
+
+/// What every command that asks a server takes.
+struct GlobalOptions: ParsableArguments {
+  @Option(help: "A file that `needletail up --connection-file` wrote.")
+  var connectionFile: String?
+
+  @Option(help: "The server: needletail://host:7443.")
+  var url: String?
+
+  @Option(help: "A file that holds the API key, and nothing else.")
+  var apiKeyFile: String?
+
+  @Option(help: "PEM of the authorities to trust; the system's unless given.")
+  var caFile: String?
+
+  @Option(help: "A profile of ~/.config/needletail/profiles.json.")
+  var profile: String?
+
+  @Option(name: [.short, .long], help: "How to write results: table or json.")
+  var output = OutputFormat.table
+
+  @Option(help: "The longest time for a call: 30, 1.5s, 200ms, 2m.")
+  var timeout: TimeArgument?
+
+  /// How calls are made.
+  var callOptions: CallOptions {
+    CallOptions(timeout: timeout?.duration, idempotencyKey: .automatic, traceparent: "")
+  }
+
+  /// Where the server is.
+  func endpoint() throws(ClientError) -> ResolvedEndpoint {
+    var settings = EndpointSettings()
+    settings.url = url
+    settings.caFile = caFile
+    settings.connectionFile = connectionFile
+    settings.profile = profile
+    if let apiKeyFile {
+      let bytes = try readNeededFile(apiKeyFile, bytesMax: settingsFileBytesMax)
+      settings.apiKey = String(decoding: bytes, as: UTF8.self).trimmed
+    }
+    var resolved = try Endpoint.resolve(settings, in: .ofProcess())
+    resolved.endpoint.clientName = "needletail-cli/0.1.0 linux"
+    return resolved
+  }
+}
+
+/// The bytes of a file that the command line names.
+func readNeededFile(_ path: String, bytesMax: Int) throws(ClientError) -> [UInt8] {
+  guard let bytes = try readWholeFile(path, bytesMax: bytesMax) else {
+    throw ClientError(
+      .settings,
+      Status(.invalidArgument, reason: "SETTINGS_INVALID", message: "There is no file \(path)."))
+  }
+  return bytes
+}

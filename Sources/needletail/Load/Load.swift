@@ -1,0 +1,246 @@
+internal import ArgumentParser
+internal import Client
+internal import EventLoop
+internal import Messages
+
+/// The command `needletail load`.
+struct Load: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how many calls the server answers, and how fast.")
+
+  /// What is called.
+  enum Target: String, ExpressibleByArgument, CaseIterable {
+    /// Server/Echo: nothing but the way.
+    case echo
+    /// Tracking/GetRun: one row read.
+    case getRun = "get-run"
+    /// Tracking/CreateRun: one row written.
+    case createRun = "create-run"
+  }
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "echo, get-run or create-run.")
+  var target: Target
+
+  @Option(help: "How many connections to open.")
+  var connections = 1
+
+  @Option(help: "How many calls each connection has under way.")
+  var inFlight = 1
+
+  @Option(help: "For how many seconds to call.")
+  var seconds: Double?
+
+  @Option(help: "How many calls to make.")
+  var calls: Int?
+
+  @Option(help: "How many threads to use.")
+  var loops = 1
+
+  @Flag(help: "Write the result as JSON.")
+  var json = false
+
+  @Option(help: "Bytes that an echo carries.")
+  var payloadBytes = 0
+
+  @Flag(help: "Open the connections, say when all are up, and hold them until standard input ends.")
+  var idle = false
+
+  @Option(help: "The run that get-run reads, by its id; the newest unless given.")
+  var run: String?
+
+  @Option(help: "The experiment that create-run fills, by its id; one called load unless given.")
+  var experiment: String?
+
+  func validate() throws {
+    guard connections > 0, inFlight > 0, loops > 0, payloadBytes >= 0 else {
+      throw ValidationError("--connections, --in-flight and --loops must be above 0.")
+    }
+    guard seconds == nil || calls == nil else {
+      throw ValidationError("Give --seconds or --calls, not both.")
+    }
+    guard seconds.map({ $0 > 0 && $0 <= 86_400 }) ?? true, calls.map({ $0 > 0 }) ?? true else {
+      throw ValidationError("--seconds and --calls must be above 0.")
+    }
+  }
+
+  private var format: OutputFormat { json ? .json : global.output }
+
+  func run() async throws {
+    do {
+      let resolved = try global.endpoint()
+      try await measure(try await plan(resolved))
+    } catch {
+      throw tell(error, format)
+    }
+  }
+
+  // MARK: The plan
+
+  private func plan(_ resolved: ResolvedEndpoint) async throws -> LoadPlan {
+    let (method, message) = try await request(resolved)
+    let end: LoadPlan.End? =
+      idle ? nil : calls.map { .calls($0) } ?? .after(.seconds(seconds ?? 5))
+    return LoadPlan(
+      endpoint: resolved.endpoint, method: method, message: message, connections: connections,
+      inFlight: inFlight, loops: min(loops, connections), end: end)
+  }
+
+  /// The method that is called, and its request.
+  private func request(
+    _ resolved: ResolvedEndpoint
+  ) async throws -> (MethodDescriptor, [UInt8]) {
+    if target == .echo || idle {
+      var request = EchoRequest()
+      request.payload = [UInt8](repeating: 0x5A, count: payloadBytes)
+      return (ServerMethods.echo, request.encoded)
+    }
+    let connection = try Connection(to: resolved.endpoint)
+    let context = CommandContext(connection: connection, resolved: resolved, global: global)
+    _ = try await connection.open()
+    let prepared: (MethodDescriptor, [UInt8])
+    if target == .getRun {
+      var request = GetRunRequest()
+      request.id = try await runToRead(context)
+      prepared = (TrackingMethods.getRun, request.encoded)
+    } else {
+      prepared = (TrackingMethods.createRun, try await newRun(context).encoded)
+    }
+    await connection.close()
+    return prepared
+  }
+
+  private func runToRead(_ context: CommandContext) async throws -> String {
+    if let run { return run }
+    do {
+      return try await runID("latest", context)
+    } catch let failure as CommandFailure where failure.status == .notFound {
+      let answer = try await context.call(
+        TrackingMethods.createRun, try await newRun(context), for: CreateRunResponse.self)
+      return answer.run?.id ?? ""
+    }
+  }
+
+  private func newRun(_ context: CommandContext) async throws -> CreateRunRequest {
+    var request = CreateRunRequest()
+    request.name = "load"
+    request.experimentID = try await experimentToFill(context)
+    return request
+  }
+
+  /// The experiment called load in the caller's project, made when there is none.
+  private func experimentToFill(_ context: CommandContext) async throws -> String {
+    if let experiment { return experiment }
+    var list = ListExperimentsRequest()
+    list.projectID = context.resolved.projectID
+    if list.projectID.isEmpty {
+      let me = try await context.call(
+        IdentityMethods.whoAmI, WhoAmIRequest(), for: WhoAmIResponse.self)
+      guard let project = me.projects.first else {
+        throw CommandFailure(
+          .notFound, reason: "PROJECT_NOT_FOUND", "The caller sees no project to put runs into.")
+      }
+      list.projectID = project.id
+    }
+    list.name = "load"
+    let found = try await context.call(
+      TrackingMethods.listExperiments, list, for: ListExperimentsResponse.self)
+    if let experiment = found.experiments.first { return experiment.id }
+    var create = CreateExperimentRequest()
+    create.projectID = list.projectID
+    create.name = list.name
+    let created = try await context.call(
+      TrackingMethods.createExperiment, create, for: CreateExperimentResponse.self)
+    return created.experiment?.id ?? ""
+  }
+
+  // MARK: The measurement
+
+  private func measure(_ plan: LoadPlan) async throws {
+    let available = Descriptor.raiseLimit()
+    guard plan.connections + 64 + 8 * plan.loops <= available else {
+      throw CommandFailure(
+        .usage, reason: "DESCRIPTOR_LIMIT",
+        "\(plan.connections) connections need more descriptors than the \(available) allowed here.")
+    }
+    let group = try LoopGroup(count: plan.loops) { _, _ in }
+    let gate = LoadGate(connections: plan.connections)
+    if plan.end == nil { return try await hold(plan, group, gate) }
+    var whole = LoadResult()
+    await withTaskGroup(of: LoadResult.self) { tasks in
+      for index in 0..<plan.loops {
+        tasks.addTask { await work(plan, on: group.mailboxes[index], index, gate) }
+      }
+      for await result in tasks { whole.add(result) }
+    }
+    group.stop()
+    await group.waitUntilStopped()
+    if let error = gate.error { throw error }
+    report(whole)
+    if whole.calls == 0, let example = whole.example { throw example }
+  }
+
+  /// Opens the connections, says so, and waits for the end of standard input.
+  private func hold(_ plan: LoadPlan, _ group: LoopGroup, _ gate: LoadGate) async throws {
+    for index in 0..<plan.loops {
+      group.mailboxes[index].post { loop in
+        loop.spawn {
+          _ = await LoadWorker(plan, on: loop, index: index, gate: gate).run()
+        }
+      }
+    }
+    while !gate.isOpen {
+      if let error = gate.error { throw error }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    Console.line("\(plan.connections) connections are up")
+    _ = await (try StandardInput()).rest()
+  }
+
+  private func report(_ result: LoadResult) {
+    let rate = result.seconds > 0 ? Double(result.calls) / result.seconds : 0
+    func microseconds(_ fraction: Double) -> Double {
+      Double(result.latencies.quantile(fraction)) / 1_000
+    }
+    let numbers: [(key: String, value: Double)] = [
+      ("calls", Double(result.calls)), ("seconds", result.seconds), ("calls_per_second", rate),
+      ("p50_us", microseconds(0.5)), ("p90_us", microseconds(0.9)), ("p99_us", microseconds(0.99)),
+      ("max_us", Double(result.latencies.longest) / 1_000), ("errors", Double(result.errors)),
+    ]
+    if format == .json {
+      let members = numbers.map { JSONValue.Member($0.key, .number(plain($0.value))) }
+      Console.line(JSONValue.object(members).compact)
+    } else {
+      Console.write(
+        fields(numbers.map { ($0.key.replacing("_", with: " "), plain($0.value)) }))
+    }
+    if result.errors > 0, let example = result.example {
+      Console.complain(
+        "\(result.errors) calls failed, for instance: \(visible(example.description))")
+    }
+  }
+
+  /// A number with at most three decimals.
+  private func plain(_ value: Double) -> String {
+    let thousandths = Int64((value * 1_000).rounded())
+    let (whole, rest) = thousandths.quotientAndRemainder(dividingBy: 1_000)
+    if rest == 0 { return String(whole) }
+    let digits = String(rest)
+    return "\(whole).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
+  }
+}
+
+/// Runs one loop's part.
+private func work(
+  _ plan: LoadPlan, on mailbox: Mailbox, _ index: Int, _ gate: LoadGate
+) async -> LoadResult {
+  await withCheckedContinuation { continuation in
+    mailbox.post { loop in
+      loop.spawn {
+        let result = await LoadWorker(plan, on: loop, index: index, gate: gate).run()
+        continuation.resume(returning: result)
+      }
+    }
+  }
+}

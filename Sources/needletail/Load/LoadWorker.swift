@@ -1,0 +1,181 @@
+internal import Client
+internal import EventLoop
+internal import Messages
+internal import TLS
+internal import Wire
+
+/// The connections of one loop and the calls that they make.
+///
+/// Each call under way is a slot that starts its next call when it has its answer: no tasks, no
+/// queues, and no allocation a call on this side.
+final class LoadWorker: SessionOwner {
+  /// Connections that are opened at the same time.
+  private static let openingMax = 64
+
+  private let loop: Loop
+  private let plan: LoadPlan
+  private let gate: LoadGate
+  private let connections: Int
+  private var context: TLSContext?
+  private var sessions: [ClientSession] = []
+  private var opening = 0
+  private var hasFailed = false
+
+  fileprivate var result = LoadResult()
+  fileprivate var callsLeft: Int
+  fileprivate var isOver = false
+  fileprivate var underWay = 0
+  private var keyPrefix = ""
+  private var keys: UInt64 = 0
+  private var started = Instant(nanoseconds: 0)
+  private let ended = Signal()
+
+  init(_ plan: LoadPlan, on loop: Loop, index: Int, gate: LoadGate) {
+    self.loop = loop
+    self.plan = plan
+    self.gate = gate
+    connections = plan.share(of: plan.connections, loop: index)
+    callsLeft = .max
+    if case .calls(let count) = plan.end { callsLeft = plan.share(of: count, loop: index) }
+    if plan.method.idempotency == .keyed {
+      keyPrefix = "load-\(UInt64.random(in: .min ... .max))-\(index)-"
+    }
+  }
+
+  /// Opens the connections, makes the calls, and says what came of them.
+  func run() async -> LoadResult {
+    do throws(ClientError) {
+      context = try plan.endpoint.makeContext()
+    } catch {
+      gate.fail(error)
+    }
+    openMore()
+    // Nobody starts before all are open; a millisecond is below what the result tells.
+    while !gate.isOpen, gate.error == nil { await pause(.milliseconds(1)) }
+    guard gate.error == nil else { return result }
+    switch plan.end {
+    case nil:
+      while true { await pause(.seconds(3_600)) }
+    case .after(let duration):
+      loop.schedule(after: duration) { self.isOver = true }
+    case .calls: break
+    }
+    started = .now()
+    for session in sessions {
+      for _ in 0..<plan.inFlight { LoadSlot(self, session, plan).next(now: started) }
+    }
+    while underWay > 0 { await ended.wait() }
+    for session in sessions { session.drain() }
+    return result
+  }
+
+  private func pause(_ duration: Duration) async {
+    await Waiter.suspend { waiter in loop.schedule(after: duration) { waiter.resume() } }
+  }
+
+  // MARK: Connections
+
+  private func openMore() {
+    guard let context, !hasFailed else { return }
+    while opening < Self.openingMax, sessions.count < connections {
+      opening += 1
+      sessions.append(ClientSession(on: loop, to: plan.endpoint, context: context, owner: self))
+    }
+  }
+
+  func sessionOpened(_ session: ClientSession, _ welcome: Welcome) {
+    opening -= 1
+    gate.arrive()
+    openMore()
+  }
+
+  func sessionClosed(_ session: ClientSession, _ error: ClientError) {
+    guard session.welcome == nil else { return }
+    hasFailed = true
+    gate.fail(error)
+  }
+
+  func sessionHasRoom(_ session: ClientSession) {}
+  func sessionDrains(_ session: ClientSession) {}
+  func sessionPonged(_ session: ClientSession, _ token: UInt64) {}
+
+  // MARK: Calls
+
+  /// Whether one more call may start; counts it.
+  fileprivate func take() -> Bool {
+    guard !isOver, callsLeft > 0 else { return false }
+    callsLeft -= 1
+    underWay += 1
+    return true
+  }
+
+  fileprivate func nextKey() -> String {
+    guard !keyPrefix.isEmpty else { return "" }
+    keys += 1
+    return keyPrefix + String(keys)
+  }
+
+  fileprivate func finished(_ error: ClientError?, since start: Instant, now: Instant) {
+    underWay -= 1
+    if let error {
+      result.errors += 1
+      result.example = result.example ?? error
+    } else {
+      result.calls += 1
+      result.latencies.add(now.nanoseconds - start.nanoseconds)
+      result.seconds = Double(now.nanoseconds - started.nanoseconds) / 1e9
+    }
+  }
+
+  fileprivate func slotEnded() {
+    if underWay == 0 { ended.notify() }
+  }
+}
+
+/// One call under way, again and again.
+private final class LoadSlot: CallHandler {
+  private unowned let worker: LoadWorker
+  private let session: ClientSession
+  private let message: [UInt8]
+  private var header: CallHeader
+  private var start = Instant(nanoseconds: 0)
+
+  init(_ worker: LoadWorker, _ session: ClientSession, _ plan: LoadPlan) {
+    self.worker = worker
+    self.session = session
+    message = plan.message
+    header = CallHeader(method: plan.method.name, endOfRequests: true)
+  }
+
+  func next(now: Instant) {
+    guard worker.take() else { return worker.slotEnded() }
+    start = now
+    header.idempotencyKey = worker.nextKey()
+    let message = message
+    do throws(OpenRefusal) {
+      _ = try session.start(
+        header, kind: .unary, message: unsafe message.span.bytes, handler: self)
+    } catch {
+      // This slot's connection takes no more calls; the others go on.
+      worker.finished(
+        ClientError(
+          .status, Status(.unavailable, reason: "NO_ROOM", message: "No room: \(error).")),
+        since: start, now: now)
+      worker.slotEnded()
+    }
+  }
+
+  func callReceived(_ stream: UInt32, _ message: RawSpan) {}
+  func callMaySend(_ stream: UInt32) {}
+
+  func callEnded(_ stream: UInt32, _ status: Status?, _ message: RawSpan) {
+    let now = Instant.now()
+    worker.finished(status.map { ClientError(.status, $0) }, since: start, now: now)
+    next(now: now)
+  }
+
+  func callLost(_ stream: UInt32, _ error: ClientError, mayHaveStarted: Bool) {
+    worker.finished(error, since: start, now: start)
+    worker.slotEnded()
+  }
+}
