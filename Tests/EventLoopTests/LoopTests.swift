@@ -23,7 +23,7 @@ import Testing
       journal.entries.append("second waiter")
       return journal.entries
     }
-    #expect(entries == ["before", "after", "begun", "next turn", "second waiter", "resumed"])
+    #expect(entries == ["before", "after", "begun", "next turn", "second waiter"])
     await harness.stop()
   }
 

@@ -67,13 +67,21 @@ public struct Up: Sendable {
   }
 
   /// Serves until a signal comes; looks after the private PostgreSQL meanwhile.
-  public func waitUntilStopped() async {
+  ///
+  /// - Throws: ``ControlPlaneError`` when the server stopped by itself.
+  public func waitUntilStopped() async throws(ControlPlaneError) {
     let supervisor = postgres.map { postgres in
       Task { await postgres.superviseUntilStopped() }
     }
-    await server.waitUntilStopped()
+    let result: Result<Void, ControlPlaneError>
+    do throws(ControlPlaneError) {
+      result = .success(try await server.waitUntilStopped())
+    } catch {
+      result = .failure(error)
+    }
     await postgres?.stop()
     await supervisor?.value
+    try result.get()
   }
 
   private static func serve(
