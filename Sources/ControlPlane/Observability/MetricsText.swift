@@ -54,7 +54,9 @@ struct MetricsText {
     }
     sum += metrics.durations(index).last ?? 0
     line("\(name)_bucket", [("method", method), ("le", "+Inf")], Double(sum))
-    line("\(name)_sum", [("method", method)], Double(metrics.durationSumMicroseconds(index)) / 1_000_000)
+    line(
+      "\(name)_sum", [("method", method)],
+      Double(metrics.durationSumMicroseconds(index)) / 1_000_000)
     line("\(name)_count", [("method", method)], Double(sum))
   }
 
