@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Runs the jobs of one loop on the loop's own thread, as serial and as task executor at once.
 ///
-/// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked inbox
-/// and wake the loop through an eventfd.
+/// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked
+/// inbox and wake the loop through an eventfd.
 final class LoopExecutor: SerialExecutor, TaskExecutor {
   /// Written to by other threads, watched by the loop.
   let wakeDescriptor: Int32

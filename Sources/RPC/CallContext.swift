@@ -3,7 +3,9 @@ public import Messages
 public import Postgres
 internal import Wire
 
-/// One call, from its Call frame to its End: who asks, what for, until when. Lives on a loop.
+/// One call, from its Call frame to its End: who asks, what for, until when.
+///
+/// Lives on a loop.
 public final class CallContext {
   /// Who asks.
   public let principal: Principal

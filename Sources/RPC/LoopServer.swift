@@ -2,7 +2,9 @@ public import EventLoop
 public import Postgres
 public import TLS
 
-/// The server on one loop: its connections, its TLS context, its database. Lives on that loop.
+/// The server on one loop: its connections, its TLS context, its database.
+///
+/// Lives on that loop.
 public final class LoopServer {
   /// What all loops share.
   public let state: ServerState

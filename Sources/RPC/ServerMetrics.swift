@@ -5,8 +5,8 @@ public struct ServerMetrics: Sendable {
   /// How many duration buckets there are; the last one, 2^26 microseconds, is about a minute.
   public static let durationBuckets = 27
 
-  // One row a method: started, the sum of durations, by code, by duration. One flat array, because it
-  // is written to twice a call.
+  // One row a method: started, the sum of durations, by code, by duration. One flat array, because
+  // it is written to twice a call.
   private static let rowLength = 2 + codeCount + durationBuckets
   private var rows: [UInt64]
 
@@ -45,7 +45,8 @@ public struct ServerMetrics: Sendable {
 
   /// Calls of a method that ended, by canonical code number.
   public func ended(_ method: Int) -> ArraySlice<UInt64> {
-    rows[method * ServerMetrics.rowLength + 2..<method * ServerMetrics.rowLength + 2 + ServerMetrics.codeCount]
+    let start = method * ServerMetrics.rowLength + 2
+    return rows[start..<start + ServerMetrics.codeCount]
   }
 
   /// Calls of a method that ended, by duration: bucket i counts those below 2^i microseconds.

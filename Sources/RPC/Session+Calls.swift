@@ -82,7 +82,8 @@ extension Session {
 
   /// Writes the End of a call that succeeded.
   func end(_ call: CallContext, message: RawSpan) {
-    guard message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
+    guard
+      message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
     else {
       return fail(
         call,
@@ -168,7 +169,8 @@ extension Session {
 
   /// Sends one response of a stream.
   func respond(_ call: CallContext, _ message: RawSpan) throws(CallError) {
-    guard message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
+    guard
+      message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
     else {
       throw CallError(
         RpcErrorReason.responseTooLarge,

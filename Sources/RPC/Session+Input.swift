@@ -8,7 +8,8 @@ extension Session {
     guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused else { return }
     var budget = settings.readBytesPerTurnMax
     while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames {
-      // What is left of a frame goes before what comes, unless it is a large frame that is collected.
+      // What is left of a frame goes before what comes, unless it is a large frame that is
+      // collected.
       let kept = input.count <= ReadBuffer.capacityBytes / 2 ? input.count : 0
       if kept > 0 { server.readBuffer.fill(input) }
       let end = fill(from: kept)
@@ -19,8 +20,8 @@ extension Session {
     if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
   }
 
-  /// Reads records into the loop's buffer, behind its first `count` bytes, until it is full or nothing
-  /// more is there without asking the kernel again.
+  /// Reads records into the loop's buffer, behind its first `count` bytes, until it is full or
+  /// nothing more is there without asking the kernel again.
   private func fill(from count: Int) -> Int {
     var count = count
     do throws(TLSError) {

@@ -65,8 +65,10 @@ extension Session {
     }
   }
 
-  /// Everything is sent: says that nothing follows. Input is discarded until the peer closes too,
-  /// so that what it has not yet read is not lost to a reset.
+  /// Everything is sent: says that nothing follows.
+  ///
+  /// Input is discarded until the peer closes too, so that what it has not yet read is not lost to
+  /// a reset.
   private func finishClosing() {
     guard !isShutdownSent else { return }
     do throws(TLSError) {

@@ -3,7 +3,9 @@ internal import Postgres
 internal import TLS
 internal import Wire
 
-/// One connection: bytes in, calls started, answers out. Lives on a loop.
+/// One connection: bytes in, calls started, answers out.
+///
+/// Lives on a loop.
 ///
 /// What the protocol demands is decided by ``ServerMachine``; the session does what it says.
 final class Session: DescriptorHandler, TurnHandler {

@@ -54,7 +54,9 @@ struct MetricsText {
     }
     sum += metrics.durations(index).last ?? 0
     line("\(name)_bucket", [("method", method), ("le", "+Inf")], Double(sum))
-    line("\(name)_sum", [("method", method)], Double(metrics.durationSumMicroseconds(index)) / 1_000_000)
+    line(
+      "\(name)_sum", [("method", method)],
+      Double(metrics.durationSumMicroseconds(index)) / 1_000_000)
     line("\(name)_count", [("method", method)], Double(sum))
   }
 
@@ -71,14 +73,17 @@ struct MetricsText {
       "needletail_slow_readers_total", "Connections dropped because the peer did not read.",
       server.slowReaders)
     counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
-    counter("needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
+    counter(
+      "needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
     counter(
       "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
       server.creditStalls)
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {
-    func sum(_ value: (DatabaseMetrics) -> Int) -> Double { Double(all.reduce(0) { $0 + value($1) }) }
+    func sum(_ value: (DatabaseMetrics) -> Int) -> Double {
+      Double(all.reduce(0) { $0 + value($1) })
+    }
     func total(_ value: (DatabaseMetrics) -> UInt64) -> UInt64 { all.reduce(0) { $0 + value($1) } }
     gauge("needletail_pg_pool_in_use", "Connections in use.", sum(\.connectionsInUse))
     gauge("needletail_pg_pool_idle", "Idle connections.", sum(\.connectionsIdle))
@@ -122,7 +127,8 @@ struct MetricsText {
 
   private mutating func line(_ name: String, _ labels: [(String, String)], _ value: Double) {
     let text = labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ",")
-    let number = value == value.rounded() && value.magnitude < 1e15
+    let number =
+      value == value.rounded() && value.magnitude < 1e15
       ? String(Int64(value)) : String(value)
     lines.append(text.isEmpty ? "\(name) \(number)" : "\(name){\(text)} \(number)")
   }
