@@ -37,7 +37,8 @@ public final class CallContext {
   /// Told when a response may be sent again.
   let mayRespond = Signal()
 
-  private unowned let session: Session
+  /// Held until the call has ended: a handler may go on for a while after its connection has gone.
+  private let session: Session
   private(set) var isFinished = false
   private var deadlineTimer: Timer?
 
