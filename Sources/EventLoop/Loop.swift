@@ -170,7 +170,7 @@ public final class Loop {
 
   // MARK: Work
 
-  /// Runs `body` as a task of this loop, at once up to its first suspension.
+  /// Runs `body` as a task of this loop, which begins before this turn ends.
   public func spawn(_ body: @escaping () async -> Void) {
     // Proof: the loop and all that `body` captured belong to this thread, and the task that runs it
     // is isolated to the loop's actor, whose executor runs jobs on this thread only.

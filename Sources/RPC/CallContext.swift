@@ -14,7 +14,7 @@ public final class CallContext {
   /// This loop's way to the database.
   public let database: Database
   /// Tells when the answer is no longer wanted.
-  public let cancellation = Cancellation()
+  public private(set) lazy var cancellation = Cancellation()
   /// When the answer is no longer wanted; nil = never.
   public let deadline: Instant?
   /// The caller's key for this change; empty = none.
@@ -33,11 +33,11 @@ public final class CallContext {
   /// Whether the first request in the queue came with the Call, which no window counts.
   var isFirstUncounted = false
   /// Told when a request has come, or none will.
-  let requestArrived = Signal()
+  private(set) lazy var requestArrived = Signal()
   /// Told when a response may be sent again.
-  let mayRespond = Signal()
+  private(set) lazy var mayRespond = Signal()
 
-  /// Held until the call has ended: a handler may go on for a while after its connection has gone.
+  // Let go of with the call's end: the session holds its open calls.
   private let session: Session
   private(set) var isFinished = false
   private var deadlineTimer: Timer?

@@ -21,7 +21,7 @@ public final class LoopServer {
   private var identifiers = UUIDGenerator()
 
   /// Counts since the start.
-  public private(set) var metrics: ServerMetrics
+  public internal(set) var metrics: ServerMetrics
 
   /// Where every connection of the loop reads to, one at a time.
   let readBuffer = ReadBuffer()
@@ -80,8 +80,6 @@ public final class LoopServer {
     load.release(index)
     if sessions.isEmpty { reportDrained() }
   }
-
-  func withMetrics(_ change: (inout ServerMetrics) -> Void) { change(&metrics) }
 
   // MARK: Certificates
 

@@ -12,6 +12,8 @@ extension Session {
 
   func endOfTurn() {
     isFlushScheduled = false
+    for call in startedCalls { call.watchDeadline() }
+    startedCalls.removeAll(keepingCapacity: true)
     flush()
     watch()
   }
@@ -25,7 +27,7 @@ extension Session {
     } catch {
       return abandon("TLS failed: \(error)")
     }
-    server.withMetrics { $0.bytesWritten &+= UInt64(written - before) }
+    server.metrics.bytesWritten &+= UInt64(written - before)
     noteProgress(madeProgress: written > before)
     let unsent = output.count - written
     if unsent == 0 {

@@ -16,7 +16,8 @@ final class Session: DescriptorHandler, TurnHandler {
     case closed
   }
 
-  unowned let server: LoopServer
+  // The server outlives its sessions: it forgets each when it ends.
+  let server: LoopServer
   let loop: Loop
   let peer: SocketAddress
   /// Names the connection in Welcome, in the log and in the audit log.
@@ -37,6 +38,9 @@ final class Session: DescriptorHandler, TurnHandler {
   var allowed: [Bool] = []
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]
+
+  /// Calls that this turn started.
+  var startedCalls: [CallContext] = []
 
   /// Bytes that were read and are not yet a whole frame.
   var input: [UInt8] = []
@@ -112,7 +116,7 @@ final class Session: DescriptorHandler, TurnHandler {
       case .wantWrite: setInterest(.write)
       }
     } catch {
-      server.withMetrics { $0.handshakeFailures &+= 1 }
+      server.metrics.handshakeFailures &+= 1
       // The alert may still be on its way: say that nothing follows it before closing.
       descriptor.finishWriting()
       abandon("the TLS handshake failed: \(error)")
@@ -143,7 +147,7 @@ final class Session: DescriptorHandler, TurnHandler {
   /// Ends the connection because the peer broke a rule.
   func fail(_ error: ProtocolError) {
     isProtocolError = true
-    server.withMetrics { $0.protocolErrors &+= 1 }
+    server.metrics.protocolErrors &+= 1
     end(error.status, "\(error)")
   }
 
@@ -190,7 +194,7 @@ final class Session: DescriptorHandler, TurnHandler {
     switch phase {
     case .handshake:
       if now.since(begunAt) >= settings.handshakeTimeout {
-        server.withMetrics { $0.handshakeFailures &+= 1 }
+        server.metrics.handshakeFailures &+= 1
         abandon("the TLS handshake took more than \(settings.handshakeTimeout)")
       }
       return
@@ -198,7 +202,7 @@ final class Session: DescriptorHandler, TurnHandler {
     case .serving, .closing: break
     }
     if let stalledSince, now.since(stalledSince) >= settings.writeStallTimeout {
-      server.withMetrics { $0.slowReaders &+= 1 }
+      server.metrics.slowReaders &+= 1
       return abandon("the peer read nothing for \(settings.writeStallTimeout)")
     }
     checkKeyUpdates(now)
@@ -244,6 +248,7 @@ final class Session: DescriptorHandler, TurnHandler {
   private func releaseBuffers() {
     output.removeAll(keepingCapacity: false)
     if input.capacity > 0 { input = [] }
+    if startedCalls.capacity > 0 { startedCalls = [] }
   }
 
   // MARK: Drain
