@@ -1,0 +1,136 @@
+"""Fixtures: servers made by the real program, and ways to ask them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from postgres import Cluster, create_database, drop_database
+from program import BINARY, Connection, UpServer, remove
+from wire import Wire
+
+import needletail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Taken at import: no test sees the environment of whoever runs it.
+GIVEN_CLUSTER = os.environ.get("NEEDLETAIL_TEST_POSTGRES")
+for name in [name for name in os.environ if name.startswith("NEEDLETAIL_")]:
+    del os.environ[name]
+
+
+def new_folder() -> Path:
+    """Make a folder that PostgreSQL's user may enter, with a path short enough for a socket."""
+    assert BINARY.exists(), f"no {BINARY}: build the product needletail, or set NEEDLETAIL_BINARY"
+    folder = Path(tempfile.mkdtemp(prefix="nte", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder of the test's own."""
+    folder = new_folder()
+    yield folder
+    remove(folder)
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[UpServer]:
+    """One server with a private PostgreSQL, for tests that leave it unharmed."""
+    folder = new_folder()
+    server = UpServer(folder, "--operations-port", "0", "--set", "log-every-call=on")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.discard()
+        print(server.process.returncode, server.log)
+        remove(folder)
+
+
+@pytest.fixture
+def own_server(place: Path) -> Iterator[Callable[..., UpServer]]:
+    """Makes servers, with a private PostgreSQL, that a test may harm."""
+    servers: list[UpServer] = []
+
+    def make(*options: str, postgres: str | None = None, folder: str = "server") -> UpServer:
+        servers.append(UpServer(place / folder, *options, postgres=postgres))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.discard()
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """The URL of a running PostgreSQL, for its superuser: the given one, or one made for this."""
+    if GIVEN_CLUSTER:
+        yield GIVEN_CLUSTER
+        return
+    folder = new_folder()
+    cluster = Cluster(folder / "pg", "max_connections=100")
+    try:
+        cluster.start()
+        yield cluster.url()
+    finally:
+        cluster.stop()
+        remove(folder)
+
+
+@pytest.fixture
+def scratch_url(cluster_url: str) -> Iterator[str]:
+    """The URL of an empty database, dropped afterwards."""
+    url = create_database(cluster_url)
+    yield url
+    drop_database(cluster_url, url)
+
+
+def connect(server: UpServer) -> needletail.Client:
+    """Connect the SDK with a server's first key."""
+    found = server.connection
+    return needletail.connect(
+        f"needletail://{found['address']}:{found['port']}",
+        api_key=found["api_key"],
+        ca_file=found["ca_file"],
+    )
+
+
+@pytest.fixture
+def client(served: UpServer) -> Iterator[needletail.Client]:
+    with connect(served) as client:
+        yield client
+
+
+@pytest.fixture
+def wire(served: UpServer) -> Iterator[Wire]:
+    """A connection to the shared server, after Welcome."""
+    with Wire.opened(served.connection) as wire:
+        yield wire
+
+
+@pytest.fixture
+def sql(served: UpServer) -> Iterator[Connection]:
+    """The shared server's database, as its superuser."""
+    with served.sql() as connection:
+        yield connection
+
+
+@pytest.fixture
+def experiment_id(served: UpServer, client: needletail.Client) -> str:
+    """An experiment of the test's own on the shared server."""
+    return client.tracking.create_experiment(
+        project_id=served.connection["project_id"], name=f"test {uuid.uuid4()}"
+    ).id
+
+
+@pytest.fixture
+def run_id(client: needletail.Client, experiment_id: str) -> str:
+    """A running run of the test's own on the shared server."""
+    return client.tracking.create_run(experiment_id=experiment_id).id
