@@ -96,11 +96,7 @@ final class Connection: LinkOwner {
   }
 
   /// The units that are under way, oldest first.
-  func forEachUnit(_ body: (Unit) -> Void) {
-    for offset in 0..<units.count {
-      if let unit = units[offset] { body(unit) }
-    }
-  }
+  func forEachUnit(_ body: (Unit) -> Void) { units.forEach(body) }
 
   // MARK: Sending
 
@@ -364,7 +360,8 @@ final class Connection: LinkOwner {
   }
 
   func linkFailed(_ message: String) {
-    end(fatal.map { $0.message } ?? message)
+    fatal = fatal ?? link.farewell
+    end(fatal?.message ?? message)
   }
 
   /// Closes the connection; what is under way fails.

@@ -26,6 +26,8 @@ final class Link: DescriptorHandler {
   /// Who gets the events of the open link.
   var owner: (any LinkOwner)?
   private(set) var isOpen = true
+  /// The report with which the server ended the session, if it was idle then.
+  private(set) var farewell: ServerError?
   private var handle: ConnectionHandle?
   private var descriptor: Int32 = -1
   private var opening: Waiter?
@@ -85,9 +87,19 @@ final class Link: DescriptorHandler {
       if next == PGRES_POLLING_FAILED { throw failure() }
     }
     _ = unsafe PQsetnonblocking(raw, 1)
-    // Notices are for people at a terminal; libpq would print them.
-    unsafe PQsetNoticeReceiver(raw, { _, _ in }, nil)
+    unsafe PQsetNoticeReceiver(raw, Link.receiveNotice, Unmanaged.passUnretained(self).toOpaque())
     try watch(.read)
+  }
+
+  /// Keeps the report with which the server ends an idle session: libpq takes it for a notice.
+  ///
+  /// Other notices are for people at a terminal; libpq would print them.
+  private static let receiveNotice: PQnoticeReceiver = { context, result in
+    guard let context = unsafe context, let result = unsafe result else { return }
+    let report = unsafe ServerError(result)
+    if report.isFatal {
+      unsafe Unmanaged<Link>.fromOpaque(context).takeUnretainedValue().farewell = report
+    }
   }
 
   private func failure() -> PostgresError {
@@ -125,7 +137,9 @@ final class Link: DescriptorHandler {
     if wantsWrite { flush() }
     guard isOpen, readiness != .write else { return }
     let isAlive = unsafe PQconsumeInput(raw) == 1
-    // What came before the end, such as the reason for it, is read first.
+    // Asking whether a result is there is what makes libpq look at what has arrived. What came
+    // before the end, such as the reason for it, is read first.
+    _ = unsafe PQisBusy(raw)
     owner?.linkIsReadable()
     guard isOpen else { return }
     let status = unsafe PQstatus(raw)

@@ -164,8 +164,6 @@ final class PlainConnection: LinkOwner {
 
   func linkIsReadable() {
     wakeReader()
-    // Asking whether a result is there is what makes libpq look at what has arrived.
-    _ = unsafe PQisBusy(link.raw)
     deliverNotifications()
   }
 

@@ -10,9 +10,11 @@ struct Ring<Element> {
 
   var first: Element? { count == 0 ? nil : slots[head] }
 
-  /// The element `offset` behind the first.
-  subscript(offset: Int) -> Element? {
-    offset < count ? slots[(head + offset) & (slots.count - 1)] : nil
+  /// Lends every element, the first one first.
+  func forEach(_ body: (Element) -> Void) {
+    for offset in 0..<count {
+      if let element = slots[(head + offset) & (slots.count - 1)] { body(element) }
+    }
   }
 
   mutating func append(_ element: Element) {
@@ -29,14 +31,6 @@ struct Ring<Element> {
     head = (head + 1) & (slots.count - 1)
     count -= 1
     return element
-  }
-
-  /// Puts `element` before all others.
-  mutating func prepend(_ element: Element) {
-    if count == slots.count { grow() }
-    head = (head - 1) & (slots.count - 1)
-    slots[head] = element
-    count += 1
   }
 
   /// Removes the elements for which `isGone` holds.

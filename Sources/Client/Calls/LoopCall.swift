@@ -185,7 +185,7 @@ final class LoopCall: CallHandler {
 
   // MARK: Sending
 
-  /// Sends a message in its turn; `done` when it is on its way, with an error when it never will be.
+  /// Sends a message in its turn; `done` is told when it is on its way, or why it never will be.
   func send(_ message: [UInt8], endOfRequests: Bool, _ done: @escaping (ClientError?) -> Void) {
     if let result {
       if case .failure(let error) = result { return done(error) }
