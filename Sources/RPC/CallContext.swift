@@ -37,7 +37,9 @@ public final class CallContext {
   /// Told when a response may be sent again.
   let mayRespond = Signal()
 
-  private unowned let session: Session
+  // Strong: a handler that is still at work when the connection breaks ends its call on the session.
+  // The session lets go of the call then, so there is no cycle left.
+  private let session: Session
   private(set) var isFinished = false
   private var deadlineTimer: Timer?
 

@@ -48,9 +48,9 @@ def served() -> Iterator[UpServer]:
     try:
         server.start()
         yield server
+        assert server.stop() == 0, server.log[-4_000:]
     finally:
         server.discard()
-        print(server.process.returncode, server.log)
         remove(folder)
 
 
