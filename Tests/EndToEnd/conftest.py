@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from postgres import Cluster, create_database, drop_database
-from program import BINARY, Connection, UpServer, remove
+from program import Connection, UpServer, new_folder, remove
 from wire import Wire
-
-import needletail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import needletail
 
 # Taken at import: no test sees the environment of whoever runs it.
 GIVEN_CLUSTER = os.environ.get("NEEDLETAIL_TEST_POSTGRES")
 for name in [name for name in os.environ if name.startswith("NEEDLETAIL_")]:
     del os.environ[name]
-
-
-def new_folder() -> Path:
-    """Make a folder that PostgreSQL's user may enter, with a path short enough for a socket."""
-    assert BINARY.exists(), f"no {BINARY}: build the product needletail, or set NEEDLETAIL_BINARY"
-    folder = Path(tempfile.mkdtemp(prefix="nte", dir="/tmp"))
-    folder.chmod(0o755)
-    return folder
 
 
 @pytest.fixture
@@ -92,19 +83,9 @@ def scratch_url(cluster_url: str) -> Iterator[str]:
     drop_database(cluster_url, url)
 
 
-def connect(server: UpServer) -> needletail.Client:
-    """Connect the SDK with a server's first key."""
-    found = server.connection
-    return needletail.connect(
-        f"needletail://{found['address']}:{found['port']}",
-        api_key=found["api_key"],
-        ca_file=found["ca_file"],
-    )
-
-
 @pytest.fixture
 def client(served: UpServer) -> Iterator[needletail.Client]:
-    with connect(served) as client:
+    with served.client() as client:
         yield client
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 from waiting import PATIENCE_SECONDS, wait_until
+
+import needletail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,6 +186,15 @@ class UpServer(Server):
         sockets = self.data / "postgres" / "run"
         return f"postgresql:///needletail?host={sockets}&user=needletail"
 
+    def client(self) -> needletail.Client:
+        """Connect the SDK with its first key."""
+        found = self.connection
+        return needletail.connect(
+            f"needletail://{found['address']}:{found['port']}",
+            api_key=found["api_key"],
+            ca_file=found["ca_file"],
+        )
+
     def sql(self) -> Connection:
         """Open a connection to its database that commits each statement."""
         return connect_sql(self.database_url)
@@ -216,6 +228,14 @@ class UpServer(Server):
 def connect_sql(url: str) -> Connection:
     """Open a connection that commits each statement unless a transaction is open."""
     return psycopg.connect(url, autocommit=True, row_factory=dict_row)
+
+
+def new_folder() -> Path:
+    """Make a folder that PostgreSQL's user may enter, with a path short enough for a socket."""
+    assert BINARY.exists(), f"no {BINARY}: build the product needletail, or set NEEDLETAIL_BINARY"
+    folder = Path(tempfile.mkdtemp(prefix="nte", dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
 
 
 def remove(folder: Path) -> None:
