@@ -19,7 +19,7 @@ READ_SECONDS = 30.0
 TRACKING = "needletail.tracking.v1.Tracking"
 
 
-def message(name: str, **fields: Any) -> Any:
+def message(name: str, /, **fields: Any) -> Any:
     """Make a message of the Tracking service by its short name."""
     return message_class(f"needletail.tracking.v1.{name}")(**fields)
 
