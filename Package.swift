@@ -92,7 +92,15 @@ let package = Package(
       swiftSettings: strict),
     tests("PostgresTests", ["Postgres", "EventLoop", "TestSupport"]),
     tests("StorageTests", ["Storage", "Postgres", "EventLoop", "TestSupport"]),
-    tests("ControlPlaneTests", ["ControlPlane"]),
+    // The calls' parts without I/O: JSON text, tokens, field rules, routing.
+    tests("RulesTests", ["RPC", "Wire", "Messages", "Postgres", "TestSupport"]),
+    tests(
+      "IdentityTests",
+      [
+        "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop", "TestSupport",
+      ]),
+    tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres"]),
+    tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(

@@ -149,7 +149,8 @@ enum ColumnForm: Equatable {
       guard !overflow, step == stride else { return nil }
     }
     // The whole span has to be computable, too.
-    return numbers[numbers.count - 1].subtractingReportingOverflow(numbers[0]).overflow ? nil : stride
+    return numbers[numbers.count - 1].subtractingReportingOverflow(numbers[0]).overflow
+      ? nil : stride
   }
 
   private static func offsets(of numbers: [Int64]) -> [Int32]? {
