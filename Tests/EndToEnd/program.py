@@ -14,11 +14,10 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import needletail
 import psycopg
 from psycopg.rows import dict_row
 from waiting import PATIENCE_SECONDS, wait_until
-
-import needletail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +59,7 @@ class Server:
     """A server process, started any number of times with the same arguments."""
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        """Keep the arguments; the log and the output go into a folder."""
         self.folder = folder
         self.arguments = arguments
         self.log_file = folder / "log.txt"
@@ -159,6 +159,7 @@ class UpServer(Server):
     """`needletail up`, with a private PostgreSQL unless a URL is given."""
 
     def __init__(self, folder: Path, *options: str, postgres: str | None = None) -> None:
+        """Keep the options; the data goes into a folder, too."""
         self.data = folder / "data"
         self.connection_file = folder / "connection.json"
         self.postgres_url = postgres

@@ -25,6 +25,7 @@ class Stage:
     """A database that comes and goes, and a `serve` before it."""
 
     def __init__(self, folder: Path) -> None:
+        """Start the cluster and migrate a database; the server is for the test to start."""
         self.cluster = Cluster(folder / "pg", f"max_connections={CONNECTIONS_MAX}")
         self.cluster.start()
         self.url = create_database(self.cluster.url())
@@ -194,7 +195,7 @@ def test_few_connections_serve_many_calls(running: Stage, wire: Wire, sql: Conne
 
 
 def waits_for_lock(sql: Connection) -> list[dict[str, Any]]:
-    return backends(sql, "wait_event_type = 'Lock'")
+    return [each for each in backends(sql) if each["wait_event_type"] == "Lock"]
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ class GoawayError(Exception):
     """The server has ended the connection with a status."""
 
     def __init__(self, status: Any) -> None:
+        """Tell the status."""
         super().__init__(f"{status.code} {status.reason}: {status.message}")
         self.status = status
 
@@ -40,6 +41,7 @@ class Wire:
     """One connection."""
 
     def __init__(self, connection: dict[str, Any], *, port: int | None = None) -> None:
+        """Connect and shake hands; Hello is for the test to send."""
         context = ssl.create_default_context(cafile=connection["ca_file"])
         context.set_alpn_protocols(["needletail/1"])
         address = (connection["address"], port or connection["port"])
@@ -51,6 +53,7 @@ class Wire:
         self._buffer = b""
 
     def __enter__(self) -> Self:
+        """Give the connection itself."""
         return self
 
     def __exit__(
@@ -60,6 +63,7 @@ class Wire:
         trace: TracebackType | None,
         /,
     ) -> None:
+        """Close the socket."""
         self.socket.close()
 
     @classmethod

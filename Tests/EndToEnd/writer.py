@@ -21,9 +21,7 @@ def main() -> None:
     told_to_stop = threading.Event()
     with needletail.run(experiment="numbered", finish_timeout_seconds=60) as run:
         print(json.dumps({"run_id": run.id}), flush=True)
-        threading.Thread(
-            target=lambda: (sys.stdin.read(), told_to_stop.set()), daemon=True
-        ).start()
+        threading.Thread(target=lambda: (sys.stdin.read(), told_to_stop.set()), daemon=True).start()
         step = 0
         while not told_to_stop.is_set():
             run.log({"up": step / 2, "down": -step}, step=step)
