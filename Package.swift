@@ -84,7 +84,11 @@ let package = Package(
 
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
-    tests("WireTests", ["Wire"]),
+    // The golden vectors of Conformance/, for the tests of machines and of live servers.
+    .target(
+      name: "WireVectors", dependencies: ["Wire"], path: "Tests/WireVectors",
+      swiftSettings: strict),
+    tests("WireTests", ["Wire", "WireVectors"]),
     tests("TLSTests", ["TLS"]),
     // A PostgreSQL server for tests.
     .target(
@@ -92,6 +96,12 @@ let package = Package(
       swiftSettings: strict),
     tests("PostgresTests", ["Postgres", "EventLoop", "TestSupport"]),
     tests("StorageTests", ["Storage", "Postgres", "EventLoop", "TestSupport"]),
+    tests(
+      "RPCTests",
+      [
+        "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
+        "Wire", "WireVectors", "TestSupport",
+      ]),
     tests("ControlPlaneTests", ["ControlPlane"]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.

@@ -15,6 +15,7 @@ public struct KeyAuthenticator: Authenticator {
     access = Access(known: permissions)
   }
 
+  /// Looks up the key by its id and compares its digest, in constant time, with the stored one.
   public func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal {

@@ -1,7 +1,8 @@
 internal import CPostgres
 internal import EventLoop
 
-/// A connection in pipeline mode: units go out as they come, and their answers return in that order.
+/// A connection in pipeline mode: units go out as they come, and their answers return in that
+/// order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
   private enum Expectation {
@@ -215,8 +216,8 @@ final class Connection: LinkOwner {
     while link.isOpen, let expectation = expectations.first {
       guard unsafe PQisBusy(link.raw) == 0 else { break }
       guard let result = unsafe PQgetResult(link.raw) else {
-        // The end of a statement's results. A Sync has no such end, so this one is left over from an
-        // error at the commit, or the connection is gone.
+        // The end of a statement's results. A Sync has no such end, so this one is left over from
+        // an error at the commit, or the connection is gone.
         if case .sync = expectation {
           guard unsafe PQstatus(link.raw) == CONNECTION_OK else { break }
         } else {
@@ -385,8 +386,8 @@ final class Connection: LinkOwner {
     endMessage = message
     var isRunning = true
     while let unit = units.popFirst() {
-      // A report says that the server stopped on purpose: then what was not answered did not run, and
-      // only a commit that had begun is uncertain.
+      // A report says that the server stopped on purpose: then what was not answered did not run,
+      // and only a commit that had begun is uncertain.
       let isUncertain = fatal == nil || (isRunning && unit.isCommitting)
       unit.wasRunning = isRunning
       unit.finish(

@@ -19,7 +19,8 @@ struct Needletail: AsyncParsableCommand {
     version: "needletail 0.1.0",
     subcommands: [],
     groupedSubcommands: [
-      CommandGroup(name: "Server", 
+      CommandGroup(
+        name: "Server",
         subcommands: [
           UpCommand.self, ServeCommand.self, MigrateCommand.self, KeysCommand.self,
           SettingsCommand.self,

@@ -284,14 +284,18 @@ struct ConnectionTests {
 
   @Test("Closing ends open calls and later ones")
   func close() async throws {
-    let called = AsyncStream<Void>.makeStream()
-    let server = try ScriptedServer.greeting { _, _, _ in called.continuation.yield() }
+    let called = AsyncStream<String>.makeStream()
+    let server = try ScriptedServer.greeting { _, frame, _ in
+      called.continuation.yield(frame.body.name)
+    }
     let connection = try Connection(to: server.endpoint)
     let task = Task { try await connection.unaryRaw(read, [], options) }
     _ = await called.stream.first { _ in true }
     await connection.close()
     let error = await #expect(throws: ClientError.self) { try await task.value }
     #expect(error?.reason == "CLIENT_CLOSED")
+    #expect(await called.stream.first { $0 == "Goaway" } != nil)
+    #expect(server.journal.entries == ["Call 1", "Cancel 1", "Goaway 0"])
   }
 }
 

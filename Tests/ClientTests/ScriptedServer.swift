@@ -149,7 +149,11 @@ final class ScriptedPeer: DescriptorHandler {
         input += buffer[..<count]
         continue
       }
-      if case .closed = transfer { return hangUp() }
+      if case .closed = transfer {
+        // What came before the goodbye still counts.
+        take()
+        return hangUp()
+      }
       break
     }
     take()

@@ -15,7 +15,7 @@ import Testing
           _ = try await transaction.run(text("select 'held'"))
           running += 1
           begun.notify()
-          await release.wait()
+          await release.wait(unless: { false })
         }
       }
     }

@@ -182,6 +182,13 @@ public final class ClientSession {
     closeIfDrained()
   }
 
+  /// Says goodbye and closes now; calls that are open are lost.
+  public func leave() {
+    if phase == .open, !isDraining { output.goaway(machine.startDrain()) }
+    flush()
+    close(.closed)
+  }
+
   func closeIfDrained() {
     if isDraining, machine.openStreams == 0, phase == .open {
       flush()

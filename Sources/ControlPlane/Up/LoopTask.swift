@@ -1,7 +1,8 @@
 internal import EventLoop
 internal import Postgres
 
-/// Work against the database that is over before, or without, serving: a loop of its own for its time.
+/// Work against the database that is over before, or without, serving: a loop of its own for its
+/// time.
 enum LoopTask {
   /// Runs `body` with a database of `settings` and waits for it.
   static func run<Value: Sendable>(

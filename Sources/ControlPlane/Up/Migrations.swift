@@ -5,14 +5,16 @@ internal import Storage
 /// The schema of a database: brought up and down, looked at, checked.
 public enum Migrations {
   /// Applies what is pending up to `target`, nil = all; returns a line for each step.
-  public static func up(_ url: String, to target: Int?) async throws(ControlPlaneError) -> [String] {
+  public static func up(_ url: String, to target: Int?) async throws(ControlPlaneError) -> [String]
+  {
     try await with(url) { migrator throws(MigrationError) in
       try await migrator.up(to: target).map { "applied \($0.label)" }
     }
   }
 
   /// Undoes what was applied after `target`; returns a line for each step.
-  public static func down(_ url: String, to target: Int) async throws(ControlPlaneError) -> [String] {
+  public static func down(_ url: String, to target: Int) async throws(ControlPlaneError) -> [String]
+  {
     try await with(url) { migrator throws(MigrationError) in
       try await migrator.down(to: target).map { "undone \($0.label)" }
     }

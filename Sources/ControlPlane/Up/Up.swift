@@ -12,7 +12,8 @@ public struct UpOptions: Sendable {
   public var databaseURL: String?
   /// Names and addresses by which others reach this machine, beside the loopback ones.
   public var hosts: [String] = []
-  /// The port; nil = the standard one, 0 = the one of the last start or one that the system chooses.
+  /// The port; nil = the standard one, 0 = the one of the last start or one that the system
+  /// chooses.
   public var port: UInt16?
   /// Where to write how to connect, once ready.
   public var connectionFile: String?
@@ -49,7 +50,8 @@ public struct Up: Sendable {
       url = given
     } else {
       let private_ = EmbeddedPostgres(
-        EmbeddedPostgresSettings(dataFolder: folder.path)) { event in Up.report(event) }
+        EmbeddedPostgresSettings(dataFolder: folder.path)
+      ) { event in Up.report(event) }
       do throws(EmbeddedPostgresError) {
         url = try await private_.start()
       } catch {
@@ -67,13 +69,26 @@ public struct Up: Sendable {
   }
 
   /// Serves until a signal comes; looks after the private PostgreSQL meanwhile.
-  public func waitUntilStopped() async {
-    let supervisor = postgres.map { postgres in
-      Task { await postgres.superviseUntilStopped() }
+  ///
+  /// - Throws: ``ControlPlaneError`` when the server stopped by itself.
+  public func waitUntilStopped() async throws(ControlPlaneError) {
+    let result = await withTaskGroup(
+      of: Void.self, returning: Result<Void, ControlPlaneError>.self
+    ) { group in
+      if let postgres {
+        group.addTask { await postgres.superviseUntilStopped() }
+      }
+      defer { group.cancelAll() }
+      do throws(ControlPlaneError) {
+        try await server.waitUntilStopped()
+        await postgres?.stop()
+        return .success(())
+      } catch {
+        await postgres?.stop()
+        return .failure(error)
+      }
     }
-    await server.waitUntilStopped()
-    await postgres?.stop()
-    await supervisor?.value
+    try result.get()
   }
 
   private static func serve(

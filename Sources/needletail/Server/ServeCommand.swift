@@ -76,7 +76,7 @@ struct ServeCommand: AsyncParsableCommand {
     try flags.apply(to: &options)
     if let port = flags.port { options.port = port }
     let server = try await ControlPlane(options)
-    await server.waitUntilStopped()
+    try await server.waitUntilStopped()
   }
 }
 

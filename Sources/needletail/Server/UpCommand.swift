@@ -54,7 +54,7 @@ struct UpCommand: AsyncParsableCommand {
     let up = try await Up(options)
     print(up.instructions)
     fflush(nil)
-    await up.waitUntilStopped()
+    try await up.waitUntilStopped()
   }
 }
 
