@@ -22,8 +22,9 @@ struct JSONTextTests {
     "", " ", "null", "1", "[]", #""a""#, "{", "}", "{}}", "{} {}", "{},", "{,}", #"{"a"}"#,
     #"{"a":}"#, #"{"a":1,}"#, #"{a:1}"#, "{'a':1}", #"{"a" 1}"#, #"{"a":1 "b":2}"#, #"{1:1}"#,
     #"{"a":[1,]}"#, #"{"a":[,1]}"#, #"{"a":[1 2]}"#, #"{"a":[1}"#, #"{"a":{]}"#,
-    #"{"a":nul}"#, #"{"a":nulll}"#, #"{"a":True}"#, #"{"a":tru"#, #"{"a":NaN}"#,
-    #"{"a":Infinity}"#, #"{"a":-Infinity}"#, #"{"a":01}"#, #"{"a":-01}"#, #"{"a":+1}"#,
+    #"{"a":nul}"#, #"{"a":nulll}"#, #"{"a":tru"#,  // codespell:ignore nulll,tru
+    #"{"a":True}"#, #"{"a":NaN}"#, #"{"a":Infinity}"#, #"{"a":-Infinity}"#,
+    #"{"a":01}"#, #"{"a":-01}"#, #"{"a":+1}"#,
     #"{"a":.5}"#, #"{"a":1.}"#, #"{"a":1.e5}"#, #"{"a":1e}"#, #"{"a":1e+}"#, #"{"a":-}"#,
     #"{"a":0x10}"#, #"{"a":1_000}"#, #"{"a":"x}"#, #"{"a":"\x"}"#, #"{"a":"\"}"#,
     #"{"a":"\u12"}"#, #"{"a":"\u12g4"}"#, #"{"a":"\u+123"}"#, #"{"a":"\U0041"}"#,
@@ -94,8 +95,10 @@ struct JSONTextTests {
     #expect(stored.contains(true) && stored.contains(false))
   }
 
-  /// A good text with some characters changed, left out or doubled.
+  /// A good text with some characters changed, left out or doubled; none of the deepest, which
+  /// PostgreSQL lets nest deeper.
   private static func mutant(_ random: inout SplitMix) -> String {
+    let good = good.dropLast(2)
     let alphabet = Array(#"{}[]:,"\/0123456789.eE+-tfnulradD \#n"#.unicodeScalars)
     var scalars = Array(good[Int.random(in: 0..<good.count, using: &random)].unicodeScalars)
     for _ in 0..<Int.random(in: 1...2, using: &random) where !scalars.isEmpty {
