@@ -116,8 +116,9 @@ final class RawClient {
   /// Sends as much of `bytes` as the sockets take now, and says how much that was.
   func sendSome(_ bytes: [UInt8]) throws -> Int {
     var sent = 0
-    while sent < bytes.count, case .bytes(let count) = try unsafe tls.write(
-      bytes.span.bytes.extracting(sent...))
+    while sent < bytes.count,
+      case .bytes(let count) = try unsafe tls.write(
+        bytes.span.bytes.extracting(sent...))
     {
       sent += count
     }
