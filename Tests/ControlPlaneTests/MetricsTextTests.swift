@@ -71,8 +71,8 @@ struct MetricsTextTests {
   @Test("Every sample belongs to a metric with a help text and a type that fits its name")
   func form() throws {
     let page = try Self.page { server, _ in
-      server.methods[0].started = 1
-      server.count(0, code: 0, microseconds: 3)
+      server.countStart(0)
+      server.countEnd(0, code: 0, microseconds: 3)
     }
     #expect(Set(page.kinds.keys) == Set(page.help.keys))
     for sample in page.samples {
@@ -100,7 +100,9 @@ struct MetricsTextTests {
 
   @Test("Labels are escaped so that they read as they are")
   func labels() throws {
-    let page = try Self.page { server, _ in server.methods[1].started = 4 }
+    let page = try Self.page { server, _ in
+      for _ in 0..<4 { server.countStart(1) }
+    }
     #expect(page.values("needletail_rpc_started_total", ["method": Self.odd]) == [4])
     #expect(page.values("needletail_build_info", ["version": "needletail/0.1.0"]) == [1])
     #expect(page.values("needletail_loop_turns_total").count == 2)
@@ -110,9 +112,9 @@ struct MetricsTextTests {
   func histogram() throws {
     let durations: [UInt64] = [0, 1, 2, 3, 1_000, 1_000_000, 90_000_000, .max]
     let page = try Self.page { server, _ in
-      server.methods[0].started = UInt64(durations.count)
-      for duration in durations.dropLast() { server.count(0, code: 0, microseconds: duration) }
-      server.count(0, code: 13, microseconds: 200_000_000)
+      for _ in durations { server.countStart(0) }
+      for duration in durations.dropLast() { server.countEnd(0, code: 0, microseconds: duration) }
+      server.countEnd(0, code: 13, microseconds: 200_000_000)
     }
     let name = "needletail_rpc_duration_seconds"
     let buckets = page.samples.filter { $0.name == "\(name)_bucket" }
@@ -135,14 +137,32 @@ struct MetricsTextTests {
   @Test("Calls that ended are counted by the name of their code")
   func codes() throws {
     let page = try Self.page { server, _ in
-      for code in UInt32(0)...16 { server.count(0, code: code, microseconds: 1) }
-      server.count(0, code: 99, microseconds: 1)
+      for code in UInt32(0)...16 { server.countEnd(0, code: code, microseconds: 1) }
+      server.countEnd(0, code: 99, microseconds: 1)
     }
     let handled = page.samples.filter { $0.name == "needletail_rpc_handled_total" }
     #expect(handled.count == 17)
     #expect(Set(handled.compactMap { $0.labels["code"] }).count == 17)
     #expect(page.values("needletail_rpc_handled_total", ["code": "OK"]) == [1])
     #expect(page.values("needletail_rpc_handled_total", ["code": "UNAUTHENTICATED"]) == [2])
+  }
+
+  @Test("The counts of two loops are added up, each to its own")
+  func loops() throws {
+    var sum = ServerMetrics(methodCount: 2)
+    for number in UInt64(1)...2 {
+      var loop = ServerMetrics(methodCount: 2)
+      for _ in 0..<number { loop.countStart(1) }
+      loop.countEnd(1, code: 5, microseconds: 10 * number)
+      loop.connections = Int(number)
+      loop.bytesRead = 100 * number
+      sum.add(loop)
+    }
+    #expect(sum.started(0) == 0 && sum.started(1) == 3)
+    #expect(sum.ended(1).enumerated().filter { $1 > 0 }.map(\.offset) == [5])
+    #expect(sum.durationSumMicroseconds(1) == 30)
+    #expect(sum.durations(1).reduce(0, +) == 2)
+    #expect(sum.connections == 3 && sum.bytesRead == 300 && sum.openStreams == 1)
   }
 
   @Test("The databases of all loops are added up")
