@@ -15,8 +15,14 @@ enum Preamble {
     select set_config('needletail.organization_id', $1, true), \
     set_config('statement_timeout', $2, true), set_config('role', $3, true)
     """, parameters: [TypeID.text, TypeID.text, TypeID.text], columns: [])
+  /// What a pooled connection keeps: the role, and plans that are not made anew for each execution,
+  /// which statements over arrays would otherwise be.
   static let role = Statement(
-    computed: "needletail.role", sql: "select set_config('role', $1, false)",
+    computed: "needletail.role",
+    sql: """
+      select set_config('role', $1, false), \
+      set_config('plan_cache_mode', 'force_generic_plan', false)
+      """,
     parameters: [TypeID.text])
   private static let readCommitted = Statement(
     "needletail.begin", "begin", parameters: [], columns: [])

@@ -13,6 +13,7 @@ public enum Housekeeping {
   /// Makes the partitions of the coming months and forgets old idempotency keys.
   ///
   /// - Parameter database: Connected as the maintenance role.
+  /// - Throws: ``PostgresError``; what was done before it stays, and the next run does the rest.
   public static func run(_ database: Database) async throws(PostgresError) {
     let work = Work(
       scope: .none, deadline: database.loop.now.advanced(by: .seconds(60)), cancellation: nil)

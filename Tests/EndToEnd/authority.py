@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 if TYPE_CHECKING:
     from pathlib import Path
 
-DAY = datetime.timedelta(days=1)
+DAY = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ class Authority:
         )
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def pair(
-        self, name: str, *, begin: datetime.timedelta = -DAY, end: datetime.timedelta = DAY
-    ) -> Pair:
+    def pair(self, name: str, *, begin: dt.timedelta = -DAY, end: dt.timedelta = DAY) -> Pair:
         """Make a pair for loopback that is valid from `begin` to `end`, counted from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
@@ -83,10 +81,10 @@ def _draft(
     subject: x509.Name,
     issuer: x509.Name,
     key: ec.EllipticCurvePublicKey,
-    begin: datetime.timedelta,
-    end: datetime.timedelta,
+    begin: dt.timedelta,
+    end: dt.timedelta,
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.dt.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -85,10 +85,10 @@ def drop_database(cluster_url: str, url: str) -> None:
         sql.execute(f"drop database if exists {name} with (force)")
 
 
-def backends(sql: Connection, condition: str = "true") -> list[dict[str, Any]]:
-    """List the server's own connections to the database, other than this one."""
+def lock_waits(sql: Connection) -> list[dict[str, Any]]:
+    """List the server's connections that wait for a lock."""
     return sql.execute(
         "select pid, state, wait_event_type, query from pg_stat_activity"
         " where datname = current_database() and application_name = 'needletail'"
-        f" and {condition}"
+        " and wait_event_type = 'Lock'"
     ).fetchall()

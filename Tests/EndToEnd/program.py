@@ -14,14 +14,13 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import needletail
 import psycopg
 from psycopg.rows import dict_row
 from waiting import PATIENCE_SECONDS, wait_until
 
-import needletail
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("NEEDLETAIL_BINARY") or ROOT / ".build" / "debug" / "needletail")
@@ -60,6 +59,7 @@ class Server:
     """A server process, started any number of times with the same arguments."""
 
     def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        """Keep the arguments; the log and the output go into a folder."""
         self.folder = folder
         self.arguments = arguments
         self.log_file = folder / "log.txt"
@@ -135,9 +135,13 @@ class Server:
 
     def logged(self, message: str) -> dict[str, Any]:
         """Wait until an entry of the latest start has this text in its message; return it."""
+        return self.logged_where(repr(message), lambda entry: message in entry["message"])
+
+    def logged_where(self, what: str, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until an entry of the latest start is the one that is meant; return it."""
         return wait_until(
-            f"{message!r} is logged",
-            lambda: next((e for e in self.entries(latest=True) if message in e["message"]), None),
+            f"{what} is logged",
+            lambda: next((entry for entry in self.entries(latest=True) if is_it(entry)), None),
         )
 
     @property
@@ -159,6 +163,7 @@ class UpServer(Server):
     """`needletail up`, with a private PostgreSQL unless a URL is given."""
 
     def __init__(self, folder: Path, *options: str, postgres: str | None = None) -> None:
+        """Keep the options; the data goes into a folder, too."""
         self.data = folder / "data"
         self.connection_file = folder / "connection.json"
         self.postgres_url = postgres

@@ -48,6 +48,7 @@ class Writer:
         return message("AppendMetricsResponse").FromString(frame.data.message)
 
     def send(self, *batches: Any) -> None:
+        """Send batches."""
         for one in batches:
             self.wire.data(self.stream, one)
 
@@ -103,9 +104,7 @@ def test_a_gap_says_where_to_continue(wire: Wire, sql: Connection, run_id: str) 
     assert stored_steps(sql, run_id) == [1, 2, 3]
 
 
-def test_a_replay_is_acknowledged_and_stored_once(
-    wire: Wire, sql: Connection, run_id: str
-) -> None:
+def test_a_replay_is_acknowledged_and_stored_once(wire: Wire, sql: Connection, run_id: str) -> None:
     batches = [batch(number, run_id, series([number])) for number in range(1, 6)]
     first = Writer(wire)
     first.send(*batches)
@@ -137,9 +136,7 @@ def test_two_streams_of_one_writer_store_each_batch_once(
     assert stored_steps(sql, run_id) == list(range(1, max(first.acknowledged, 50) + 1))
 
 
-def test_what_comes_before_a_bad_batch_is_stored(
-    wire: Wire, sql: Connection, run_id: str
-) -> None:
+def test_what_comes_before_a_bad_batch_is_stored(wire: Wire, sql: Connection, run_id: str) -> None:
     writer = Writer(wire)
     status = writer.refused(
         *(batch(number, run_id, series([number])) for number in range(1, 30)),
@@ -297,9 +294,7 @@ def test_a_batch_that_names_no_run_is_refused(wire: Wire) -> None:
     assert [found.field for found in status.field_violations] == ["runs"]
 
 
-def test_a_batch_of_ten_thousand_points_is_taken(
-    wire: Wire, sql: Connection, run_id: str
-) -> None:
+def test_a_batch_of_ten_thousand_points_is_taken(wire: Wire, sql: Connection, run_id: str) -> None:
     writer = Writer(wire)
     writer.send(batch(1, run_id, series(LONG[:10_000])))
     writer.wait_for(1)

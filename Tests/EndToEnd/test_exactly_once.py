@@ -29,6 +29,7 @@ class Script:
     """The running script."""
 
     def __init__(self, server: UpServer, spool: Path) -> None:
+        """Start the script against a server."""
         self._server = server
         self._process = subprocess.Popen(
             [sys.executable, WRITER],

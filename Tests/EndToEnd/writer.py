@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A program that logs numbered points until its input ends, as any training script would.
 
 It knows nothing of faults: it connects once, logs, and at the end says what became of its points.
@@ -21,9 +20,7 @@ def main() -> None:
     told_to_stop = threading.Event()
     with needletail.run(experiment="numbered", finish_timeout_seconds=60) as run:
         print(json.dumps({"run_id": run.id}), flush=True)
-        threading.Thread(
-            target=lambda: (sys.stdin.read(), told_to_stop.set()), daemon=True
-        ).start()
+        threading.Thread(target=lambda: (sys.stdin.read(), told_to_stop.set()), daemon=True).start()
         step = 0
         while not told_to_stop.is_set():
             run.log({"up": step / 2, "down": -step}, step=step)

@@ -30,13 +30,25 @@ public final class TestCluster: Sendable {
       if let common { return common }
       let cluster: TestCluster
       if let text = unsafe getenv("NEEDLETAIL_TEST_POSTGRES") {
-        cluster = TestCluster(folder: "", connection: unsafe String(cString: text))
+        cluster = TestCluster(folder: "", connection: keywords(unsafe String(cString: text)))
       } else {
         cluster = try start()
       }
       common = cluster
       return cluster
     }
+  }
+
+  /// A connection string in keyword form, which others can be appended to. Of URLs those are taken that
+  /// name a socket's folder: `postgresql://user@/database?host=folder`.
+  private static func keywords(_ connection: String) -> String {
+    guard let scheme = connection.firstRange(of: "://") else { return connection }
+    let parts = connection[scheme.upperBound...].split(separator: "?", maxSplits: 1)
+    let place = parts[0].split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    var words = parts.count > 1 ? parts[1].split(separator: "&").map(String.init) : []
+    if let user = place[0].split(separator: "@").first { words.append("user=\(user)") }
+    if place.count > 1, !place[1].isEmpty { words.append("dbname=\(place[1])") }
+    return words.joined(separator: " ")
   }
 
   /// Starts a server of the caller's own, for tests that break it; `settings` are lines of
