@@ -102,7 +102,15 @@ let package = Package(
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
         "Wire", "WireVectors", "TestSupport",
       ]),
-    tests("ControlPlaneTests", ["ControlPlane"]),
+    // The calls' parts without I/O: JSON text, tokens, field rules, routing.
+    tests("RulesTests", ["RPC", "Wire", "Messages", "Postgres", "TestSupport"]),
+    tests(
+      "IdentityTests",
+      [
+        "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop", "TestSupport",
+      ]),
+    tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres"]),
+    tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
     .target(

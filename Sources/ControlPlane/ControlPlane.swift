@@ -35,6 +35,11 @@ public final class ControlPlane: Sendable {
     log = LogWriter(descriptor: 2)
     logger = ControlPlane.makeLogger(log, options)
     let identity = try ServerIdentity.read(options)
+    do throws(PostgresError) {
+      try options.database.check()
+    } catch {
+      throw ControlPlaneError("the database's URL cannot be used: \(error)")
+    }
     let listener = try ControlPlane.listen(options)
     address = listener.address.host
     port = listener.address.port

@@ -213,19 +213,20 @@ final class Connection: LinkOwner {
 
   func linkIsReadable() {
     let before = units.count
+    var isSyncMissing = false
     while link.isOpen, let expectation = expectations.first {
       guard unsafe PQisBusy(link.raw) == 0 else { break }
-      guard let result = unsafe PQgetResult(link.raw) else {
-        // The end of a statement's results. A Sync has no such end, so this one is left over from
-        // an error at the commit, or the connection is gone.
-        if case .sync = expectation {
-          guard unsafe PQstatus(link.raw) == CONNECTION_OK else { break }
-        } else {
-          expectations.popFirst()
-        }
-        continue
+      if let result = unsafe PQgetResult(link.raw) {
+        isSyncMissing = false
+        unsafe take(result, expectation)
+      } else if case .sync = expectation {
+        // A Sync's results have no end. Once it is left over from an error at the commit; twice means
+        // that libpq has given up.
+        if isSyncMissing { return link.fail() }
+        isSyncMissing = true
+      } else {
+        expectations.popFirst()
       }
-      unsafe take(result, expectation)
     }
     if units.count < before, link.isOpen {
       if units.isEmpty {
@@ -266,7 +267,8 @@ final class Connection: LinkOwner {
       unsafe PQclear(result)
     case (_, PGRES_COPY_IN), (_, PGRES_COPY_OUT), (_, PGRES_COPY_BOTH):
       unsafe PQclear(result)
-      link.fail("COPY needs a session of its own")
+      units.first?.note(.configuration("COPY needs a session of its own"))
+      close("a pipeline cannot carry COPY")
     default:
       unsafe PQclear(result)
     }

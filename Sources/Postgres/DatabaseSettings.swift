@@ -49,6 +49,15 @@ public struct DatabaseSettings: Sendable {
     self.connection = connection
   }
 
+  /// Makes sure that the connection strings can be read.
+  ///
+  /// - Throws: `configuration` that says what is wrong with them.
+  public func check() throws(PostgresError) {
+    for text in [connection, directConnection ?? connection] {
+      _ = try ConnectionString(text, applicationName: applicationName)
+    }
+  }
+
   /// How long to wait after the nth failure in a row: any time up to a bound that doubles, so that
   /// many clients do not return together.
   func pause(afterFailures failures: Int) -> Duration {

@@ -31,7 +31,11 @@ final class Link: DescriptorHandler {
   private var handle: ConnectionHandle?
   private var descriptor: Int32 = -1
   private var opening: Waiter?
+  /// Whether libpq still connects, and whether there is something for it to do.
+  private var isConnecting = true
+  private var isAwake = false
   private var wantsWrite = false
+  private var isFailing = false
   /// Waits until libpq has sent what it holds.
   private var flushWaiter: Waiter?
 
@@ -76,9 +80,9 @@ final class Link: DescriptorHandler {
     while next != PGRES_POLLING_OK {
       guard loop.now < deadline else { throw .away("no answer from the server in time") }
       try watch(next == PGRES_POLLING_READING ? .read : .write)
+      isAwake = false
       let timer = loop.schedule(after: deadline.since(loop.now)) { [self] in wakeOpening() }
-      // A readiness that was told before is told again: descriptors are level-triggered.
-      await Waiter.suspend(unless: { false }) { opening = $0 }
+      await Waiter.suspend(unless: { isAwake }) { opening = $0 }
       loop.cancel(timer)
       // libpq may go on with another socket, so the loop forgets this one first.
       unwatch()
@@ -86,6 +90,7 @@ final class Link: DescriptorHandler {
       next = unsafe PQconnectPoll(raw)
       if next == PGRES_POLLING_FAILED { throw failure() }
     }
+    isConnecting = false
     _ = unsafe PQsetnonblocking(raw, 1)
     unsafe PQsetNoticeReceiver(raw, Link.receiveNotice, Unmanaged.passUnretained(self).toOpaque())
     try watch(.read)
@@ -124,6 +129,7 @@ final class Link: DescriptorHandler {
   }
 
   private func wakeOpening() {
+    isAwake = true
     let waiter = opening
     opening = nil
     waiter?.resume()
@@ -132,7 +138,7 @@ final class Link: DescriptorHandler {
   // MARK: Events
 
   func ready(_ readiness: Readiness) {
-    if opening != nil { return wakeOpening() }
+    if isConnecting { return wakeOpening() }
     guard isOpen else { return }
     if wantsWrite { flush() }
     guard isOpen, readiness != .write else { return }
@@ -182,6 +188,12 @@ final class Link: DescriptorHandler {
 
   /// Ends a link that broke and tells its owner.
   func fail(_ message: String? = nil) {
+    guard isOpen, !isFailing else { return }
+    isFailing = true
+    // A write that fails may be the first sign of an end whose reason waits to be read.
+    _ = unsafe PQconsumeInput(raw)
+    _ = unsafe PQisBusy(raw)
+    owner?.linkIsReadable()
     guard isOpen else { return }
     let words = unsafe String(cString: PQerrorMessage(raw)).trimmed
     let message = message ?? words

@@ -150,10 +150,16 @@ final class PlainConnection: LinkOwner {
       let timer = work.deadline.map { deadline in
         link.loop.schedule(after: deadline.since(link.loop.now)) { [self] in wakeReader() }
       }
-      await Waiter.suspend(unless: { unsafe !link.isOpen || PQisBusy(link.raw) == 0 }) { reader = $0 }
+      await Waiter.suspend(unless: { isOver(work) }) { reader = $0 }
       if let timer { link.loop.cancel(timer) }
       if let token { work.cancellation?.remove(token) }
     }
+  }
+
+  /// Whether there is no reason left to wait for the server.
+  private func isOver(_ work: Work) -> Bool {
+    guard link.isOpen, work.failure(at: link.loop.now) == nil else { return true }
+    return unsafe PQisBusy(link.raw) == 0
   }
 
   private func wakeReader() {

@@ -37,6 +37,7 @@ extension Pool {
       link.close()
       throw .away("the database is closed")
     }
+    guard link.isOpen else { throw .away("the server closed the connection at once") }
     let connection = Connection(
       link, settings, generation: generation, isOverflow: isOverflow, owner: self)
     connections.append(connection)

@@ -160,7 +160,9 @@ private struct Scanner {
     let start = position
     guard digits() > 0 else { return nil }
     var exponent = 0
-    for byte in bytes[start..<position] { exponent = min(exponent * 10 + Int(byte) - 48, 1_000_000) }
+    for byte in bytes[start..<position] {
+      exponent = min(exponent * 10 + Int(byte) - 48, 1_000_000)
+    }
     return isNegative ? -exponent : exponent
   }
 

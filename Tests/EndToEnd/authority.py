@@ -41,7 +41,6 @@ class Authority:
     """An authority; clients trust `ca_file`."""
 
     def __init__(self, folder: Path) -> None:
-        """Make an authority whose files go into a folder."""
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("Test CA")
@@ -85,7 +84,7 @@ def _draft(
     begin: dt.timedelta,
     end: dt.timedelta,
 ) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
+    now = dt.dt.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -25,7 +25,6 @@ class Cluster:
     """A cluster on a Unix socket in a folder of its own."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
-        """Make the cluster, without starting it."""
         self.folder = folder
         self._options = [part for setting in settings for part in ("-c", setting)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -86,9 +85,10 @@ def drop_database(cluster_url: str, url: str) -> None:
         sql.execute(f"drop database if exists {name} with (force)")
 
 
-def backends(sql: Connection) -> list[dict[str, Any]]:
-    """List the server's own connections to the database, other than this one."""
+def lock_waits(sql: Connection) -> list[dict[str, Any]]:
+    """List the server's connections that wait for a lock."""
     return sql.execute(
         "select pid, state, wait_event_type, query from pg_stat_activity"
         " where datname = current_database() and application_name = 'needletail'"
+        " and wait_event_type = 'Lock'"
     ).fetchall()

@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("NEEDLETAIL_BINARY") or ROOT / ".build" / "debug" / "needletail")
@@ -135,9 +135,13 @@ class Server:
 
     def logged(self, message: str) -> dict[str, Any]:
         """Wait until an entry of the latest start has this text in its message; return it."""
+        return self.logged_where(repr(message), lambda entry: message in entry["message"])
+
+    def logged_where(self, what: str, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Wait until an entry of the latest start is the one that is meant; return it."""
         return wait_until(
-            f"{message!r} is logged",
-            lambda: next((e for e in self.entries(latest=True) if message in e["message"]), None),
+            f"{what} is logged",
+            lambda: next((entry for entry in self.entries(latest=True) if is_it(entry)), None),
         )
 
     @property

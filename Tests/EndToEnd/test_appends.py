@@ -36,7 +36,6 @@ class Writer:
     """One stream of AppendMetrics."""
 
     def __init__(self, wire: Wire, writer_id: str | None = None) -> None:
-        """Open the stream and wait until it says what is stored already."""
         self.wire = wire
         self.id = writer_id or str(uuid.uuid4())
         self.stream = wire.open("AppendMetrics", batch(0, "", writer=self.id), end=False)
@@ -49,7 +48,7 @@ class Writer:
         return message("AppendMetricsResponse").FromString(frame.data.message)
 
     def send(self, *batches: Any) -> None:
-        """Send batches, one message each."""
+        """Send batches."""
         for one in batches:
             self.wire.data(self.stream, one)
 

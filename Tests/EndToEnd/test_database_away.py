@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from authority import Authority
 from organizations import Organization, create_organization
-from postgres import Cluster, backends, create_database
+from postgres import Cluster, create_database, lock_waits
 from program import Connection, Server, connect_sql, migrate, new_folder, remove
 from waiting import wait_until
 from wire import GoawayError, Wire, message
@@ -25,7 +25,6 @@ class Stage:
     """A database that comes and goes, and a `serve` before it."""
 
     def __init__(self, folder: Path) -> None:
-        """Start the cluster and migrate a database; the server is for the test to start."""
         self.cluster = Cluster(folder / "pg", f"max_connections={CONNECTIONS_MAX}")
         self.cluster.start()
         self.url = create_database(self.cluster.url())
@@ -194,10 +193,6 @@ def test_few_connections_serve_many_calls(running: Stage, wire: Wire, sql: Conne
     assert made == {"runs": 200}
 
 
-def waits_for_lock(sql: Connection) -> list[dict[str, Any]]:
-    return [each for each in backends(sql) if each["wait_event_type"] == "Lock"]
-
-
 @pytest.fixture
 def locked_run(running: Stage, sql: Connection) -> Iterator[str]:
     """A run that nobody can change, because a transaction elsewhere holds it."""
@@ -207,7 +202,7 @@ def locked_run(running: Stage, sql: Connection) -> Iterator[str]:
         with holder.transaction(force_rollback=True):
             holder.execute("select from runs where id = %s for update", [run_id])
             yield run_id
-        wait_until("nobody waits any more", lambda: not waits_for_lock(sql))
+        wait_until("nobody waits any more", lambda: not lock_waits(sql))
 
 
 def rename(run_id: str) -> Any:
@@ -230,10 +225,10 @@ def test_a_statement_slower_than_its_deadline_is_rolled_back(
 ) -> None:
     key = str(uuid.uuid4())
     stream = wire.open("UpdateRun", rename(locked_run), timeout_ms=400, key=key)
-    wait_until("the statement waits", lambda: waits_for_lock(sql))
+    wait_until("the statement waits", lambda: lock_waits(sql))
     status = wire.end(stream).status
     assert (status.code, status.reason) == (DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
-    wait_until("the statement has ended", lambda: not waits_for_lock(sql))
+    wait_until("the statement has ended", lambda: not lock_waits(sql))
     assert_nothing_was_changed(sql, locked_run, key)
     assert list_runs(wire).code == 0
 
@@ -241,11 +236,11 @@ def test_a_statement_slower_than_its_deadline_is_rolled_back(
 def test_a_cancelled_call_is_rolled_back(wire: Wire, sql: Connection, locked_run: str) -> None:
     key = str(uuid.uuid4())
     stream = wire.open("UpdateRun", rename(locked_run), key=key)
-    wait_until("the statement waits", lambda: waits_for_lock(sql))
+    wait_until("the statement waits", lambda: lock_waits(sql))
     wire.cancel(stream)
     status = wire.end(stream).status
     assert (status.code, status.reason) == (CANCELLED, "CANCELLED")
-    wait_until("the statement has ended", lambda: not waits_for_lock(sql))
+    wait_until("the statement has ended", lambda: not lock_waits(sql))
     assert_nothing_was_changed(sql, locked_run, key)
     assert list_runs(wire).code == 0
 
@@ -256,9 +251,9 @@ def test_the_call_of_a_connection_that_was_cut_is_rolled_back(
     key = str(uuid.uuid4())
     wire = Wire.opened(running.connection)
     wire.open("UpdateRun", rename(locked_run), key=key)
-    wait_until("the statement waits", lambda: waits_for_lock(sql))
+    wait_until("the statement waits", lambda: lock_waits(sql))
     wire.cut()
-    wait_until("the statement has ended", lambda: not waits_for_lock(sql))
+    wait_until("the statement has ended", lambda: not lock_waits(sql))
     assert_nothing_was_changed(sql, locked_run, key)
     with Wire.opened(running.connection) as other:
         assert list_runs(other).code == 0
@@ -268,11 +263,11 @@ def test_a_slow_call_holds_up_no_other(
     running: Stage, wire: Wire, sql: Connection, locked_run: str
 ) -> None:
     slow = wire.open("UpdateRun", rename(locked_run), timeout_ms=60_000)
-    wait_until("the statement waits", lambda: waits_for_lock(sql))
+    wait_until("the statement waits", lambda: lock_waits(sql))
     for _ in range(50):
         assert list_runs(wire).code == 0
         assert create_run(wire, running)
-    assert waits_for_lock(sql), "it still waits"
+    assert lock_waits(sql), "it still waits"
     wire.cancel(slow)
     assert wire.end(slow).status.code == CANCELLED
 
@@ -282,7 +277,7 @@ def test_a_backend_that_is_ended_in_mid_call_answers_unavailable(
 ) -> None:
     key = str(uuid.uuid4())
     stream = wire.open("UpdateRun", rename(locked_run), key=key)
-    (waiting,) = wait_until("the statement waits", lambda: waits_for_lock(sql))
+    (waiting,) = wait_until("the statement waits", lambda: lock_waits(sql))
     sql.execute("select pg_terminate_backend(%s)", [waiting["pid"]])
     status = wire.end(stream).status
     assert (status.code, status.reason) == (UNAVAILABLE, "DATABASE_AWAY")

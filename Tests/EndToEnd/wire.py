@@ -32,7 +32,7 @@ class GoawayError(Exception):
     """The server has ended the connection with a status."""
 
     def __init__(self, status: Any) -> None:
-        """Tell the status."""
+        """Take the status of the Goaway."""
         super().__init__(f"{status.code} {status.reason}: {status.message}")
         self.status = status
 
@@ -41,7 +41,7 @@ class Wire:
     """One connection."""
 
     def __init__(self, connection: dict[str, Any], *, port: int | None = None) -> None:
-        """Connect and shake hands; Hello is for the test to send."""
+        """Connect, without Hello."""
         context = ssl.create_default_context(cafile=connection["ca_file"])
         context.set_alpn_protocols(["needletail/1"])
         address = (connection["address"], port or connection["port"])
@@ -50,10 +50,12 @@ class Wire:
         self.api_key = connection["api_key"]
         self.last_stream = 0
         self.goaways: list[Any] = []
+        self.answers_pings = True
+        self._pings: list[int] = []
         self._buffer = b""
 
     def __enter__(self) -> Self:
-        """Give the connection itself."""
+        """Return itself."""
         return self
 
     def __exit__(
@@ -63,7 +65,7 @@ class Wire:
         trace: TracebackType | None,
         /,
     ) -> None:
-        """Close the socket."""
+        """Close the connection."""
         self.socket.close()
 
     @classmethod
@@ -101,17 +103,35 @@ class Wire:
         """Return the next frame; Pings are answered, Credits and drains are passed over."""
         while True:
             frame = self._frame()
-            body = frame.WhichOneof("body")
-            if body == "ping":
-                pong = Frame()
-                pong.pong.token = frame.ping.token
-                self.send(pong)
-            elif body == "goaway":
-                if frame.goaway.HasField("status"):
-                    raise GoawayError(frame.goaway.status)
-                self.goaways.append(frame.goaway)
-            elif body != "credit":
+            if not self._is_about_connection(frame):
                 return frame
+
+    def wait_for_drain(self) -> int:
+        """Return the last stream of the drain's next step; only such frames may come before."""
+        count = len(self.goaways)
+        while len(self.goaways) == count:
+            assert self._is_about_connection(self._frame())
+        return self.goaways[-1].last_stream
+
+    def _is_about_connection(self, frame: Any) -> bool:
+        body = frame.WhichOneof("body")
+        if body == "ping":
+            self._pings.append(frame.ping.token)
+            if self.answers_pings:
+                self.answer_pings()
+        elif body == "goaway":
+            if frame.goaway.HasField("status"):
+                raise GoawayError(frame.goaway.status)
+            self.goaways.append(frame.goaway)
+        return body in {"ping", "goaway", "credit"}
+
+    def answer_pings(self) -> None:
+        """Answer the Pings that have come."""
+        for token in self._pings:
+            pong = Frame()
+            pong.pong.token = token
+            self.send(pong)
+        self._pings.clear()
 
     def frames(self) -> Iterator[Any]:
         """Yield frames until the server closes."""
@@ -123,7 +143,7 @@ class Wire:
 
     def open(
         self, method: str, request: Any = None, *, timeout_ms: int = 0, key: str = "",
-        end: bool = True,
+        end: bool = True, trace: str = "",
     ) -> int:  # fmt: skip
         """Send Call; return its stream."""
         self.last_stream += 1
@@ -131,6 +151,7 @@ class Wire:
         frame.call.method = method if "/" in method else f"{TRACKING}/{method}"
         frame.call.timeout_ms = timeout_ms
         frame.call.idempotency_key = key
+        frame.call.traceparent = trace
         frame.call.end_of_requests = end
         if request is None:
             frame.call.no_message = True

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A program that logs numbered points until its input ends, as any training script would.
 
 It knows nothing of faults: it connects once, logs, and at the end says what became of its points.

@@ -54,7 +54,8 @@ struct AccessTests {
     for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
   }
 
-  @Test("Whatever a viewer may do, a developer may, and an administrator may do what a developer may")
+  @Test(
+    "Whatever a viewer may do, a developer may, and an administrator may do what a developer may")
   func order() {
     let more = Self.known.union(["api_key.list", "api_key.create", "project.get", "x.y"])
     let access = Access(known: more)
@@ -64,7 +65,8 @@ struct AccessTests {
     #expect(developer.isSubset(of: access.permissions(role: "admin", scopes: ["*"])))
   }
 
-  @Test("An unknown role may nothing", arguments: ["", "Admin", "ADMIN", "owner", "admin ", "root"])
+  @Test(
+    "An unknown role may nothing", arguments: ["", "Admin", "ADMIN", "owner", "admin ", "root"])
   func unknownRole(role: String) {
     #expect(Self.access.permissions(role: role, scopes: ["*"]).isEmpty)
   }

@@ -67,9 +67,27 @@ func eventually(_ loop: Loop, _ condition: () -> Bool) async -> Bool {
   let limit = loop.now.advanced(by: .seconds(10))
   while !condition() {
     if loop.now > limit { return false }
-    let signal = Signal()
-    loop.schedule(after: .milliseconds(2)) { signal.notify() }
-    await signal.wait(unless: { false })
+    let gate = Gate()
+    loop.schedule(after: .milliseconds(2)) { gate.open() }
+    await gate.pass()
   }
   return true
+}
+
+/// Waits until `condition` holds, looking whenever `signal` is notified.
+func until(_ signal: Signal, _ condition: () -> Bool) async {
+  while !condition() { await signal.wait(unless: condition) }
+}
+
+/// Keeps tasks of a loop waiting until it is opened.
+final class Gate {
+  private let opened = Signal()
+  private var isOpen = false
+
+  func open() {
+    isOpen = true
+    opened.notify()
+  }
+
+  func pass() async { await until(opened) { isOpen } }
 }

@@ -40,7 +40,7 @@ import Testing
           done.notify()
         }
       }
-      while journal.entries.count < organizations.count { await done.wait(unless: { !(journal.entries.count < organizations.count) }) }
+      await until(done) { journal.entries.count >= organizations.count }
       var outcomes: [String] = []
       var batch = Batch()
       batch.add(change("insert into names values ('a')"))
@@ -62,9 +62,9 @@ import Testing
           outcomes.append(payload); heard.notify()
         },
         onReconnected: { heard.notify() })
-      while !listener.isListening { await heard.wait(unless: { !(!listener.isListening) }) }
+      await until(heard) { listener.isListening }
       listener.notify(channel: "ups", payload: "heard")
-      while outcomes.count < 3 { await heard.wait(unless: { !(outcomes.count < 3) }) }
+      await until(heard) { outcomes.count >= 3 }
       listener.close()
       let count = try await database.read(anyWork, number("select count(*) from names"))
       return (journal.entries, outcomes, count)

@@ -39,10 +39,10 @@ import Testing
             outcome = error.serverError?.sqlState ?? "\(error)"
           }
           journal.entries.append(outcome)
-          if journal.entries.count == 30 { done.notify() }
+          done.notify()
         }
       }
-      await done.wait(unless: { false })
+      await until(done) { journal.entries.count == 30 }
       return journal.entries
     }
     #expect(outcomes == (0..<30).map { $0 % 3 == 1 ? "22012" : "\($0)" })
@@ -80,6 +80,32 @@ import Testing
       #expect(error?.isForeignKeyViolation == true)
     }
     #expect(count == 0)
+  }
+
+  @Test("Commits that fail one behind the other on one connection all say so")
+  func deferredInARow() async throws {
+    let outcomes = try await withDatabase(nil, { $0.poolSize = 1 }) { database in
+      _ = try await database.commit(
+        anyWork,
+        change(
+          "create table once (n int4 constraint once_key unique deferrable initially deferred)"))
+      _ = try await database.commit(anyWork, change("insert into once values (1)"))
+      let journal = Journal()
+      let done = Signal()
+      for index in 0..<20 {
+        database.loop.spawn {
+          let error = await failure { () async throws(PostgresError) in
+            try await database.commit(
+              anyWork, change("insert into once values (\(index % 4 == 3 ? index : 1))"))
+          }
+          journal.entries.append(error?.serverError?.constraint ?? "stored")
+          done.notify()
+        }
+      }
+      await until(done) { journal.entries.count == 20 }
+      return journal.entries
+    }
+    #expect(outcomes == (0..<20).map { $0 % 4 == 3 ? "stored" : "once_key" })
   }
 
   @Test("A batch is one transaction: its last error undoes its first change")

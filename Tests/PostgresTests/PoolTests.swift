@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct PoolTests {
   /// Begins transactions that end when `release` is notified, and waits until they all run.
-  private func hold(_ count: Int, _ database: Database, until release: Signal) async {
+  private func hold(_ count: Int, _ database: Database, until release: Gate) async {
     let begun = Signal()
     var running = 0
     for _ in 0..<count {
@@ -15,11 +15,11 @@ import Testing
           _ = try await transaction.run(text("select 'held'"))
           running += 1
           begun.notify()
-          await release.wait(unless: { false })
+          await release.pass()
         }
       }
     }
-    while running < count { await begun.wait(unless: { !(running < count) }) }
+    await until(begun) { running >= count }
   }
 
   @Test("Transactions take what the pool and the overflow have; units keep a connection")
@@ -32,11 +32,11 @@ import Testing
         $0.overflowIdle = .milliseconds(1)
       }
     ) { database in
-      let release = Signal()
+      let release = Gate()
       await hold(4, database, until: release)
       let value = try await database.read(anyWork, text("select 'units go on'"))
       let during = database.metrics
-      release.notify()
+      release.open()
       _ = await eventually(database.loop) { database.metrics.connectionsOverflow == 0 }
       return (during, value, database.metrics)
     }
@@ -60,7 +60,7 @@ import Testing
       let second = try Database(loop: loop, settings: settings, shared: shared)
       first.start()
       second.start()
-      let release = Signal()
+      let release = Gate()
       await hold(2, first, until: release)
       await hold(1, second, until: release)
       let refused = await failure { () async throws(PostgresError) in
@@ -72,7 +72,7 @@ import Testing
         first.metrics.connectionsOverflow, second.metrics.connectionsOverflow,
         refused == .busy ? 1 : 0,
       ]
-      release.notify()
+      release.open()
       first.close()
       second.close()
       return counts
@@ -91,7 +91,7 @@ import Testing
       }
     ) { database in
       try await database.waitUntilReady(patience: .seconds(10))
-      let release = Signal()
+      let release = Gate()
       await hold(1, database, until: release)
       let journal = Journal()
       let done = Signal()
@@ -105,8 +105,8 @@ import Testing
       let refused = await failure { () async throws(PostgresError) in
         try await database.read(anyWork, text("select 'too many'"))
       }
-      release.notify()
-      while journal.entries.count < 2 { await done.wait(unless: { !(journal.entries.count < 2) }) }
+      release.open()
+      await until(done) { journal.entries.count >= 2 }
       return (refused, journal.entries, database.metrics)
     }
     #expect(refused == .busy)
@@ -124,7 +124,7 @@ import Testing
         $0.overflow = 0
       }
     ) { database in
-      let release = Signal()
+      let release = Gate()
       await hold(1, database, until: release)
       let late = Work(
         scope: .none, deadline: database.loop.now.advanced(by: .milliseconds(30)),
@@ -142,7 +142,7 @@ import Testing
           }
         },
       ]
-      release.notify()
+      release.open()
       return errors
     }
     #expect(errors == [.deadlineExceeded, .cancelled])
@@ -150,24 +150,29 @@ import Testing
 
   @Test("An old connection is replaced, and a long idle one proves that it lives first")
   func recycling() async throws {
-    let (first, second, third) = try await withDatabase(
-      nil,
-      {
-        $0.poolSize = 1
-        $0.recycleAfter = .milliseconds(50)
-        $0.proveAfterIdle = .zero
+    func processes(
+      _ adjust: @escaping @Sendable (inout DatabaseSettings) -> Void
+    ) async throws -> [Int64] {
+      try await withDatabase(
+        nil,
+        {
+          $0.poolSize = 1
+          adjust(&$0)
+        }
+      ) { database in
+        var processes: [Int64] = []
+        for _ in 0..<3 {
+          processes.append(
+            try await database.read(anyWork, number("select pg_backend_pid()::int8")))
+          let gate = Gate()
+          database.loop.schedule(after: .milliseconds(60)) { gate.open() }
+          await gate.pass()
+        }
+        return processes
       }
-    ) { database in
-      let process = number("select pg_backend_pid()::int8")
-      let first = try await database.read(anyWork, process)
-      let second = try await database.read(anyWork, process)
-      let signal = Signal()
-      database.loop.schedule(after: .milliseconds(60)) { signal.notify() }
-      await signal.wait(unless: { false })
-      return (first, second, try await database.read(anyWork, process))
     }
-    #expect(first == second)
-    #expect(second != third)
+    #expect(Set(try await processes { $0.recycleAfter = .milliseconds(50) }).count == 3)
+    #expect(Set(try await processes { $0.proveAfterIdle = .zero }).count == 1)
   }
 
   @Test("Statements over the threshold are reported by name, and by name only")

@@ -132,7 +132,7 @@ private func running(_ pattern: String) -> Query<Int64> {
       let slow = await failure { () async throws(PostgresError) in
         try await database.read(work, text("select 'x' from pg_sleep(60)"))
       }
-      if journal.entries.isEmpty { await done.wait(unless: { !(journal.entries.isEmpty) }) }
+      await until(done) { !journal.entries.isEmpty }
       let configured = try await withShortTimeout(database)
       return (slow, journal.entries, configured)
     }

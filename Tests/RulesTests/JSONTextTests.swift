@@ -95,8 +95,10 @@ struct JSONTextTests {
     #expect(stored.contains(true) && stored.contains(false))
   }
 
-  /// A good text with some characters changed, left out or doubled.
+  /// A good text with some characters changed, left out or doubled; none of the deepest, which
+  /// PostgreSQL lets nest deeper.
   private static func mutant(_ random: inout SplitMix) -> String {
+    let good = good.dropLast(2)
     let alphabet = Array(#"{}[]:,"\/0123456789.eE+-tfnulradD \#n"#.unicodeScalars)
     var scalars = Array(good[Int.random(in: 0..<good.count, using: &random)].unicodeScalars)
     for _ in 0..<Int.random(in: 1...2, using: &random) where !scalars.isEmpty {

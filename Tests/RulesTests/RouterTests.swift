@@ -22,7 +22,8 @@ struct RouterTests {
     return unsafe router.find(bytes.span.bytes)
   }
 
-  @Test("Every method is found, whatever their number and order", arguments: [0, 1, 2, 15, 16, 500])
+  @Test(
+    "Every method is found, whatever their number and order", arguments: [0, 1, 2, 15, 16, 500])
   func find(count: Int) {
     var random = SplitMix(seed: UInt64(count))
     let names = (0..<count).map { "pkg.v1.Service\($0 % 7)/Method\($0)" }

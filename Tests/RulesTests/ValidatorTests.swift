@@ -118,7 +118,9 @@ struct ValidatorTests {
 
   @Test(
     "A page has the size that was asked, the standard one for 0, and never more than the greatest",
-    arguments: [(0, 20, true), (1, 1, true), (100, 100, true), (101, 100, false), (.max, 100, false)]
+    arguments: [
+      (0, 20, true), (1, 1, true), (100, 100, true), (101, 100, false), (.max, 100, false),
+    ]
       as [(UInt32, Int, Bool)])
   func pageSize(asked: UInt32, given: Int, isGood: Bool) {
     let found = Self.found {

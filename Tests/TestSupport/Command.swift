@@ -53,11 +53,26 @@ private struct Started: ~Copyable {
     unsafe posix_spawn_file_actions_adddup2(&actions, feed.reader, 0)
     unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 1)
     unsafe posix_spawn_file_actions_adddup2(&actions, output.writer, 2)
+    // The threads that run tests block signals and loops ignore SIGPIPE; a server that inherits
+    // that could not be ended.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    var pipeSignal = sigset_t()
+    unsafe sigemptyset(&pipeSignal)
+    unsafe sigaddset(&pipeSignal, SIGPIPE)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &pipeSignal)
+    unsafe posix_spawnattr_setflags(
+      &attributes, Int16(POSIX_SPAWN_SETSIGMASK) | Int16(POSIX_SPAWN_SETSIGDEF))
     var list = unsafe arguments.map { unsafe strdup($0) }
     unsafe list.append(nil)
     defer { for index in unsafe list.indices { unsafe free(list[index]) } }
     var process: pid_t = 0
-    let code = unsafe posix_spawnp(&process, arguments[0], &actions, nil, list, environ)
+    let code = unsafe posix_spawnp(
+      &process, arguments[0], &actions, &attributes, list, environ)
     guard code == 0 else {
       throw SupportError("\(arguments[0]): \(unsafe String(cString: strerror(code)))")
     }

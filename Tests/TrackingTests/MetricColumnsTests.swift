@@ -166,7 +166,8 @@ struct MetricColumnsTests {
       Self.columns(1, "caf\u{E9}", 1), Self.columns(1, "cafe\u{301}", 2),
       Self.columns(1, "caf\u{E9}", 3),
     ])
-    #expect(result.map { Array($0.key.utf8) } == [Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8)])
+    #expect(
+      result.map { Array($0.key.utf8) } == [Array("caf\u{E9}".utf8), Array("cafe\u{301}".utf8)])
     #expect(result.map(\.steps) == [[1, 3], [2]])
   }
 }

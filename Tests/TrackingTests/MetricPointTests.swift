@@ -110,7 +110,8 @@ struct MetricPointTests {
   static func random(_ random: inout SplitMix) -> MetricPoint {
     let values: [Double] = [-.infinity, -1, 0, 1, .infinity, .nan]
     return MetricPoint(
-      step: Int64.random(in: 0...5, using: &random), timeUs: Int64.random(in: 0...2, using: &random),
+      step: Int64.random(in: 0...5, using: &random),
+      timeUs: Int64.random(in: 0...2, using: &random),
       value: values[Int.random(in: 0..<values.count, using: &random)])
   }
 }

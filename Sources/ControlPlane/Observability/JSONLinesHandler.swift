@@ -31,13 +31,19 @@ struct JSONLinesHandler: LogHandler {
     for (key, value) in extra.sorted(by: { $0.key < $1.key }) {
       fields.append((key, JSONLinesHandler.text(value)))
     }
-    writer.write("{" + fields.map { "\"\($0.0)\":\($0.1)" }.joined(separator: ",") + "}")
+    let text = fields.map { "\(JSONText.quoted($0.0)):\($0.1)" }.joined(separator: ",")
+    writer.write("{\(text)}")
   }
 
-  /// Numbers stay numbers; everything else is text.
+  /// Numbers stay numbers where JSON has them; everything else is text.
   private static func text(_ value: Logger.MetadataValue) -> String {
-    if case .stringConvertible(let convertible) = value, convertible is any Numeric {
-      return convertible.description
+    if case .stringConvertible(let convertible) = value {
+      switch convertible {
+      case let number as any BinaryFloatingPoint where number.isFinite:
+        return convertible.description
+      case is any BinaryInteger: return convertible.description
+      default: break
+      }
     }
     return JSONText.quoted(value.description)
   }

@@ -9,6 +9,8 @@ final class LogWriter: Sendable {
 
   private let descriptor: Int32
   private let state = Mutex(State())
+  /// Held by the thread that writes, so that lines keep their order and ``flush()`` waits for it.
+  private let writing = Mutex(())
   private let wake = DispatchSemaphore(value: 0)
 
   private struct State {
@@ -40,15 +42,15 @@ final class LogWriter: Sendable {
     if needsWake { wake.signal() }
   }
 
-  /// Writes what waits, from the calling thread: the last act of a process.
+  /// Writes what waits from the calling thread; nothing is on its way when it returns.
   func flush() {
-    put(take())
+    writing.withLock { _ in put(take()) }
   }
 
   private func run() {
     while true {
       wake.wait()
-      put(take())
+      flush()
     }
   }
 
@@ -72,6 +74,7 @@ final class LogWriter: Sendable {
       let count = unsafe bytes.withUnsafeBytes {
         unsafe Foundation.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
       }
+      if count < 0, errno == EINTR { continue }
       // A log that nobody takes any more is no reason to stop serving.
       guard count > 0 else { return }
       offset += count

@@ -91,9 +91,10 @@ struct MetricsText {
     gauge("needletail_pg_pool_overflow", "Beyond the pool's size.", sum(\.connectionsOverflow))
     gauge("needletail_pg_pool_waiters", "Calls that wait for a connection.", sum(\.waiters))
     counter("needletail_pg_pool_waits_total", "Waits for a connection.", total(\.waits))
-    gauge(
-      "needletail_pg_pool_wait_seconds_total", "Time spent in those waits.",
-      Double(all.reduce(UInt64(0)) { $0 + $1.waitTotal.wholeNanoseconds / 1_000 }) / 1_000_000)
+    head("needletail_pg_pool_wait_seconds_total", "counter", "Time spent in those waits.")
+    line(
+      "needletail_pg_pool_wait_seconds_total", [],
+      Double(total { $0.waitTotal.wholeNanoseconds / 1_000 }) / 1_000_000)
     counter("needletail_pg_statements_total", "Statements run.", total(\.statements))
     counter("needletail_pg_errors_total", "Statements refused.", total(\.errors))
     counter("needletail_pg_slow_statements_total", "Slow statements.", total(\.slowStatements))
@@ -126,10 +127,24 @@ struct MetricsText {
   }
 
   private mutating func line(_ name: String, _ labels: [(String, String)], _ value: Double) {
-    let text = labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ",")
+    let text = labels.map { "\($0.0)=\"\(MetricsText.escaped($0.1))\"" }.joined(separator: ",")
     let number =
       value == value.rounded() && value.magnitude < 1e15
       ? String(Int64(value)) : String(value)
     lines.append(text.isEmpty ? "\(name) \(number)" : "\(name){\(text)} \(number)")
+  }
+
+  private static func escaped(_ label: String) -> String {
+    var result = String.UnicodeScalarView()
+    for scalar in label.unicodeScalars {
+      switch scalar {
+      case "\\", "\"":
+        result.append("\\")
+        result.append(scalar)
+      case "\n": result.append(contentsOf: "\\n".unicodeScalars)
+      default: result.append(scalar)
+      }
+    }
+    return String(result)
   }
 }

@@ -42,9 +42,17 @@ struct DataFolder {
   /// Writes a file that only its owner can read, whole or not at all.
   static func write(_ text: String, to file: String) throws(ControlPlaneError) {
     let draft = file + ".\(ProcessInfo.processInfo.processIdentifier)"
-    let made = FileManager.default.createFile(
-      atPath: draft, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
-    guard made, unsafe rename(draft, file) == 0 else {
+    // What a start with the same process id left behind may have another mode.
+    _ = unsafe unlink(draft)
+    let descriptor = unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw ControlPlaneError("the file \(file) cannot be written") }
+    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    do {
+      try handle.write(contentsOf: Data(text.utf8))
+      try handle.synchronize()
+      guard unsafe rename(draft, file) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    } catch {
+      _ = unsafe unlink(draft)
       throw ControlPlaneError("the file \(file) cannot be written")
     }
   }

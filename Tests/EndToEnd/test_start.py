@@ -1,0 +1,242 @@
+"""A server that cannot start says why, names the thing, and ends with an error."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import pwd
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+from authority import Authority, Pair
+from program import Server, UpServer, connect_sql, migrate, run_program
+from waiting import wait_until
+from wire import GoawayError, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NOWHERE = "postgresql://nobody@/nothing?host=/nonexistent"
+
+
+@pytest.fixture
+def authority(place: Path) -> Authority:
+    return Authority(place)
+
+
+def refused(*arguments: str | Path) -> str:
+    """Run what must not start; return what it says."""
+    result = run_program(*arguments)
+    said = result.stderr.strip()
+    assert result.returncode not in {0, -6, -11}, said
+    assert "Fatal error" not in said
+    assert said, "it must say why"
+    return said
+
+
+def serve(pair: Pair, *more: str | Path, port: int = 0) -> str:
+    """Try to serve; return why not."""
+    return refused(
+        "serve", "--postgres", NOWHERE, "--port", str(port), "--certificate", pair.certificate,
+        "--key", pair.key, *more,
+    )  # fmt: skip
+
+
+def test_a_port_in_use(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = serve(authority.pair("server"), port=port)
+    assert f"port {port}" in said
+    assert "in use" in said
+
+
+def test_an_operations_port_in_use(authority: Authority) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = serve(authority.pair("server"), "--operations-port", str(port))
+    assert f"operations port {port}" in said
+
+
+def test_an_address_that_is_not_here(authority: Authority) -> None:
+    assert "203.0.113.7" in serve(authority.pair("server"), "--listen", "203.0.113.7")
+
+
+@pytest.mark.parametrize("which", ["certificate", "key"])
+@pytest.mark.parametrize("content", [None, b"", b"nonsense\n", bytes(range(256))])
+def test_an_unreadable_file(authority: Authority, which: str, content: bytes | None) -> None:
+    pair = authority.pair("server")
+    file: Path = getattr(pair, which)
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    assert str(file) in serve(pair)
+
+
+def test_a_key_of_another_certificate(authority: Authority) -> None:
+    pair = Pair(authority.pair("server").certificate, authority.pair("other").key)
+    said = serve(pair)
+    assert str(pair.certificate) in said
+    assert str(pair.key) in said
+
+
+def test_a_certificate_that_has_expired(authority: Authority) -> None:
+    hour = dt.timedelta(hours=1)
+    pair = authority.pair("server", begin=-48 * hour, end=-hour)
+    said = serve(pair)
+    assert str(pair.certificate) in said
+    assert "expired" in said
+
+
+def test_a_client_authority_that_is_missing(authority: Authority, place: Path) -> None:
+    assert "nowhere.crt" in serve(authority.pair("server"), "--client-ca", place / "nowhere.crt")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "named"),
+    [
+        ("no-such-setting=1", "no-such-setting"),
+        ("pool-size", "pool-size"),
+        ("pool-size=many", "pool-size"),
+        ("pool-size=0", "pool-size"),
+        ("call-timeout-max=10", "call-timeout-max"),
+        ("log-level=loud", "log-level"),
+    ],
+)
+def test_a_wrong_setting(authority: Authority, assignment: str, named: str) -> None:
+    assert named in serve(authority.pair("server"), "--set", assignment)
+
+
+def test_a_wrong_option() -> None:
+    result = run_program("serve", "--certificate", "c", "--key", "k", "--no-such-option")
+    assert result.returncode == 2
+    assert "--no-such-option" in result.stderr
+
+
+def test_no_database(authority: Authority) -> None:
+    pair = authority.pair("server")
+    result = run_program("serve", "--certificate", pair.certificate, "--key", pair.key)
+    assert result.returncode == 2
+    assert "DATABASE_URL" in result.stderr
+
+
+def test_a_database_url_that_makes_no_sense(authority: Authority) -> None:
+    pair = authority.pair("server")
+    said = refused(
+        "serve", "--postgres", "postgresql://[", "--port", "0", "--certificate", pair.certificate,
+        "--key", pair.key,
+    )  # fmt: skip
+    assert "database's URL" in said
+
+
+def test_a_data_folder_of_another_postgresql(place: Path) -> None:
+    cluster = place / "data" / "postgres"
+    (cluster / "data").mkdir(parents=True)
+    (cluster / "data" / "PG_VERSION").write_text("9\n")
+    if os.geteuid() == 0:
+        for path in (cluster, cluster / "data", cluster / "data" / "PG_VERSION"):
+            os.chown(path, pwd.getpwnam("postgres").pw_uid, -1)
+    said = refused("up", "--data-dir", place / "data", "--port", "0")
+    assert str(cluster / "data") in said
+    assert "PostgreSQL 9" in said
+    assert (cluster / "data" / "PG_VERSION").read_text() == "9\n"
+
+
+def test_a_data_folder_in_use(served: UpServer) -> None:
+    said = refused("up", "--data-dir", served.data, "--port", "0")
+    assert str(served.data) in said
+    assert served.process is not None
+    assert str(served.process.pid) in said
+    with served.client() as client:
+        assert client.identity.who_am_i().projects
+
+
+def test_a_data_folder_that_is_a_file(place: Path) -> None:
+    (place / "data").write_text("")
+    assert str(place / "data") in refused("up", "--data-dir", place / "data", "--port", "0")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts PostgreSQL as another user")
+def test_a_data_folder_that_postgresql_cannot_reach(place: Path) -> None:
+    (place / "closed").mkdir(mode=0o700)
+    folder = place / "closed" / "data"
+    said = refused("up", "--data-dir", folder, "--port", "0")
+    assert str(folder) in said
+    assert "cannot reach" in said
+
+
+def test_a_connection_file_that_cannot_be_written(place: Path, scratch_url: str) -> None:
+    file = place / "nowhere" / "connection.json"
+    said = refused(
+        "up", "--data-dir", place / "data", "--port", "0", "--postgres", scratch_url,
+        "--connection-file", file,
+    )  # fmt: skip
+    assert str(file) in said
+
+
+def test_up_with_a_database_that_is_away(place: Path) -> None:
+    said = refused("up", "--data-dir", place / "data", "--port", "0", "--postgres", NOWHERE)
+    assert "database" in said
+    assert "/nonexistent" in said
+
+
+def pretend_newer(url: str) -> None:
+    with connect_sql(url) as sql:
+        newest = sql.execute("select max(version) as version from schema_migrations").fetchone()
+        assert newest is not None
+        sql.execute(
+            "insert into schema_migrations (version, name, checksum, duration_ms)"
+            " values (%s, 'from_the_future', 'x', 1)",
+            [newest["version"] + 1],
+        )
+
+
+def test_up_refuses_a_database_of_a_newer_program(place: Path, scratch_url: str) -> None:
+    migrate(scratch_url, "up")
+    pretend_newer(scratch_url)
+    said = refused("up", "--data-dir", place / "data", "--port", "0", "--postgres", scratch_url)
+    assert "newer than this program" in said
+    for direction in ("up", "down"):
+        result = run_program("migrate", direction, "--postgres", scratch_url)
+        assert result.returncode != 0
+        assert "newer than this program" in result.stderr
+
+
+def test_a_server_goes_on_with_a_newer_schema(
+    own_server: Callable[..., UpServer], scratch_url: str
+) -> None:
+    server = own_server(postgres=scratch_url)
+    server.start()
+    pretend_newer(scratch_url)
+    with server.client() as client:
+        assert client.identity.who_am_i().projects
+    # So do those that start now: both versions work on either side of a migration.
+    assert run_program("migrate", "verify", "--postgres", scratch_url).returncode == 0
+
+
+def test_serve_with_an_older_schema_is_not_ready(
+    authority: Authority, place: Path, scratch_url: str
+) -> None:
+    pair = authority.pair("server")
+    server = Server(
+        place / "server", "serve", "--postgres", scratch_url, "--port", "0", "--certificate",
+        pair.certificate, "--key", pair.key, "--operations-port", "0",
+    )  # fmt: skip
+    try:
+        server.start()
+        connection = {
+            "address": "127.0.0.1", "port": server.port, "ca_file": str(authority.ca_file),
+            "api_key": "ntl_nonsense",
+        }  # fmt: skip
+        assert server.page("/healthz")[0] == 503
+        with Wire(connection) as wire:
+            wire.hello()
+            with pytest.raises(GoawayError) as caught:
+                wire.receive()
+        assert caught.value.status.code == 14
+        migrate(scratch_url, "up")
+        wait_until("it is ready once migrated", lambda: server.page("/healthz")[0] == 200)
+    finally:
+        server.discard()
