@@ -69,22 +69,25 @@ final class LoopState: ServesConnections {
 
   /// Waits for the database, then makes sure that this program may serve from it.
   private func check(_ database: Database, _ refuse: @Sendable (String) -> Void) async {
+    let migrator = Migrator(
+      database, migrations: Migration.embedded, settings: MigratorSettings())
     while maintenance != nil {
       do throws(PostgresError) {
-        try await database.waitUntilReady(patience: .seconds(60))
-        if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
-        let migrator = Migrator(
-          database, migrations: Migration.embedded, settings: MigratorSettings())
+        // The schema first, over a session of its own: an empty database lacks even the roles.
         do throws(MigrationError) {
           try await migrator.verify()
         } catch {
           if case .database(let cause) = error { throw cause }
-          refuse("\(error)")
+          return refuse("\(error)")
         }
+        try await server.database.waitUntilReady(patience: .seconds(60))
+        if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
         return
       } catch {
-        // It is away, or went away meanwhile: that is told by every call; look again.
-        continue
+        // It is away, or went away meanwhile: that is told by every call; look again, soon.
+        await Waiter.suspend(unless: { false }) { waiter in
+          loop.schedule(after: .seconds(1)) { waiter.resume() }
+        }
       }
     }
   }

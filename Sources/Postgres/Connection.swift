@@ -220,8 +220,7 @@ final class Connection: LinkOwner {
         isSyncMissing = false
         unsafe take(result, expectation)
       } else if case .sync = expectation {
-        // A Sync's results have no end. Once it is left over from an error at the commit; twice means
-        // that libpq has given up.
+        // Once it is left over from an error at the commit; twice, libpq has given up.
         if isSyncMissing { return link.fail() }
         isSyncMissing = true
       } else {

@@ -84,7 +84,7 @@ def _draft(
     begin: dt.timedelta,
     end: dt.timedelta,
 ) -> x509.CertificateBuilder:
-    now = dt.dt.now(dt.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -102,6 +102,8 @@ import Testing
           done.notify()
         }
       }
+      // The two begin before this turn is over.
+      await database.loop.offload {}
       let refused = await failure { () async throws(PostgresError) in
         try await database.read(anyWork, text("select 'too many'"))
       }
