@@ -39,9 +39,10 @@ const char *write_path(messages_arena *arena, const path_step *steps, uint32_t c
     char *rest = path + used;
     size_t room = PATH_BYTES - used;
     const char *dot = index == 0 ? "" : ".";
+    const char *name = step->field->name;
     int written = has_index(step->field)
-                      ? snprintf(rest, room, "%s%s[%u]", dot, step->field->name, element_index(step))
-                      : snprintf(rest, room, "%s%s", dot, step->field->name);
+                      ? snprintf(rest, room, "%s%s[%u]", dot, name, element_index(step))
+                      : snprintf(rest, room, "%s%s", dot, name);
     if (written < 0) break;
     used += (size_t)written;
   }

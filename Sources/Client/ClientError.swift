@@ -40,7 +40,7 @@ public struct ClientError: Error, Sendable, Equatable {
 
   /// Whether the same call may well succeed a little later.
   ///
-  /// A call that changes something is safe to repeat only with the idempotency key of the first try.
+  /// A call that changes something is safe to repeat only with the first try's idempotency key.
   public var isRetryable: Bool {
     switch kind {
     case .refused, .connectionLost: true

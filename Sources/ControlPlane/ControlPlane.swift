@@ -23,6 +23,8 @@ public final class ControlPlane: Sendable {
   private let options: ServerOptions
   private let operations: OperationsPage?
   private let isStopping = Atomic<Bool>(false)
+  /// Why the server stopped by itself.
+  private let failure = Mutex<String?>(nil)
 
   /// Listens, and serves as soon as that stands; whether the database answers is not waited for.
   ///
@@ -52,6 +54,9 @@ public final class ControlPlane: Sendable {
     ControlPlane.accept(on: group, listener, state, load)
     operations = try await OperationsPage.start(options.operationsPort, group, state)
     watchSignals()
+    group.mailboxes[0].post { [self] loop in
+      (loop.attachment as? LoopState)?.keepHouse(options.database) { [self] in refuse($0) }
+    }
     logger.notice(
       "serving",
       metadata: [
@@ -61,11 +66,21 @@ public final class ControlPlane: Sendable {
   }
 
   /// Waits until the server has stopped, by a signal or by ``stop()``.
-  public func waitUntilStopped() async {
+  ///
+  /// - Throws: ``ControlPlaneError`` when it stopped because the database is not one to serve from.
+  public func waitUntilStopped() async throws(ControlPlaneError) {
     await group.waitUntilStopped()
     await operations?.stop()
     logger.notice("stopped")
     log.flush()
+    if let reason = failure.withLock({ $0 }) { throw ControlPlaneError(reason) }
+  }
+
+  /// Stops because the database is not one to serve from.
+  private func refuse(_ reason: String) {
+    logger.critical("the database cannot be served from: \(reason)")
+    failure.withLock { $0 = "the database cannot be served from: \(reason)" }
+    stop()
   }
 
   /// Lets open calls finish, then stops.

@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import Postgres
 internal import RPC
+internal import Storage
 
 /// What the program keeps on one loop.
 final class LoopState: ServesConnections {
@@ -11,6 +12,7 @@ final class LoopState: ServesConnections {
   private var acceptor: Acceptor?
   private var listener: Listener?
   private var signals: SignalSource?
+  private var maintenance: Database?
 
   init(_ loop: Loop, _ server: LoopServer) {
     self.loop = loop
@@ -41,6 +43,66 @@ final class LoopState: ServesConnections {
       })
   }
 
+  /// How often old rows are cleaned up and new partitions made.
+  static let housekeepingInterval: Duration = .seconds(3_600)
+
+  /// Looks after the database, hourly; `refuse` is told when it is not one to serve from.
+  func keepHouse(
+    _ settings: DatabaseSettings, refuse: @escaping @Sendable (String) -> Void
+  ) {
+    var own = settings
+    own.role = "needletail_maintenance"
+    own.poolSize = 1
+    own.overflow = 1
+    let database: Database
+    do throws(PostgresError) {
+      database = try Database(
+        loop: loop, settings: own, shared: DatabaseShared(own, loops: 1))
+    } catch {
+      return refuse("\(error)")
+    }
+    maintenance = database
+    database.start()
+    loop.spawn { [self] in await check(database, refuse) }
+    scheduleHousekeeping(database, after: .seconds(5))
+  }
+
+  /// Waits for the database, then makes sure that this program may serve from it.
+  private func check(_ database: Database, _ refuse: @Sendable (String) -> Void) async {
+    while maintenance != nil {
+      do throws(PostgresError) {
+        try await database.waitUntilReady(patience: .seconds(60))
+        if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
+        let migrator = Migrator(
+          database, migrations: Migration.embedded, settings: MigratorSettings())
+        do throws(MigrationError) {
+          try await migrator.verify()
+        } catch {
+          if case .database(let cause) = error { throw cause }
+          refuse("\(error)")
+        }
+        return
+      } catch {
+        // It is away, or went away meanwhile: that is told by every call; look again.
+        continue
+      }
+    }
+  }
+
+  private func scheduleHousekeeping(_ database: Database, after delay: Duration) {
+    loop.schedule(after: delay) { [weak self] in
+      guard let self, self.maintenance != nil else { return }
+      self.loop.spawn { [self] in
+        do throws(PostgresError) {
+          try await Housekeeping.run(database)
+        } catch {
+          server.state.observer.note(.warning, "housekeeping failed: \(error)", [])
+        }
+        scheduleHousekeeping(database, after: LoopState.housekeepingInterval)
+      }
+    }
+  }
+
   /// Tells of the process's signals.
   func watchSignals(_ action: @escaping (ProcessSignal) -> Void) {
     do throws(SystemError) {
@@ -54,6 +116,8 @@ final class LoopState: ServesConnections {
   func drain(_ done: @escaping () -> Void) {
     acceptor?.close()
     listener?.close()
+    maintenance?.close()
+    maintenance = nil
     server.drain { [server] in
       server.database.close()
       done()

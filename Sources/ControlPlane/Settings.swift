@@ -65,45 +65,69 @@ public struct Setting: Sendable {
     duration("idle-timeout", "silence after which the peer is pinged", \.server.wire.idleTimeout),
     duration("pong-timeout", "time from that Ping to its Pong", \.server.wire.pongTimeout),
     duration("frame-timeout", "time that any frame may take", \.server.wire.frameTimeout),
-    duration("write-stall-timeout", "time that answers may stay unread", \.server.writeStallTimeout),
-    duration("drain-timeout", "time that open streams have at shutdown", \.server.wire.drainTimeout),
+    duration(
+      "write-stall-timeout", "time that answers may stay unread", \.server.writeStallTimeout),
+    duration(
+      "drain-timeout", "time that open streams have at shutdown", \.server.wire.drainTimeout),
     duration("linger-timeout", "time to read a last Goaway", \.server.wire.lingerTimeout),
-    count("read-bytes-per-turn-max", "bytes read of one connection in one turn", \.server.readBytesPerTurnMax),
+    count(
+      "read-bytes-per-turn-max", "bytes read of one connection in one turn",
+      \.server.readBytesPerTurnMax),
     count("output-bytes-max", "unsent bytes above which streams wait", \.server.outputBytesMax),
-    count("output-bytes-pause", "unsent bytes above which reading pauses", \.server.outputBytesPause),
+    count(
+      "output-bytes-pause", "unsent bytes above which reading pauses", \.server.outputBytesPause),
     duration("accept-pause", "pause of accepting without descriptors", \.server.acceptPause),
   ]
 
   private static let streamSettings: [Setting] = [
     number("frame-bytes-max", "bytes of a frame", \.server.wire.frameBytesMax),
-    number("greeting-frame-bytes-max", "bytes of a frame before Welcome", \.server.wire.greetingFrameBytesMax),
+    number(
+      "greeting-frame-bytes-max", "bytes of a frame before Welcome",
+      \.server.wire.greetingFrameBytesMax),
     count("open-streams-max", "open streams of a connection", \.server.wire.openStreamsMax),
     number("stream-window-bytes", "window of a stream", \.server.wire.streamWindowBytes),
-    number("connection-window-bytes", "window of a connection", \.server.wire.connectionWindowBytes),
+    number(
+      "connection-window-bytes", "window of a connection", \.server.wire.connectionWindowBytes),
     duration("call-timeout-max", "time that a unary call may take", \.server.wire.callTimeoutMax),
   ]
 
   private static let floodSettings: [Setting] = [
     number("pings-per-second", "Pings a second", \.server.wire.pingsPerSecond),
     number("ping-burst", "Pings at once", \.server.wire.pingBurst),
-    number("control-frames-per-second", "frames a second to no effect", \.server.wire.controlFramesPerSecond),
+    number(
+      "control-frames-per-second", "frames a second to no effect",
+      \.server.wire.controlFramesPerSecond),
     count("cancels-max", "streams opened and cancelled in cancel-period", \.server.wire.cancelsMax),
     duration("cancel-period", "the period that cancels-max counts in", \.server.wire.cancelPeriod),
-    count("key-updates-per-minute-max", "TLS key updates in a minute", \.server.keyUpdatesPerMinuteMax),
+    count(
+      "key-updates-per-minute-max", "TLS key updates in a minute", \.server.keyUpdatesPerMinuteMax),
   ]
 
   private static let databaseSettings: [Setting] = [
     count("pool-size", "database connections of all loops together", \.database.poolSize),
     count("pool-overflow", "database connections beyond pool-size", \.database.overflow),
-    duration("pool-recycle-after", "age at which a connection is replaced", \.database.recycleAfter),
-    duration("database-connect-timeout", "time for one attempt to connect", \.database.connectTimeout),
-    count("pool-waiters-max", "calls of a loop that may wait for a connection", \.database.waitersMax),
-    duration("pool-wait-patience", "time that a call waits for a connection", \.database.waitPatience),
-    duration("database-away-patience", "time that a call waits for a server that is away", \.database.awayPatience),
-    count("pool-in-flight-max", "transactions that one connection carries at once", \.database.inFlightMax),
-    duration("statement-timeout", "time for statements of calls without a deadline", \.database.statementTimeout),
-    duration("slow-statement", "time above which a statement is logged by name", \.database.slowStatement),
-    flag("prepare-statements", "off behind PgBouncer in transaction mode", \.database.preparesStatements),
+    duration(
+      "pool-recycle-after", "age at which a connection is replaced", \.database.recycleAfter),
+    duration(
+      "database-connect-timeout", "time for one attempt to connect", \.database.connectTimeout),
+    count(
+      "pool-waiters-max", "calls of a loop that may wait for a connection", \.database.waitersMax),
+    duration(
+      "pool-wait-patience", "time that a call waits for a connection", \.database.waitPatience),
+    duration(
+      "database-away-patience", "time that a call waits for a server that is away",
+      \.database.awayPatience),
+    count(
+      "pool-in-flight-max", "transactions that one connection carries at once",
+      \.database.inFlightMax),
+    duration(
+      "statement-timeout", "time for statements of calls without a deadline",
+      \.database.statementTimeout),
+    duration(
+      "slow-statement", "time above which a statement is logged by name", \.database.slowStatement),
+    flag(
+      "prepare-statements", "off behind PgBouncer in transaction mode",
+      \.database.preparesStatements),
   ]
 
   private static let generalSettings: [Setting] = [

@@ -1,4 +1,6 @@
-/// Tells the work of one call that it is no longer wanted. Lives on a loop.
+/// Tells the work of one call that it is no longer wanted.
+///
+/// Lives on a loop.
 public final class Cancellation {
   /// Why work is no longer wanted.
   public enum Reason: Sendable, Equatable {

@@ -59,7 +59,8 @@ final class HelperThreads: Sendable {
 
 /// A counting semaphore: a signal that comes before its wait is not lost.
 @safe private final class Condition: Sendable {
-  // Proof: the semaphore is made before and freed after any use, and sem_* are safe from any thread.
+  // Proof: the semaphore is made before and freed after any use, and sem_* are safe from any
+  // thread.
   private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
 
   init() {

@@ -29,13 +29,15 @@ public struct Instant: Comparable, Hashable, Sendable {
       ? .nanoseconds(Int64(clamping: nanoseconds - earlier.nanoseconds)) : .zero
   }
 
+  /// Whether `left` comes before `right`.
   public static func < (left: Instant, right: Instant) -> Bool {
     left.nanoseconds < right.nanoseconds
   }
 }
 
 extension Duration {
-  /// Nanoseconds, rounded down; 0 for negative durations, the greatest number for those that overflow.
+  /// Nanoseconds, rounded down; 0 for negative durations, the greatest number for those that
+  /// overflow.
   public var wholeNanoseconds: UInt64 {
     let (seconds, attoseconds) = components
     guard seconds >= 0, attoseconds >= 0 else { return 0 }

@@ -3,7 +3,10 @@ internal import Glibc
 
 /// Which events of a descriptor to be told of.
 public struct Interest: OptionSet, Sendable {
+  /// A bit for each.
   public let rawValue: UInt8
+
+  /// Makes the set of these bits.
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// There is something to read, or the peer has finished.
@@ -19,7 +22,10 @@ public struct Interest: OptionSet, Sendable {
 
 /// What happened to a descriptor.
 public struct Readiness: OptionSet, Sendable {
+  /// A bit for each.
   public let rawValue: UInt8
+
+  /// Makes the set of these bits.
   public init(rawValue: UInt8) { self.rawValue = rawValue }
 
   /// There is something to read, or the peer has finished.
@@ -55,8 +61,8 @@ public protocol TurnHandler: AnyObject {
 
 /// One event loop: a thread with its descriptors, timers and tasks.
 ///
-/// A loop is not Sendable, and neither is anything that lives on one; the compiler's region isolation
-/// keeps all of it on the loop's thread. Other threads reach it through its ``mailbox``.
+/// A loop is not Sendable, and neither is anything that lives on one; the compiler's region
+/// isolation keeps all of it on the loop's thread. Other threads reach it through its ``mailbox``.
 public final class Loop {
   /// The moment at which this turn began.
   public private(set) var now: Instant
@@ -170,7 +176,7 @@ public final class Loop {
 
   // MARK: Work
 
-  /// Runs `body` as a task of this loop, at once up to its first suspension.
+  /// Runs `body` as a task of this loop, which begins before this turn ends.
   public func spawn(_ body: @escaping () async -> Void) {
     // Proof: the loop and all that `body` captured belong to this thread, and the task that runs it
     // is isolated to the loop's actor, whose executor runs jobs on this thread only.

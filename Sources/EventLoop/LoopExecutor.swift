@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Runs the jobs of one loop on the loop's own thread, as serial and as task executor at once.
 ///
-/// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked inbox
-/// and wake the loop through an eventfd.
+/// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked
+/// inbox and wake the loop through an eventfd.
 final class LoopExecutor: SerialExecutor, TaskExecutor {
   /// Written to by other threads, watched by the loop.
   let wakeDescriptor: Int32
@@ -105,10 +105,13 @@ actor LoopActor {
 
   init(_ executor: LoopExecutor) { self.executor = executor }
 
-  /// Starts a task that is isolated to this actor and prefers its executor, without which every
+  /// Makes a task that is isolated to this actor and prefers its executor, without which every
   /// resumption would pass through another thread.
+  ///
+  /// Not `Task.immediate`: what that runs does not know its executor yet, so the first call of an
+  /// asynchronous function puts it aside, which costs more than beginning from the queue.
   func spawn(_ body: sending @escaping () async -> Void) {
-    Task.immediate(executorPreference: executor) {
+    Task(executorPreference: executor) {
       _ = self
       await body()
     }

@@ -11,8 +11,9 @@ public enum ProcessSignal: UInt8, Sendable, CaseIterable {
   case terminate = 15
 }
 
-/// Delivers process signals on a loop instead of interrupting threads. Lives on a loop; a process has
-/// at most one.
+/// Delivers process signals on a loop instead of interrupting threads.
+///
+/// Lives on a loop; a process has at most one.
 public final class SignalSource: DescriptorHandler {
   private let reader: Descriptor
   private let writer: Descriptor
@@ -37,6 +38,7 @@ public final class SignalSource: DescriptorHandler {
     if needletail_watch_signals(ends[1]) != 0 { throw .last("sigaction") }
   }
 
+  /// Calls the action once for each signal that has come.
   public func ready(_ readiness: Readiness) {
     var byte: UInt8 = 0
     while unsafe read(reader.number, &byte, 1) == 1 {

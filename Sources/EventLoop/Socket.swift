@@ -61,7 +61,8 @@ public struct ListeningSocket: ~Copyable, Sendable {
   /// How many connections the kernel keeps until they are accepted.
   public static let backlog: Int32 = 4_096
 
-  /// Listens on `host`, a numeric address or a name that resolves to one, and `port`; blocks for names.
+  /// Listens on `host`, a numeric address or a name that resolves to one, and `port`; blocks for
+  /// names.
   ///
   /// - Throws: ``SystemError``; see ``SystemError/isAddressInUse``.
   public init(host: String, port: UInt16) throws(SystemError) {
@@ -125,7 +126,9 @@ public struct ListeningSocket: ~Copyable, Sendable {
 /// A connection attempt that has begun.
 public enum Connecting {
   /// Begins to connect to `host` and `port`, non-blocking; the descriptor becomes writable when the
-  /// attempt has ended, and ``Descriptor/takeError()`` tells how. Blocks to resolve names.
+  /// attempt has ended, and ``Descriptor/takeError()`` tells how.
+  ///
+  /// Blocks to resolve names.
   ///
   /// - Throws: ``SystemError``.
   public static func begin(host: String, port: UInt16) throws(SystemError) -> Descriptor {
@@ -165,7 +168,8 @@ private func forEachAddress(
   var list: UnsafeMutablePointer<addrinfo>?
   let result = unsafe getaddrinfo(host, String(port), &hints, &list)
   if result != 0 {
-    throw SystemError(call: "getaddrinfo \(host)", code: result == EAI_SYSTEM ? needletail_errno() : EADDRNOTAVAIL)
+    throw SystemError(
+      call: "getaddrinfo \(host)", code: result == EAI_SYSTEM ? needletail_errno() : EADDRNOTAVAIL)
   }
   defer { unsafe freeaddrinfo(list) }
   var next = unsafe list

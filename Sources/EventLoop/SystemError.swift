@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A system call that failed.
 public struct SystemError: Error, Equatable, Sendable, CustomStringConvertible {
-  /// The call, e.g. "bind".
+  /// The call, such as "bind".
   public let call: String
   /// Its errno.
   public let code: Int32

@@ -6,13 +6,14 @@ public struct Timer: Sendable, Equatable {
 
 /// Timers in a hierarchy of wheels: four levels of 64 slots, a slot of the lowest is a millisecond.
 ///
-/// Inserting and removing cost the same whatever else is scheduled, which matters because nearly every
-/// timer here is a deadline that is removed before it comes.
+/// Inserting and removing cost the same whatever else is scheduled, which matters because nearly
+/// every timer here is a deadline that is removed before it comes.
 struct TimerWheel {
   private static let slotBits: UInt64 = 6
   private static let slots = 1 << 6
   private static let levels = 4
-  /// Beyond this many milliseconds (about 4.6 hours) a timer waits in the last slot and is put back.
+  /// Beyond this many milliseconds (about 4.6 hours) a timer waits in the last slot and is put
+  /// back.
   private static let horizon: UInt64 = 1 << (6 * 4)
 
   private struct Node {
@@ -56,8 +57,9 @@ struct TimerWheel {
     release(timer.index)
   }
 
-  /// Takes the next action that is due at `now`. Actions are taken one by one, because each may insert
-  /// and remove others.
+  /// Takes the next action that is due at `now`.
+  ///
+  /// Actions are taken one by one, because each may insert and remove others.
   mutating func takeDue(at now: Instant) -> (() -> Void)? {
     let target = now.nanoseconds / 1_000_000
     while true {
@@ -83,7 +85,8 @@ struct TimerWheel {
     let position = tick & 63
     let ahead = occupied[0] & ~(position == 63 ? .max : (1 << (position + 1)) - 1)
     if ahead != 0 { return Int32(ahead.trailingZeroBitCount) - Int32(position) }
-    // Nothing more in this round of the lowest wheel: sleep to its end, where the next level cascades.
+    // Nothing more in this round of the lowest wheel: sleep to its end, where the next level
+    // cascades.
     return Int32(64 - position)
   }
 
@@ -94,7 +97,8 @@ struct TimerWheel {
     let distance = min(due - tick, TimerWheel.horizon - 1)
     let shown = tick + distance
     var level = 0
-    while level < TimerWheel.levels - 1, distance >= 1 << (TimerWheel.slotBits * UInt64(level + 1)) {
+    while level < TimerWheel.levels - 1, distance >= 1 << (TimerWheel.slotBits * UInt64(level + 1))
+    {
       level += 1
     }
     let position = (shown >> (TimerWheel.slotBits * UInt64(level))) & 63

@@ -1,5 +1,7 @@
-/// A task of a loop that waits. Resume it exactly once, on its loop; what it waited for is left in
-/// state of the loop, because a task goes on only after whoever resumed it has returned.
+/// A task of a loop that waits.
+///
+/// Resume it exactly once, on its loop; what it waited for is left in state of the loop, because a
+/// task goes on only after whoever resumed it has returned.
 @safe public struct Waiter {
   private let continuation: UnsafeContinuation<Void, Never>
 
@@ -8,10 +10,11 @@
     unsafe continuation.resume()
   }
 
-  /// Suspends the calling task until the waiter given to `keep` is resumed, unless `isOver` already.
+  /// Suspends the calling task until the waiter given to `keep` is resumed, unless `isOver`
+  /// already.
   ///
-  /// A task may be put aside for a moment on its way into this function, so a condition that was looked
-  /// at before may hold by now: `isOver` is asked when nothing can come in between any more.
+  /// A task may be put aside for a moment on its way into this function, so a condition that was
+  /// looked at before may hold by now: `isOver` is asked when nothing can come in between any more.
   public static func suspend(
     unless isOver: () -> Bool, _ keep: (Waiter) -> Void
   ) async {
@@ -25,7 +28,9 @@
   }
 }
 
-/// Lets parts of a loop wait until another part says go. Lives on a loop.
+/// Lets parts of a loop wait until another part says go.
+///
+/// Lives on a loop.
 public final class Signal {
   /// Names one action that waits.
   public struct Token: Sendable {

@@ -23,7 +23,12 @@ public struct Bootstrap: Sendable {
 
   /// Looks for the first administrator, and makes one when there is none, in one transaction.
   ///
-  /// - Parameter database: Connected as the maintenance role.
+  /// - Parameters:
+  ///   - database: Connected as the maintenance role.
+  ///   - whenThere: What to do when there is one already.
+  /// - Returns: The administrator's organization and project, and the key where one was made.
+  /// - Throws: ``PostgresError``; then nothing has changed, unless it says that the outcome is
+  ///   unknown.
   public static func run(
     _ database: Database, whenThere: WhenThere
   ) async throws(PostgresError) -> Result {
@@ -95,7 +100,7 @@ public struct Bootstrap: Sendable {
   ) -> Query<Int> {
     var ids = UUIDGenerator()
     let now = WallClock.microseconds()
-    return ApiKeysQueries.createApiKey(
+    return APIKeysQueries.createApiKey(
       organizationID: organizationID, id: ids.next(now: now), userID: userID, name: name,
       keyID: key.id, keyPrefix: key.shownPrefix, secretHash: key.hash, scopes: ["*"],
       createdBy: userID, expiresAt: nil, createdAt: now)

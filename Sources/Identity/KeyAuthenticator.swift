@@ -15,15 +15,16 @@ public struct KeyAuthenticator: Authenticator {
     access = Access(known: permissions)
   }
 
+  /// Looks up the key by its id and compares its digest, in constant time, with the stored one.
   public func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal {
     let key = APIKey(apiKey)
-    let row: ApiKeysQueries.AuthenticateRow?
+    let row: APIKeysQueries.AuthenticateRow?
     do throws(PostgresError) {
       row = try await database.read(
         Work(scope: .none, deadline: deadline, cancellation: nil),
-        ApiKeysQueries.authenticate(keyID: key?.id ?? KeyAuthenticator.nobody))
+        APIKeysQueries.authenticate(keyID: key?.id ?? KeyAuthenticator.nobody))
     } catch {
       throw databaseAway(error)
     }
@@ -42,12 +43,12 @@ public struct KeyAuthenticator: Authenticator {
   private static let nobody = String(repeating: "0", count: APIKey.idCharacters)
   private static let noHash = [UInt8](repeating: 0, count: Digest.byteCount)
 
-  private func isGood(_ row: ApiKeysQueries.AuthenticateRow) -> Bool {
+  private func isGood(_ row: APIKeysQueries.AuthenticateRow) -> Bool {
     let isExpired = row.expiresAt.map { $0 <= WallClock.microseconds() } ?? false
     return !isExpired && !row.isRevoked && row.isOrganizationActive && row.isUserActive
       && !row.role.isEmpty
       // A key that is bound to addresses is not taken from anywhere until they can be compared.
-      && row.allowedCidrs.isEmpty
+      && row.allowedCIDRs.isEmpty
   }
 
   private func invalidKey() -> CallError {

@@ -1,7 +1,7 @@
 internal import CPostgres
 internal import EventLoop
 
-/// A connection in pipeline mode: units go out as they come, and their answers return in that order.
+/// A connection in pipeline mode: units go out as they come, answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
   private enum Expectation {
@@ -387,8 +387,8 @@ final class Connection: LinkOwner {
     endMessage = message
     var isRunning = true
     while let unit = units.popFirst() {
-      // A report says that the server stopped on purpose: then what was not answered did not run, and
-      // only a commit that had begun is uncertain.
+      // A report says that the server stopped on purpose: then what was not answered did not run,
+      // and only a commit that had begun is uncertain.
       let isUncertain = fatal == nil || (isRunning && unit.isCommitting)
       unit.wasRunning = isRunning
       unit.finish(

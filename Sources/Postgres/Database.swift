@@ -110,13 +110,13 @@ public final class Database {
 
   /// Runs the statements of `batch` as one transaction, in one round trip.
   ///
-  /// It returns only when the commit is certain. What a decoder finds wrong (`cardinality`) is found
-  /// after the commit: where a row count must decide, use ``transaction(_:_:)`` or let the statement
-  /// itself fail.
+  /// It returns only when the commit is certain. What a decoder finds wrong (`cardinality`) is
+  /// found after the commit: where a row count must decide, use ``transaction(_:_:)`` or let the
+  /// statement itself fail.
   public func commit(_ work: Work, _ batch: Batch) async throws(PostgresError) {
     guard !batch.isEmpty else { return }
-    // Statements up to one Sync are one transaction for the server: BEGIN and COMMIT around them would
-    // add two statements, and an error would leave a failed transaction to the units behind.
+    // Statements up to one Sync are one transaction for the server: BEGIN and COMMIT around them
+    // would add two statements, and an error would leave a failed transaction to the units behind.
     let unit = Unit(work, batch.steps, opening: .scope, closing: .nothing, isChange: true)
     try await pool.perform(unit)
     try batch.fillSlots(from: unit)
@@ -141,8 +141,8 @@ public final class Database {
   /// Runs `body` in a transaction, on a connection of its own.
   ///
   /// The transaction is committed when `body` returns, unless it has called
-  /// ``Transaction/finish(_:)``, and rolled back when it throws. When the call is cancelled or its time is over,
-  /// the running statement is stopped.
+  /// ``Transaction/finish(_:)``, and rolled back when it throws. When the call is cancelled or its
+  /// time is over, the running statement is stopped.
   public func transaction<Value, Failure: DatabaseFailure>(
     _ work: Work, isolation: Isolation, _ body: (Transaction) async throws(Failure) -> Value
   ) async throws(Failure) -> Value {

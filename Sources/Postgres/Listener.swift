@@ -2,7 +2,8 @@ internal import EventLoop
 
 /// Listens on channels, and sends notifications, over a connection of its own.
 ///
-/// The connection is made again whenever it breaks. Notifications are hints: what is sent while it is away is lost.
+/// The connection is made again whenever it breaks. Notifications are hints: what is sent while it
+/// is away is lost.
 public final class Listener {
   private let database: Database
   private let channels: [String]
@@ -130,8 +131,8 @@ public final class Listener {
 extension Database {
   /// Listens on `channels` until the listener is closed.
   ///
-  /// `onReconnected` is called whenever it begins to listen, the first time too: what was sent before
-  /// may have been missed.
+  /// `onReconnected` is called whenever it begins to listen, the first time too: what was sent
+  /// before may have been missed.
   public func listen(
     _ channels: [String],
     onNotification: @escaping (_ channel: String, _ payload: String) -> Void,

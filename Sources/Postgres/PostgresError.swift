@@ -2,8 +2,9 @@
 public enum PostgresError: Error, Equatable, Sendable {
   /// The server refused it; the transaction was rolled back.
   indirect case server(ServerError)
-  /// The connection broke. When `outcomeUnknown`, a change may or may not have been committed;
-  /// otherwise it was not.
+  /// The connection broke.
+  ///
+  /// When `outcomeUnknown`, a change may or may not have been committed; otherwise it was not.
   case connectionLost(outcomeUnknown: Bool, message: String)
   /// No server answers; the text says what the last attempt met.
   case away(String)
@@ -92,8 +93,8 @@ public struct ServerError: Error, Equatable, Sendable {
   public var isFatal: Bool { severity == "FATAL" || severity == "PANIC" }
 }
 
-/// An error type that tells of a database error among others, so that a transaction's body may throw
-/// its own kind of error.
+/// An error type that tells of a database error among others, so that a transaction's body may
+/// throw its own kind of error.
 public protocol DatabaseFailure: Error {
   /// Translates a database error.
   init(database error: PostgresError)

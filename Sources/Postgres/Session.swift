@@ -1,6 +1,7 @@
 internal import EventLoop
 
-/// A connection that one task has to itself, outside of the pool, logged in without the pool's role.
+/// A connection that one task has to itself, outside of the pool, logged in without the pool's
+/// role.
 ///
 /// It is for migrations, advisory locks and COPY; what it sets or locks is gone when it closes.
 public final class Session {

@@ -47,8 +47,8 @@ public final class Transaction {
   /// Ends the server's transaction, if there is one, without keeping its changes.
   func rollBack() async {
     guard hasBegun, connection.isOpen, !connection.isBetweenTransactions else { return }
-    // Not bound to the call, which may be over already; a server that is slow to roll back loses the
-    // connection.
+    // Not bound to the call, which may be over already; a server that is slow to roll back loses
+    // the connection.
     let limit = connection.link.loop.now.advanced(by: .seconds(5))
     let unit = Unit(
       Work(scope: .none, deadline: limit, cancellation: nil), [], opening: .nothing,

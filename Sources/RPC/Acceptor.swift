@@ -2,6 +2,7 @@ public import EventLoop
 internal import Synchronization
 
 /// Takes connections from the listening socket and hands each to the loop with the fewest.
+///
 /// Lives on one loop.
 public final class Acceptor: DescriptorHandler {
   private let loop: Loop
@@ -18,7 +19,11 @@ public final class Acceptor: DescriptorHandler {
   /// Starts to accept on `socket`.
   ///
   /// - Parameters:
+  ///   - loop: The loop to accept on.
+  ///   - socket: Closed with the acceptor.
+  ///   - state: Counts the connections and says how many there may be.
   ///   - mailboxes: The loops to hand connections to, in the order of `load`.
+  ///   - load: How many connections each loop has.
   /// - Throws: ``SystemError`` when the socket cannot be watched.
   public init(
     _ loop: Loop, _ socket: consuming ListeningSocket, state: ServerState, mailboxes: [Mailbox],
@@ -39,6 +44,7 @@ public final class Acceptor: DescriptorHandler {
     loop.deregister(socket.descriptor.number)
   }
 
+  /// Accepts what has come, up to ``acceptsPerTurnMax``.
   public func ready(_ readiness: Readiness) {
     for _ in 0..<Acceptor.acceptsPerTurnMax where !isClosed && !isPaused {
       switch socket.accept() {

@@ -3,7 +3,9 @@ public import Messages
 public import Postgres
 internal import Wire
 
-/// One call, from its Call frame to its End: who asks, what for, until when. Lives on a loop.
+/// One call, from its Call frame to its End: who asks, what for, until when.
+///
+/// Lives on a loop.
 public final class CallContext {
   /// Who asks.
   public let principal: Principal
@@ -14,7 +16,7 @@ public final class CallContext {
   /// This loop's way to the database.
   public let database: Database
   /// Tells when the answer is no longer wanted.
-  public let cancellation = Cancellation()
+  public private(set) lazy var cancellation = Cancellation()
   /// When the answer is no longer wanted; nil = never.
   public let deadline: Instant?
   /// The caller's key for this change; empty = none.
@@ -33,11 +35,12 @@ public final class CallContext {
   /// Whether the first request in the queue came with the Call, which no window counts.
   var isFirstUncounted = false
   /// Told when a request has come, or none will.
-  let requestArrived = Signal()
+  private(set) lazy var requestArrived = Signal()
   /// Told when a response may be sent again.
-  let mayRespond = Signal()
+  private(set) lazy var mayRespond = Signal()
 
-  private unowned let session: Session
+  // Let go of with the call's end: the session holds its open calls.
+  private let session: Session
   private(set) var isFinished = false
   private var deadlineTimer: Timer?
 

@@ -3,7 +3,9 @@ public import Messages
 internal import Postgres
 public import Wire
 
-/// How a call ends when it does not succeed. The only error that a service throws.
+/// How a call ends when it does not succeed.
+///
+/// The only error that a service throws.
 public struct CallError: Error, Sendable, Equatable {
   /// What the caller is told; the request id is filled in where the answer is written.
   public var status: Status
@@ -13,6 +15,7 @@ public struct CallError: Error, Sendable, Equatable {
   /// Makes the error of `reason`, whose code is declared beside it in the .proto.
   ///
   /// - Parameters:
+  ///   - reason: For programs; stable.
   ///   - message: For people; says what to do where that is known.
   ///   - details: For programs, beside the reason.
   ///   - retryAfter: Advice; zero when there is none.

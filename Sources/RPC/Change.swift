@@ -52,8 +52,8 @@ extension CallContext {
     }
   }
 
-  /// Commits a change whose answer is known before: the statements, the audit entry, the event and the
-  /// idempotency record, in one transaction and one round trip.
+  /// Commits a change whose answer is known before: the statements, the audit entry, the event and
+  /// the idempotency record, in one transaction and one round trip.
   ///
   /// With an idempotency key that was used before, nothing is changed and the first answer returns.
   public func commit<Response: Message>(
@@ -75,8 +75,8 @@ extension CallContext {
     return response
   }
 
-  /// Commits a change that depends on what is there: `query` reads and locks it, `decide` answers and
-  /// adds the statements, without any I/O between.
+  /// Commits a change that depends on what is there: `query` reads and locks it, `decide` answers
+  /// and adds the statements, without any I/O between.
   public func commit<Row, Response: Message>(
     locking query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
@@ -171,7 +171,8 @@ extension CallContext {
         organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
     guard let record else {
       // It was there a moment ago: its day was over in between.
-      throw CallError(RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
+      throw CallError(
+        RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
     }
     guard record.method == method.name, record.requestDigest == requestDigest else {
       throw CallError(

@@ -2,11 +2,12 @@ public import EventLoop
 public import Postgres
 
 /// Wakes those who watch a resource when it has changed, on this server or on another.
+///
 /// Lives on a loop.
 ///
-/// A wake-up only says "look": what changed is read from the database. Wake-ups are collected and sent
-/// outside of the changes' transactions, because a NOTIFY inside would make commits wait for one
-/// another; one that gets lost costs the watcher a poll interval, never an event.
+/// A wake-up only says "look": what changed is read from the database. Wake-ups are collected and
+/// sent outside of the changes' transactions, because a NOTIFY inside would make commits wait for
+/// one another; one that gets lost costs the watcher a poll interval, never an event.
 public final class ChangeFeed {
   /// The channel of LISTEN and NOTIFY.
   public static let channel = "needletail_changes"

@@ -102,7 +102,9 @@ extension CallContext {
     var result: [String: String] = [:]
     for pair in text.drop(while: { $0 == "{" }).prefix(while: { $0 != "}" }).split(separator: ",") {
       let parts = pair.split(separator: ":", maxSplits: 1).map { part in
-        String(part.drop { $0 == " " || $0 == "\"" }.reversed().drop { $0 == " " || $0 == "\"" }.reversed())
+        String(
+          part.drop { $0 == " " || $0 == "\"" }.reversed().drop { $0 == " " || $0 == "\"" }
+            .reversed())
       }
       if parts.count == 2 { result[parts[0]] = parts[1] }
     }

@@ -2,6 +2,10 @@
 public enum JSONText {
   /// How deep arrays and objects may nest.
   public static let nestingMax = 64
+  /// Digits of a number before its decimal point, once its exponent has moved that.
+  public static let wholeDigitsMax = 131_072
+  /// Digits behind it.
+  public static let fractionDigitsMax = 16_383
 
   /// What keeps `text` from being a JSON object, or nil.
   public static func problem(in text: String) -> String? {
@@ -135,18 +139,35 @@ private struct Scanner {
 
   private mutating func number() -> Bool {
     _ = take(UInt8(ascii: "-"))
-    if !take(UInt8(ascii: "0")), !digits() { return false }
-    if take(UInt8(ascii: ".")), !digits() { return false }
-    if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
-      if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
-      return digits()
+    let isZero = take(UInt8(ascii: "0"))
+    let whole = isZero ? 1 : digits()
+    var fraction = 0
+    guard whole > 0 else { return false }
+    if take(UInt8(ascii: ".")) {
+      fraction = digits()
+      guard fraction > 0 else { return false }
     }
-    return true
+    guard let exponent = exponent() else { return false }
+    // What lies beyond these digits jsonb does not store.
+    return whole + exponent <= JSONText.wholeDigitsMax
+      && fraction - exponent <= JSONText.fractionDigitsMax
   }
 
-  private mutating func digits() -> Bool {
+  /// Passes an exponent if there is one; nil when it has no digits.
+  private mutating func exponent() -> Int? {
+    guard take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) else { return 0 }
+    let isNegative = !take(UInt8(ascii: "+")) && take(UInt8(ascii: "-"))
+    let start = position
+    guard digits() > 0 else { return nil }
+    var exponent = 0
+    for byte in bytes[start..<position] { exponent = min(exponent * 10 + Int(byte) - 48, 1_000_000) }
+    return isNegative ? -exponent : exponent
+  }
+
+  /// Passes digits and says how many there were.
+  private mutating func digits() -> Int {
     let start = position
     while let byte = peek, (48...57).contains(byte) { position += 1 }
-    return position > start
+    return position - start
   }
 }

@@ -2,7 +2,9 @@ public import EventLoop
 public import Postgres
 public import TLS
 
-/// The server on one loop: its connections, its TLS context, its database. Lives on that loop.
+/// The server on one loop: its connections, its TLS context, its database.
+///
+/// Lives on that loop.
 public final class LoopServer {
   /// What all loops share.
   public let state: ServerState
@@ -21,7 +23,7 @@ public final class LoopServer {
   private var identifiers = UUIDGenerator()
 
   /// Counts since the start.
-  public private(set) var metrics: ServerMetrics
+  public internal(set) var metrics: ServerMetrics
 
   /// Where every connection of the loop reads to, one at a time.
   let readBuffer = ReadBuffer()
@@ -80,8 +82,6 @@ public final class LoopServer {
     load.release(index)
     if sessions.isEmpty { reportDrained() }
   }
-
-  func withMetrics(_ change: (inout ServerMetrics) -> Void) { change(&metrics) }
 
   // MARK: Certificates
 

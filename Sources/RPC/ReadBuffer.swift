@@ -21,6 +21,11 @@
     return try body(&span)
   }
 
+  /// Puts `bytes`, which fit, at the beginning.
+  func fill(_ bytes: [UInt8]) {
+    unsafe memory.copyBytes(from: bytes)
+  }
+
   /// Lends the first `count` bytes.
   func withBytes<Result>(_ count: Int, _ body: (RawSpan) -> Result) -> Result {
     body(unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(rebasing: memory[..<count])))

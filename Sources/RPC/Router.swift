@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Messages
 
 /// Finds a method by its name, as bytes of the wire.
@@ -48,18 +49,26 @@ public struct Router: Sendable {
     }
   }
 
+  /// The last bytes of a name, which tell methods apart, and its length.
   private static func hash(_ bytes: RawSpan) -> Int {
-    unsafe bytes.withUnsafeBytes { bytes in
-      var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-      for index in 0..<bytes.count {
-        hash = unsafe (hash ^ UInt64(bytes[index])) &* 0x100_0000_01b3
-      }
-      return Int(truncatingIfNeeded: hash ^ (hash >> 32))
+    var hash = UInt64(truncatingIfNeeded: bytes.byteCount)
+    if bytes.byteCount >= 8 {
+      hash ^= unsafe bytes.unsafeLoadUnaligned(
+        fromByteOffset: bytes.byteCount - 8, as: UInt64.self)
     }
+    hash = hash &* 0x9E37_79B9_7F4A_7C15
+    return Int(truncatingIfNeeded: hash >> 32)
   }
 
   private static func isEqual(_ name: [UInt8], _ bytes: RawSpan) -> Bool {
     guard name.count == bytes.byteCount else { return false }
-    return unsafe bytes.withUnsafeBytes { unsafe name.elementsEqual($0) }
+    return unsafe bytes.withUnsafeBytes { bytes in
+      unsafe name.withUnsafeBytes { name in
+        guard let left = name.baseAddress, let right = bytes.baseAddress else {
+          return true
+        }
+        return unsafe memcmp(left, right, name.count) == 0
+      }
+    }
   }
 }

@@ -6,7 +6,9 @@ public protocol ServedMethod: Sendable {
   /// Name, kind, permission, audit and idempotency, from the .proto.
   var descriptor: MethodDescriptor { get }
 
-  /// Decodes the first request, where there is one, and runs the handler as a task of the call's loop.
+  /// Decodes the first request, where there is one, and runs the handler as a task of the call's
+  /// loop.
+  ///
   /// Every path ends in one `finish` or `fail` of `call`.
   func start(_ message: RawSpan, _ call: CallContext)
 }
@@ -17,6 +19,7 @@ public struct UnaryMethod<Request: Message, Response: Message>: ServedMethod {
   public typealias Handler =
     @Sendable (Request, CallContext) async throws(CallError) -> Response
 
+  /// What the .proto says about the method.
   public let descriptor: MethodDescriptor
   private let handler: Handler
 
@@ -26,6 +29,7 @@ public struct UnaryMethod<Request: Message, Response: Message>: ServedMethod {
     self.handler = handler
   }
 
+  /// Decodes the request and answers with what the handler returns.
   public func start(_ message: RawSpan, _ call: CallContext) {
     guard let request = call.decode(Request.self, message) else { return }
     call.loop.spawn { [handler] in
@@ -44,6 +48,7 @@ public struct ServerStreamingMethod<Request: Message, Response: Message>: Served
   public typealias Handler =
     @Sendable (Request, ResponseStream<Response>, CallContext) async throws(CallError) -> Void
 
+  /// What the .proto says about the method.
   public let descriptor: MethodDescriptor
   private let handler: Handler
 
@@ -53,6 +58,7 @@ public struct ServerStreamingMethod<Request: Message, Response: Message>: Served
     self.handler = handler
   }
 
+  /// Decodes the request; the handler writes the responses.
   public func start(_ message: RawSpan, _ call: CallContext) {
     guard let request = call.decode(Request.self, message) else { return }
     call.loop.spawn { [handler] in
@@ -72,6 +78,7 @@ public struct ClientStreamingMethod<Request: Message, Response: Message>: Served
   public typealias Handler =
     @Sendable (RequestStream<Request>, CallContext) async throws(CallError) -> Response
 
+  /// What the .proto says about the method.
   public let descriptor: MethodDescriptor
   private let handler: Handler
 
@@ -81,6 +88,7 @@ public struct ClientStreamingMethod<Request: Message, Response: Message>: Served
     self.handler = handler
   }
 
+  /// Runs the handler at once; it reads the requests as they come.
   public func start(_ message: RawSpan, _ call: CallContext) {
     call.loop.spawn { [handler] in
       do throws(CallError) {
@@ -99,6 +107,7 @@ public struct BidirectionalMethod<Request: Message, Response: Message>: ServedMe
     @Sendable (RequestStream<Request>, ResponseStream<Response>, CallContext)
     async throws(CallError) -> Void
 
+  /// What the .proto says about the method.
   public let descriptor: MethodDescriptor
   private let handler: Handler
 
@@ -108,6 +117,7 @@ public struct BidirectionalMethod<Request: Message, Response: Message>: ServedMe
     self.handler = handler
   }
 
+  /// Runs the handler at once; it reads the requests and writes the responses.
   public func start(_ message: RawSpan, _ call: CallContext) {
     call.loop.spawn { [handler] in
       do throws(CallError) {

@@ -1,22 +1,15 @@
 /// Counts of one loop, added up over the loops when somebody asks.
 public struct ServerMetrics: Sendable {
-  /// Counts of one method.
-  public struct MethodMetrics: Sendable {
-    /// Calls that were started.
-    public var started: UInt64 = 0
-    /// Calls that ended, by canonical code number.
-    public var ended = [UInt64](repeating: 0, count: 17)
-    /// Calls that ended, by duration: bucket i counts those below 2^i microseconds.
-    public var durations = [UInt64](repeating: 0, count: ServerMetrics.durationBuckets)
-    /// The sum of all durations in microseconds.
-    public var durationSumMicroseconds: UInt64 = 0
-  }
-
+  /// How many codes there are.
+  public static let codeCount = 17
   /// How many duration buckets there are; the last one, 2^26 microseconds, is about a minute.
   public static let durationBuckets = 27
 
-  /// By method index.
-  public var methods: [MethodMetrics]
+  // One row a method: started, the sum of durations, by code, by duration. One flat array, because
+  // it is written to twice a call.
+  private static let rowLength = 2 + codeCount + durationBuckets
+  private var rows: [UInt64]
+
   /// Open connections.
   public var connections = 0
   /// Connections accepted.
@@ -39,26 +32,46 @@ public struct ServerMetrics: Sendable {
   public var openStreams = 0
 
   init(methodCount: Int) {
-    methods = Array(repeating: MethodMetrics(), count: methodCount)
+    rows = Array(repeating: 0, count: methodCount * ServerMetrics.rowLength)
   }
 
-  mutating func count(_ method: Int, code: UInt32, microseconds: UInt64) {
-    methods[method].ended[min(Int(code), 16)] &+= 1
+  /// Calls of a method that were started.
+  public func started(_ method: Int) -> UInt64 { rows[method * ServerMetrics.rowLength] }
+
+  /// The sum of the durations of a method's calls, in microseconds.
+  public func durationSumMicroseconds(_ method: Int) -> UInt64 {
+    rows[method * ServerMetrics.rowLength + 1]
+  }
+
+  /// Calls of a method that ended, by canonical code number.
+  public func ended(_ method: Int) -> ArraySlice<UInt64> {
+    let start = method * ServerMetrics.rowLength + 2
+    return rows[start..<start + ServerMetrics.codeCount]
+  }
+
+  /// Calls of a method that ended, by duration: bucket i counts those below 2^i microseconds.
+  public func durations(_ method: Int) -> ArraySlice<UInt64> {
+    let start = method * ServerMetrics.rowLength + 2 + ServerMetrics.codeCount
+    return rows[start..<start + ServerMetrics.durationBuckets]
+  }
+
+  mutating func countStart(_ method: Int) {
+    rows[method * ServerMetrics.rowLength] &+= 1
+    openStreams += 1
+  }
+
+  mutating func countEnd(_ method: Int, code: UInt32, microseconds: UInt64) {
+    let row = method * ServerMetrics.rowLength
     let bucket = min(64 - microseconds.leadingZeroBitCount, ServerMetrics.durationBuckets - 1)
-    methods[method].durations[bucket] &+= 1
-    methods[method].durationSumMicroseconds &+= microseconds
+    rows[row + 1] &+= microseconds
+    rows[row + 2 + min(Int(code), ServerMetrics.codeCount - 1)] &+= 1
+    rows[row + 2 + ServerMetrics.codeCount + bucket] &+= 1
+    openStreams -= 1
   }
 
   /// Adds another loop's counts.
   public mutating func add(_ other: ServerMetrics) {
-    for index in methods.indices {
-      methods[index].started &+= other.methods[index].started
-      methods[index].durationSumMicroseconds &+= other.methods[index].durationSumMicroseconds
-      for code in 0..<17 { methods[index].ended[code] &+= other.methods[index].ended[code] }
-      for bucket in 0..<ServerMetrics.durationBuckets {
-        methods[index].durations[bucket] &+= other.methods[index].durations[bucket]
-      }
-    }
+    for index in rows.indices { rows[index] &+= other.rows[index] }
     connections += other.connections
     connectionsAccepted &+= other.connectionsAccepted
     handshakeFailures &+= other.handshakeFailures

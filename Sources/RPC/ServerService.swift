@@ -16,7 +16,8 @@ struct ServerService: ServerHandlers {
     return response
   }
 
-  /// Asks the database itself: a pool with open connections says nothing about a server behind them.
+  /// Asks the database itself: a pool with open connections says nothing about a server behind
+  /// them.
   private func state(_ call: CallContext) async -> HealthResponse.State {
     if call.server.isDraining { return .draining }
     do throws(PostgresError) {

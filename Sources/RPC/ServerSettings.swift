@@ -4,21 +4,37 @@ public import Wire
 public struct ServerSettings: Sendable {
   /// The protocol's bounds.
   public var wire = WireLimits()
-  /// Open connections of the process. Default 20,000.
+  /// Open connections of the process.
+  ///
+  /// Default 20,000.
   public var connectionsMax = 20_000
-  /// Time for the TLS handshake. Default 10 s.
+  /// Time for the TLS handshake.
+  ///
+  /// Default 10 s.
   public var handshakeTimeout: Duration = .seconds(10)
-  /// Time that a peer may leave answers unread. Default 60 s.
+  /// Time that a peer may leave answers unread.
+  ///
+  /// Default 60 s.
   public var writeStallTimeout: Duration = .seconds(60)
-  /// Bytes of a connection that one turn of the loop reads at most. Default 256 KiB.
+  /// Bytes of a connection that one turn of the loop reads at most.
+  ///
+  /// Default 256 KiB.
   public var readBytesPerTurnMax = 256 << 10
-  /// Unsent answers of a connection, in bytes, above which streams wait. Default 1 MiB.
+  /// Unsent answers of a connection, in bytes, above which streams wait.
+  ///
+  /// Default 1 MiB.
   public var outputBytesMax = 1 << 20
-  /// Unsent answers of a connection, in bytes, above which nothing more is read. Default 8 MiB.
+  /// Unsent answers of a connection, in bytes, above which nothing more is read.
+  ///
+  /// Default 8 MiB.
   public var outputBytesPause = 8 << 20
-  /// How long accepting pauses when no descriptor is left. Default 100 ms.
+  /// How long accepting pauses when no descriptor is left.
+  ///
+  /// Default 100 ms.
   public var acceptPause: Duration = .milliseconds(100)
-  /// TLS key updates of a peer in a minute. Default 10.
+  /// TLS key updates of a peer in a minute.
+  ///
+  /// Default 10.
   public var keyUpdatesPerMinuteMax = 10
   /// What the server calls itself: "needletail/0.1.0".
   public var software: String

@@ -2,7 +2,9 @@ public import EventLoop
 public import Postgres
 internal import Synchronization
 
-/// What all loops of a server share. Nothing in it changes but flags and counts.
+/// What all loops of a server share.
+///
+/// Nothing in it changes but flags and counts.
 public final class ServerState: Sendable {
   /// The bounds.
   public let settings: ServerSettings
@@ -67,7 +69,8 @@ public protocol Authenticator: Sendable {
   /// Finds out who `apiKey` belongs to.
   ///
   /// Takes the same way, and about the same time, for every key that is not good.
-  /// - Throws: ``CallError`` INVALID_API_KEY, the same for all such keys; or that the database is away.
+  /// - Throws: ``CallError`` INVALID_API_KEY, the same for all such keys; or that the database is
+  ///   away.
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal

@@ -28,10 +28,7 @@ extension Session {
       methodIndex: index, method: method.descriptor,
       requestBytes: frame.idempotencyKey.isEmpty
         ? [] : unsafe body.extracting(frame.message).withUnsafeBytes { unsafe Array($0) })
-    server.withMetrics {
-      $0.methods[index].started &+= 1
-      $0.openStreams += 1
-    }
+    server.metrics.countStart(index)
     calls[stream] = call
     guard allowed[index] else {
       return call.fail(
@@ -56,7 +53,9 @@ extension Session {
       call.requests.isEnded = frame.endOfRequests
     }
     method.start(message, call)
-    call.watchDeadline()
+    // A call that is over when the turn ends needs no clock.
+    startedCalls.append(call)
+    scheduleFlush()
   }
 
   private func refuse(_ stream: UInt32, _ error: CallError) {
@@ -83,7 +82,8 @@ extension Session {
 
   /// Writes the End of a call that succeeded.
   func end(_ call: CallContext, message: RawSpan) {
-    guard message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
+    guard
+      message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
     else {
       return fail(
         call,
@@ -116,16 +116,13 @@ extension Session {
       let credit = machine.release(call.stream)
       if credit > 0 { output.credit(stream: 0, bytes: credit) }
     }
-    let duration = Instant.now().since(call.startedAt)
-    server.withMetrics {
-      $0.openStreams -= 1
-      $0.count(
-        call.methodIndex, code: error?.status.codeNumber ?? 0,
-        microseconds: duration.wholeNanoseconds / 1_000)
-    }
+    let nanoseconds = Instant.now().nanoseconds &- call.startedAt.nanoseconds
+    let microseconds = nanoseconds / 1_000
+    server.metrics.countEnd(
+      call.methodIndex, code: error?.status.codeNumber ?? 0, microseconds: microseconds)
     let observer = server.state.observer
     if error != nil || observer.wantsSuccessfulCalls {
-      observer.callEnded(record(call, error, duration))
+      observer.callEnded(record(call, error, .nanoseconds(Int64(clamping: nanoseconds))))
     }
     resumeReadingIfPossible()
     closeIfDrained()
@@ -166,13 +163,14 @@ extension Session {
       return false
     }
     if machine.canSend(on: call.stream) { return true }
-    server.withMetrics { $0.creditStalls &+= 1 }
+    server.metrics.creditStalls &+= 1
     return false
   }
 
   /// Sends one response of a stream.
   func respond(_ call: CallContext, _ message: RawSpan) throws(CallError) {
-    guard message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
+    guard
+      message.byteCount <= Int(settings.wire.frameBytesMax) - FrameWriter.messageFrameOverheadMax
     else {
       throw CallError(
         RpcErrorReason.responseTooLarge,

@@ -13,7 +13,7 @@ extension Session {
           hello.apiKey, from: peer, database: server.database, deadline: deadline)
         welcome(principal)
       } catch {
-        server.withMetrics { $0.helloRefused &+= 1 }
+        server.metrics.helloRefused &+= 1
         end(error.status, "Hello was refused: \(error.status.reason)")
       }
     }

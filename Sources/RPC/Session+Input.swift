@@ -8,21 +8,25 @@ extension Session {
     guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused else { return }
     var budget = settings.readBytesPerTurnMax
     while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames {
-      let count = fill()
-      if count > 0 { take(count) }
-      budget -= count
-      if count < ReadBuffer.capacityBytes { break }
+      // What is left of a frame goes before what comes, unless it is a large frame that is
+      // collected.
+      let kept = input.count <= ReadBuffer.capacityBytes / 2 ? input.count : 0
+      if kept > 0 { server.readBuffer.fill(input) }
+      let end = fill(from: kept)
+      if end > kept { take(end, kept: kept) }
+      budget -= end - kept
+      if !tls.hasBufferedInput { break }
     }
     if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
   }
 
-  /// Reads records into the loop's buffer until it is full or nothing more is there.
-  private func fill() -> Int {
-    var count = 0
+  /// Reads records into the loop's buffer, behind its first `count` bytes, until it is full or
+  /// nothing more is there without asking the kernel again.
+  private func fill(from count: Int) -> Int {
+    var count = count
     do throws(TLSError) {
       while count < ReadBuffer.capacityBytes {
-        let transfer = try read(at: count)
-        switch transfer {
+        switch try read(at: count) {
         case .bytes(let more): count += more
         case .wantRead: return count
         case .wantWrite:
@@ -32,6 +36,7 @@ extension Session {
           inputEnded(isClean ? "the peer closed the connection" : "the connection was cut")
           return count
         }
+        if !tls.hasBufferedInput { return count }
       }
     } catch {
       inputEnded("TLS failed: \(error)")
@@ -51,19 +56,20 @@ extension Session {
     loop.atEndOfTurn(EndOfInput(self))
   }
 
-  /// Takes `count` bytes of the loop's buffer, behind what was left of earlier reads.
-  private func take(_ count: Int) {
-    server.withMetrics { $0.bytesRead &+= UInt64(count) }
+  /// Takes the first `count` bytes of the loop's buffer, of which `kept` were read earlier.
+  private func take(_ count: Int, kept: Int) {
+    server.metrics.bytesRead &+= UInt64(count - kept)
     if machine.discardsInput { return }
     server.readBuffer.withBytes(count) { bytes in
-      let isBehindOthers = !input.isEmpty
-      let used = isBehindOthers ? 0 : process(bytes)
-      if used < count, phase == .serving {
-        unsafe bytes.extracting(used..<count).withUnsafeBytes {
-          unsafe input.append(contentsOf: $0)
-        }
+      guard input.count == kept else {
+        // A frame that is larger than the buffer: collected until it is whole.
+        unsafe bytes.withUnsafeBytes { unsafe input.append(contentsOf: $0) }
+        return takeInput()
       }
-      if isBehindOthers { takeInput() }
+      if kept > 0 { input.removeAll(keepingCapacity: true) }
+      let used = process(bytes)
+      guard used < count, phase == .serving else { return }
+      unsafe bytes.extracting(used..<count).withUnsafeBytes { unsafe input.append(contentsOf: $0) }
     }
   }
 

@@ -12,6 +12,8 @@ extension Session {
 
   func endOfTurn() {
     isFlushScheduled = false
+    for call in startedCalls { call.watchDeadline() }
+    startedCalls.removeAll(keepingCapacity: true)
     flush()
     watch()
   }
@@ -25,7 +27,7 @@ extension Session {
     } catch {
       return abandon("TLS failed: \(error)")
     }
-    server.withMetrics { $0.bytesWritten &+= UInt64(written - before) }
+    server.metrics.bytesWritten &+= UInt64(written - before)
     noteProgress(madeProgress: written > before)
     let unsent = output.count - written
     if unsent == 0 {
@@ -63,8 +65,10 @@ extension Session {
     }
   }
 
-  /// Everything is sent: says that nothing follows. Input is discarded until the peer closes too,
-  /// so that what it has not yet read is not lost to a reset.
+  /// Everything is sent: says that nothing follows.
+  ///
+  /// Input is discarded until the peer closes too, so that what it has not yet read is not lost to
+  /// a reset.
   private func finishClosing() {
     guard !isShutdownSent else { return }
     do throws(TLSError) {

@@ -3,7 +3,9 @@ internal import Postgres
 internal import TLS
 internal import Wire
 
-/// One connection: bytes in, calls started, answers out. Lives on a loop.
+/// One connection: bytes in, calls started, answers out.
+///
+/// Lives on a loop.
 ///
 /// What the protocol demands is decided by ``ServerMachine``; the session does what it says.
 final class Session: DescriptorHandler, TurnHandler {
@@ -16,7 +18,8 @@ final class Session: DescriptorHandler, TurnHandler {
     case closed
   }
 
-  unowned let server: LoopServer
+  // The server outlives its sessions: it forgets each when it ends.
+  let server: LoopServer
   let loop: Loop
   let peer: SocketAddress
   /// Names the connection in Welcome, in the log and in the audit log.
@@ -37,6 +40,9 @@ final class Session: DescriptorHandler, TurnHandler {
   var allowed: [Bool] = []
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]
+
+  /// Calls that this turn started.
+  var startedCalls: [CallContext] = []
 
   /// Bytes that were read and are not yet a whole frame.
   var input: [UInt8] = []
@@ -112,7 +118,7 @@ final class Session: DescriptorHandler, TurnHandler {
       case .wantWrite: setInterest(.write)
       }
     } catch {
-      server.withMetrics { $0.handshakeFailures &+= 1 }
+      server.metrics.handshakeFailures &+= 1
       // The alert may still be on its way: say that nothing follows it before closing.
       descriptor.finishWriting()
       abandon("the TLS handshake failed: \(error)")
@@ -143,7 +149,7 @@ final class Session: DescriptorHandler, TurnHandler {
   /// Ends the connection because the peer broke a rule.
   func fail(_ error: ProtocolError) {
     isProtocolError = true
-    server.withMetrics { $0.protocolErrors &+= 1 }
+    server.metrics.protocolErrors &+= 1
     end(error.status, "\(error)")
   }
 
@@ -190,7 +196,7 @@ final class Session: DescriptorHandler, TurnHandler {
     switch phase {
     case .handshake:
       if now.since(begunAt) >= settings.handshakeTimeout {
-        server.withMetrics { $0.handshakeFailures &+= 1 }
+        server.metrics.handshakeFailures &+= 1
         abandon("the TLS handshake took more than \(settings.handshakeTimeout)")
       }
       return
@@ -198,7 +204,7 @@ final class Session: DescriptorHandler, TurnHandler {
     case .serving, .closing: break
     }
     if let stalledSince, now.since(stalledSince) >= settings.writeStallTimeout {
-      server.withMetrics { $0.slowReaders &+= 1 }
+      server.metrics.slowReaders &+= 1
       return abandon("the peer read nothing for \(settings.writeStallTimeout)")
     }
     checkKeyUpdates(now)
@@ -244,6 +250,7 @@ final class Session: DescriptorHandler, TurnHandler {
   private func releaseBuffers() {
     output.removeAll(keepingCapacity: false)
     if input.capacity > 0 { input = [] }
+    if startedCalls.capacity > 0 { startedCalls = [] }
   }
 
   // MARK: Drain

@@ -2,8 +2,9 @@ internal import TLS
 
 /// Opaque texts that a caller hands back: page tokens and resume tokens.
 ///
-/// A token is bound to what it was made for by a digest, so that one of another listing, or a damaged
-/// one, is refused instead of misread. It grants nothing: the caller's tenant bounds every read.
+/// A token is bound to what it was made for by a digest, so that one of another listing, or a
+/// damaged one, is refused instead of misread. It grants nothing: the caller's tenant bounds every
+/// read.
 public enum Token {
   private static let digestBytes = 8
 

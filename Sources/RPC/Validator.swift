@@ -1,7 +1,8 @@
 public import Postgres
 internal import Wire
 
-/// Checks the fields of a request and remembers every bad one, so that the caller hears of all at once.
+/// Checks the fields of a request and remembers every bad one, so that the caller hears of all at
+/// once.
 public struct Validator {
   private var violations: [FieldViolation] = []
 

@@ -6,8 +6,8 @@ public import RPC
 extension TrackingService {
   /// Appends metric points, durably and exactly once.
   ///
-  /// What has come while a transaction was under way goes into the next one, so the database's speed
-  /// sets the size of the groups, and the caller's window is the bound of what waits.
+  /// What has come while a transaction was under way goes into the next one, so the database's
+  /// speed sets the size of the groups, and the caller's window is the bound of what waits.
   public func appendMetrics(
     _ requests: RequestStream<AppendMetricsRequest>,
     _ responses: ResponseStream<AppendMetricsResponse>, _ call: CallContext
@@ -113,7 +113,8 @@ private struct MetricWriter {
     return acknowledged > before || hasReplayed
   }
 
-  /// Stores a group whole; when it is refused, batch by batch, so that what is before the bad one stays.
+  /// Stores a group whole; when it is refused, batch by batch, so that what is before the bad one
+  /// stays.
   private mutating func store(_ group: MetricGroup) async throws(CallError) {
     guard let error = try await commit(group) else { return }
     if group.batches.count == 1 {

@@ -115,7 +115,9 @@ private struct HistoryReader {
     merge = HistoryMerge(after: after)
   }
 
-  /// The next points; nil at the end. May be empty in between.
+  /// The next points; nil at the end.
+  ///
+  /// May be empty in between.
   mutating func next() async throws(CallError) -> [MetricPoint]? {
     if isAtEnd { return nil }
     let rows = try await call.read(

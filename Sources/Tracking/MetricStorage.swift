@@ -31,7 +31,9 @@ struct MetricGroup {
   }
 
   /// The statements that store the group: the writer moves on, the runs are held, chunks and
-  /// summaries are written. Any of them may refuse, which undoes all.
+  /// summaries are written.
+  ///
+  /// Any of them may refuse, which undoes all.
   func statements(writer: UUID, _ call: CallContext) -> Batch {
     let organizationID = call.principal.organizationID
     let all = MetricColumns.joined(batches.flatMap(\.columns))

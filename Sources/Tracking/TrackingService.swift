@@ -3,7 +3,8 @@ public import RPC
 
 /// `needletail.tracking.v1.Tracking`: experiments, runs and their metrics.
 ///
-/// The method table is generated from the .proto; a method's handler is in the file of its resource.
+/// The method table is generated from the .proto; a method's handler is in the file of its
+/// resource.
 public struct TrackingService: TrackingHandlers {
   /// Makes the service; it keeps nothing.
   public init() {}

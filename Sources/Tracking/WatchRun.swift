@@ -46,8 +46,8 @@ extension TrackingService {
   }
 }
 
-/// How far one watcher has come: up to a snapshot of the database, which tells exactly which commits
-/// it has seen, in whatever order they became visible.
+/// How far one watcher has come: up to a snapshot of the database, which tells exactly which
+/// commits it has seen, in whatever order they became visible.
 private struct RunWatch {
   let runID: UUID
   let call: CallContext
@@ -57,7 +57,8 @@ private struct RunWatch {
   private static let beginning = "1:1:"
 
   private var snapshot = RunWatch.beginning
-  /// In the middle of the points between `snapshot` and another: that other, and the last chunk sent.
+  /// In the middle of the points between `snapshot` and another: that other, and the last chunk
+  /// sent.
   private var position: Position?
   private var clusterID = ""
   /// What was asked to leave out: points of commits that this snapshot sees.

@@ -7,8 +7,9 @@ public enum ClientAction: Sendable, Equatable {
   indirect case welcome(Welcome)
   /// Hand the message to the call, and call ``ClientMachine/consume(_:on:)`` when it is used.
   case message(stream: UInt32, Frame.Data)
-  /// The call is over. If messages still wait to be consumed, ``ClientMachine/release(_:)`` when
-  /// they never will be.
+  /// The call is over.
+  ///
+  /// If messages still wait to be consumed, ``ClientMachine/release(_:)`` when they never will be.
   case end(stream: UInt32, Frame.End)
   /// The stream waited for window and may send.
   case sendable(stream: UInt32)

@@ -4,7 +4,9 @@ public enum FrameSplit: Sendable, Equatable {
   ///
   /// `declaredBytes` is the frame's length, where its four bytes are there already.
   case incomplete(declaredBytes: Int?)
-  /// A whole frame: its body, without the prefix. The next frame begins at the upper bound.
+  /// A whole frame: its body, without the prefix.
+  ///
+  /// The next frame begins at the upper bound.
   case body(Range<Int>)
 }
 

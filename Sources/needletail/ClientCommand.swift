@@ -61,7 +61,8 @@ struct CommandContext: Sendable {
 
   /// A message as JSON.
   func json<Value: Message>(_ message: Value) throws -> JSONValue {
-    try MessageDecoder(schema: ownSchema.get()).decode(message.encoded, as: Value.fullName)
+    let decoder = MessageDecoder(schema: try ownSchema.get(), includesDefaults: true)
+    return try decoder.decode(message.encoded, as: Value.fullName)
   }
 }
 

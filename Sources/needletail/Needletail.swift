@@ -19,7 +19,12 @@ struct Needletail: AsyncParsableCommand {
     version: "needletail 0.1.0",
     subcommands: [],
     groupedSubcommands: [
-      CommandGroup(name: "Server", subcommands: [ServeCommand.self, SettingsCommand.self]),
+      CommandGroup(
+        name: "Server",
+        subcommands: [
+          UpCommand.self, ServeCommand.self, MigrateCommand.self, KeysCommand.self,
+          SettingsCommand.self,
+        ]),
       CommandGroup(
         name: "Client",
         subcommands: [

@@ -10,15 +10,6 @@ private let read = MethodDescriptor(
   name: "test.Test/Read", kind: .unary, permission: "self", isAudited: false, idempotency: .read)
 private let keyed = MethodDescriptor(
   name: "test.Test/Change", kind: .unary, permission: "self", isAudited: true, idempotency: .keyed)
-private let list = MethodDescriptor(
-  name: "test.Test/List", kind: .serverStreaming, permission: "self", isAudited: false,
-  idempotency: .read)
-private let collect = MethodDescriptor(
-  name: "test.Test/Collect", kind: .clientStreaming, permission: "self", isAudited: false,
-  idempotency: .sequenced)
-private let talk = MethodDescriptor(
-  name: "test.Test/Talk", kind: .bidirectional, permission: "self", isAudited: false,
-  idempotency: .sequenced)
 
 /// Fails a test's call after a time that only a hanging test reaches.
 private let options = CallOptions(
@@ -26,18 +17,10 @@ private let options = CallOptions(
 
 @Suite(.timeLimit(.minutes(1)))
 struct ConnectionTests {
-  /// A server that greets, and leaves the rest to `script`.
-  private func server(_ script: @escaping ScriptedServer.Script) throws -> ScriptedServer {
-    try ScriptedServer { peer, frame, body in
-      if case .hello = frame.body { return peer.welcome() }
-      script(peer, frame, body)
-    }
-  }
-
   @Test("A unary call carries its method, timeout, key and trace, and gives the answer's bytes")
   func unary() async throws {
     let seen = Mutex<Frame.Call?>(nil)
-    let server = try server { peer, frame, body in
+    let server = try ScriptedServer.greeting { peer, frame, body in
       guard case .call(let call) = frame.body else { return }
       seen.withLock { $0 = call }
       peer.end(frame.stream, Array(body[call.message].reversed()))
@@ -54,7 +37,7 @@ struct ConnectionTests {
 
   @Test("A typed call encodes its request and decodes its answer")
   func typed() async throws {
-    let server = try server { peer, frame, body in
+    let server = try ScriptedServer.greeting { peer, frame, body in
       guard case .call(let call) = frame.body else { return }
       peer.end(frame.stream, Array(body[call.message]))
     }
@@ -71,7 +54,7 @@ struct ConnectionTests {
     var status = Status(.notFound, reason: "RUN_NOT_FOUND", message: "No run has this id.")
     status.requestID = "r-1"
     let sent = status
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       peer.output.end(stream: frame.stream, status: sent)
     }
     let connection = try Connection(to: server.endpoint)
@@ -93,7 +76,7 @@ struct ConnectionTests {
     method: MethodDescriptor, key: CallOptions.IdempotencyKey, isRepeated: Bool
   ) async throws {
     let seen = Mutex<[String]>([])
-    let server = try server { peer, frame, body in
+    let server = try ScriptedServer.greeting { peer, frame, body in
       guard case .call(let call) = frame.body else { return }
       let isFirst = seen.withLock { seen in
         seen.append("\(call.idempotencyKey) \(body[call.message])")
@@ -121,7 +104,7 @@ struct ConnectionTests {
   @Test("UNAVAILABLE is tried again while the timeout lasts")
   func unavailable() async throws {
     let tries = Mutex(0)
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       let count = tries.withLock { count in
         count += 1
         return count
@@ -141,7 +124,7 @@ struct ConnectionTests {
   @Test("Without an answer a call ends by the client's own clock, and the server is told")
   func deadline() async throws {
     let cancelled = AsyncStream<UInt32>.makeStream()
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       if case .cancel = frame.body { cancelled.continuation.yield(frame.stream) }
     }
     let connection = try Connection(to: server.endpoint)
@@ -160,7 +143,7 @@ struct ConnectionTests {
   func cancellation() async throws {
     let called = AsyncStream<Void>.makeStream()
     let cancelled = AsyncStream<UInt32>.makeStream()
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       switch frame.body {
       case .call: called.continuation.yield()
       case .cancel: cancelled.continuation.yield(frame.stream)
@@ -177,100 +160,9 @@ struct ConnectionTests {
     await connection.close()
   }
 
-  @Test("A stream of answers arrives in order, and credit is returned as it is read")
-  func serverStream() async throws {
-    let count = 40
-    let size = 100_000
-    let sent = Mutex(0)
-    // Sends only what the windows allow: 1 MiB, and then as much as was credited.
-    let server = try server { peer, frame, _ in
-      switch frame.body {
-      case .call:
-        for _ in 0..<10 { peer.data(frame.stream, [UInt8](repeating: 1, count: size)) }
-        sent.withLock { $0 = 10 }
-      case .credit(let bytes) where frame.stream > 0:
-        let next = sent.withLock { sent in
-          let next = min(count - sent, Int(bytes) / size)
-          sent += next
-          return next
-        }
-        for _ in 0..<next { peer.data(frame.stream, [UInt8](repeating: 1, count: size)) }
-        if next > 0, sent.withLock({ $0 }) == count { peer.end(frame.stream, []) }
-      default: break
-      }
-    }
-    let connection = try Connection(to: server.endpoint)
-    let call = try await connection.startRaw(list, [], options)
-    var received = 0
-    while let message = try await call.next() {
-      #expect(message.count == size)
-      received += 1
-    }
-    #expect(received == count)
-    await connection.close()
-  }
-
-  @Test("A stream of requests waits for window and then goes on")
-  func clientStream() async throws {
-    let messages = 30
-    let taken = Mutex(0)
-    let server = try server { peer, frame, _ in
-      guard case .data(let data) = frame.body else { return }
-      if data.isOnlyHalfClose {
-        return peer.end(frame.stream, [UInt8(taken.withLock { $0 })])
-      }
-      taken.withLock { $0 += 1 }
-      peer.output.credit(stream: frame.stream, bytes: UInt64(data.message.count))
-      peer.output.credit(stream: 0, bytes: UInt64(data.message.count))
-    }
-    let connection = try Connection(to: server.endpoint)
-    let call = try await connection.startRaw(collect, nil, options)
-    for _ in 0..<messages { try await call.send([UInt8](repeating: 2, count: 200_000)) }
-    try await call.finishSending()
-    #expect(try await call.answer() == [UInt8(messages)])
-    await connection.close()
-  }
-
-  @Test("Both sides of a call may talk in turn")
-  func duplex() async throws {
-    let server = try server { peer, frame, body in
-      guard case .data(let data) = frame.body else { return }
-      if data.isOnlyHalfClose { return peer.end(frame.stream, []) }
-      peer.data(frame.stream, Array(body[data.message]))
-    }
-    let connection = try Connection(to: server.endpoint)
-    let call = try await connection.startRaw(talk, nil, options)
-    for value: UInt8 in 1...5 {
-      try await call.send([value])
-      #expect(try await call.next() == [value])
-    }
-    try await call.finishSending()
-    #expect(try await call.next() == nil)
-    await connection.close()
-  }
-
-  @Test("Letting go of a stream cancels it")
-  func letGo() async throws {
-    let cancelled = AsyncStream<UInt32>.makeStream()
-    let server = try server { peer, frame, _ in
-      switch frame.body {
-      case .call: peer.data(frame.stream, [1])
-      case .cancel: cancelled.continuation.yield(frame.stream)
-      default: break
-      }
-    }
-    let connection = try Connection(to: server.endpoint)
-    do {
-      let call = try await connection.startRaw(list, [], options)
-      #expect(try await call.next() == [1])
-    }
-    #expect(await cancelled.stream.first { _ in true } == 1)
-    await connection.close()
-  }
-
   @Test("A drain moves new calls to a new connection, and calls that were not started with them")
   func drain() async throws {
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       guard case .call = frame.body else { return }
       if peer.number == 1 {
         // Stream 1 is answered, stream 2 was never started.
@@ -323,7 +215,7 @@ struct ConnectionTests {
 
   @Test("A server with another authority's certificate is not trusted")
   func untrusted() async throws {
-    let server = try server { _, _, _ in }
+    let server = try ScriptedServer.greeting { _, _, _ in }
     let other = try ScriptedServer { _, _, _ in }
     var endpoint = server.endpoint
     endpoint.trust = other.endpoint.trust
@@ -335,7 +227,7 @@ struct ConnectionTests {
 
   @Test("A server that breaks the protocol ends the connection, and the call says so")
   func violation() async throws {
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       peer.end(frame.stream + 1, [])
     }
     let connection = try Connection(to: server.endpoint)
@@ -382,7 +274,7 @@ struct ConnectionTests {
 
   @Test("A Ping comes back")
   func ping() async throws {
-    let server = try server { peer, frame, _ in
+    let server = try ScriptedServer.greeting { peer, frame, _ in
       if case .ping(let token) = frame.body { peer.output.pong(token: token) }
     }
     let connection = try Connection(to: server.endpoint)
@@ -392,14 +284,18 @@ struct ConnectionTests {
 
   @Test("Closing ends open calls and later ones")
   func close() async throws {
-    let called = AsyncStream<Void>.makeStream()
-    let server = try server { _, _, _ in called.continuation.yield() }
+    let called = AsyncStream<String>.makeStream()
+    let server = try ScriptedServer.greeting { _, frame, _ in
+      called.continuation.yield(frame.body.name)
+    }
     let connection = try Connection(to: server.endpoint)
     let task = Task { try await connection.unaryRaw(read, [], options) }
     _ = await called.stream.first { _ in true }
     await connection.close()
     let error = await #expect(throws: ClientError.self) { try await task.value }
     #expect(error?.reason == "CLIENT_CLOSED")
+    #expect(await called.stream.first { $0 == "Goaway" } != nil)
+    #expect(server.journal.entries == ["Call 1", "Cancel 1", "Goaway 0"])
   }
 }
 

@@ -40,6 +40,14 @@ final class ScriptedServer: Sendable {
   }
 
   deinit { loops.stop() }
+
+  /// A server that greets, and leaves the rest to `script`.
+  static func greeting(_ script: @escaping Script) throws -> ScriptedServer {
+    try ScriptedServer { peer, frame, body in
+      if case .hello = frame.body { return peer.welcome() }
+      script(peer, frame, body)
+    }
+  }
 }
 
 /// What happened, in order, from any thread.
@@ -141,7 +149,11 @@ final class ScriptedPeer: DescriptorHandler {
         input += buffer[..<count]
         continue
       }
-      if case .closed = transfer { return hangUp() }
+      if case .closed = transfer {
+        // What came before the goodbye still counts.
+        take()
+        return hangUp()
+      }
       break
     }
     take()

@@ -68,7 +68,7 @@ private func everyKind() -> Schema {
 private func canonical(_ json: String, _ schema: Schema, _ type: String) throws -> String {
   let bytes = try MessageEncoder(schema: schema).encode(
     try JSONValue.parse(Array(json.utf8)), as: type)
-  return try MessageDecoder(schema: schema).decode(bytes, as: type).compact
+  return try MessageDecoder(schema: schema, includesDefaults: false).decode(bytes, as: type).compact
 }
 
 private func sampleRun() -> Run {
@@ -122,7 +122,8 @@ private func samples() -> [any Message] {
   func roundTrip(index: Int) throws {
     let schema = try ownSchema()
     func check<Value: Message>(_ message: Value) throws {
-      let json = try MessageDecoder(schema: schema).decode(message.encoded, as: Value.fullName)
+      let json = try MessageDecoder(schema: schema, includesDefaults: false).decode(
+        message.encoded, as: Value.fullName)
       // Through text, as a user would see it.
       let text = try JSONValue.parse(Array(json.pretty.utf8))
       let bytes = try MessageEncoder(schema: schema).encode(text, as: Value.fullName)
@@ -134,7 +135,7 @@ private func samples() -> [any Message] {
 
   @Test("A message is written by proto3's JSON mapping")
   func mapping() throws {
-    let decoder = MessageDecoder(schema: try ownSchema())
+    let decoder = MessageDecoder(schema: try ownSchema(), includesDefaults: false)
     let run = try decoder.decode(sampleRun().encoded, as: Run.fullName)
     #expect(
       run.compact == #"{"id":"0198","name":"naïve 🐟","status":"RUN_STATUS_RUNNING","#
@@ -251,6 +252,19 @@ private func samples() -> [any Message] {
     #expect(error?.problem.contains(problem) == true)
   }
 
+  @Test("Defaults are written where they are asked for, absent fields never")
+  func defaults() throws {
+    let decoder = MessageDecoder(schema: try ownSchema(), includesDefaults: true)
+    let watch = try decoder.decode(WatchRunRequest().encoded, as: WatchRunRequest.fullName)
+    #expect(watch.compact == #"{"runId":"","resumeToken":"","skipHistory":false,"stay":false}"#)
+    let series = try decoder.decode(MetricSeries().encoded, as: MetricSeries.fullName)
+    #expect(series.compact == #"{"key":"","steps":[],"timesUs":[],"values":[]}"#)
+    let run = try decoder.decode(Run().encoded, as: Run.fullName)
+    #expect(run["status"] == .string("RUN_STATUS_UNSPECIFIED"))
+    #expect(run["startedAt"] == nil)
+    #expect(run["durationMs"] == .string("0"))
+  }
+
   @Test(
     "A message of broken bytes is refused",
     arguments: [
@@ -259,7 +273,8 @@ private func samples() -> [any Message] {
     ] as [[UInt8]])
   func brokenBytes(bytes: [UInt8]) {
     #expect(throws: GenericError.self) {
-      try MessageDecoder(schema: everyKind()).decode(bytes, as: "test.Every")
+      try MessageDecoder(schema: everyKind(), includesDefaults: false).decode(
+        bytes, as: "test.Every")
     }
   }
 

@@ -3,9 +3,9 @@ internal import Synchronization
 
 /// A PostgreSQL server for tests.
 ///
-/// It is a private cluster on a Unix socket in a short folder under /tmp, owned by the user postgres
-/// when the tests run as root, with fsync on. It ends with the test process; what a process that was
-/// killed left behind is cleared by the next one.
+/// It is a private cluster on a Unix socket in a short folder under /tmp, owned by the user
+/// postgres when the tests run as root, with fsync on. It ends with the test process; what a
+/// process that was killed left behind is cleared by the next one.
 public final class TestCluster: Sendable {
   /// The folder with the data and the socket; empty for a server that was there before.
   public let folder: String
@@ -23,8 +23,8 @@ public final class TestCluster: Sendable {
 
   private static let common = Mutex<TestCluster?>(nil)
 
-  /// The server that all tests of the process share; NEEDLETAIL_TEST_POSTGRES, a connection string of
-  /// a superuser, names one that runs already.
+  /// The server that all tests of the process share; NEEDLETAIL_TEST_POSTGRES, a connection string
+  /// of a superuser, names one that runs already.
   public static func shared() throws -> TestCluster {
     try common.withLock { common in
       if let common { return common }
@@ -108,8 +108,8 @@ public final class TestCluster: Sendable {
     "\(connection) dbname=\(database) user=\(user)"
   }
 
-  /// Runs statements through psql, in the database of `connection` or else in `postgres`, and returns
-  /// what they print, unadorned.
+  /// Runs statements through psql, in the database of `connection` or else in `postgres`, and
+  /// returns what they print, unadorned.
   @discardableResult
   public func sql(_ text: String, in connection: String? = nil) throws -> String {
     try TestCluster.runAsPostgres(
@@ -165,7 +165,8 @@ public final class TestCluster: Sendable {
   }
 }
 
-/// The clusters on this machine that belong to no living test process, and those that end with ours.
+/// The clusters on this machine that belong to no living test process, and those that end with
+/// ours.
 private enum Leftovers {
   private static let ours = Mutex<(folders: [String], isRegistered: Bool)>(([], false))
 

@@ -1,4 +1,5 @@
-internal import Testing
+public import Testing
+public import WireVectors
 
 @Suite("Golden conversations with a server")
 struct ConversationTests {
@@ -23,4 +24,9 @@ struct ConversationTests {
       }
     }
   }
+}
+
+extension JSON: CustomTestStringConvertible {
+  /// The vector's name.
+  public var testDescription: String { self["name"]?.text ?? "\(self)" }
 }

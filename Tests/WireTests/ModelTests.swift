@@ -1,5 +1,6 @@
 internal import Testing
 internal import Wire
+internal import WireVectors
 
 /// SplitMix64: small, and the same everywhere, so that a seed can be replayed.
 struct SeededGenerator: RandomNumberGenerator {

@@ -1,4 +1,5 @@
 internal import Wire
+internal import WireVectors
 
 /// A server without sockets and handlers: bytes, times and a script's actions in, events out.
 ///

@@ -1,5 +1,6 @@
 internal import Testing
 internal import Wire
+internal import WireVectors
 
 /// What `Frame.decode` and `splitFrame` make of bytes.
 enum Reading: Equatable {

@@ -164,6 +164,15 @@ class PeerConnection:
         return taken
 
 
+def echo(connection: PeerConnection) -> None:
+    """Answers every call with its own request, which has the response's shape."""
+    connection.welcome()
+    while True:
+        frame = connection.receive()
+        if frame.WhichOneof("body") == "call":
+            connection.end(frame.stream, frame.call.message)
+
+
 def fill(message: Any, values: dict[str, Any]) -> None:
     """Sets a message's fields from plain values."""
     for name, value in values.items():

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from peer import echo
 from tracking_peer import Store, TrackingScript
 
 import needletail
@@ -40,13 +41,6 @@ def run(certificates: Certificates) -> Run:
 
 
 def test_many_tasks_share_one_connection(make_peer: MakePeer, run: Run) -> None:
-    def echo(connection: PeerConnection) -> None:
-        connection.welcome()
-        while True:
-            frame = connection.receive()
-            if frame.WhichOneof("body") == "call":
-                connection.end(frame.stream, frame.call.message)
-
     async def body(client: needletail.aio.Client) -> list[bytes]:
         payloads = [str(index).encode() for index in range(500)]
         answers = await asyncio.gather(*(client.server.echo(payload=p) for p in payloads))

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from peer import echo
 
 import needletail
 from needletail._generated.descriptors import message_class
@@ -19,19 +20,7 @@ if TYPE_CHECKING:
     Connect = Callable[..., needletail.Client]
 
 Echo = message_class("needletail.rpc.v1.EchoResponse")
-WatchResponse = message_class("needletail.tracking.v1.WatchRunResponse")
-AppendRequest = message_class("needletail.tracking.v1.AppendMetricsRequest")
-AppendResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
 RunResponse = message_class("needletail.tracking.v1.CreateRunResponse")
-
-
-def echo(connection: PeerConnection) -> None:
-    """Answers every call with its own request, which has the response's shape."""
-    connection.welcome()
-    while True:
-        frame = connection.receive()
-        if frame.WhichOneof("body") == "call":
-            connection.end(frame.stream, frame.call.message)
 
 
 def test_hello_names_the_key_and_the_client(make_peer: MakePeer, connect: Connect) -> None:

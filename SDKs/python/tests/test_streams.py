@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     MakePeer = Callable[..., Peer]
     Connect = Callable[..., needletail.Client]
 
-Echo = message_class("needletail.rpc.v1.EchoResponse")
 WatchResponse = message_class("needletail.tracking.v1.WatchRunResponse")
-AppendRequest = message_class("needletail.tracking.v1.AppendMetricsRequest")
 AppendResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
-RunResponse = message_class("needletail.tracking.v1.CreateRunResponse")
 
 
 def watch_messages(count: int) -> list[bytes]:

@@ -171,9 +171,10 @@ final class Channel: SessionOwner {
     redialTimer = nil
     for call in calls.values.sorted(by: { $0.id < $1.id }) { call.giveUp(.closed) }
     failWaiting(.closed)
-    for session in draining { session.drain() }
-    session?.drain()
+    // Every call has been given up, so that there is nothing to wait for.
+    let left = draining + [session].compactMap { $0 }
     session = nil
+    for session in left { session.leave() }
   }
 }
 

@@ -48,8 +48,10 @@ final class LoopCall: CallHandler {
   }
 
   /// Starts the clock: without an answer by then, or without a connection, the call ends.
-  func arm() {
-    let moment = request.deadline ?? request.openBy
+  func arm() { arm(request.deadline ?? request.openBy) }
+
+  private func arm(_ moment: Instant) {
+    if let timer { channel.loop.cancel(timer) }
     timer = channel.loop.schedule(after: moment.since(channel.loop.now)) { [weak self] in
       guard let self else { return }
       timer = nil
@@ -79,13 +81,14 @@ final class LoopCall: CallHandler {
     }
   }
 
-  private func repeatLater(_ status: Status) {
+  /// Waits a little and sends the call again, unless its time is over before.
+  private func repeatLater(after error: ClientError) {
     var random = SystemRandomNumberGenerator()
-    let advised = Duration.milliseconds(Int64(status.retryAfterMilliseconds))
+    let advised = Duration.milliseconds(Int64(error.status.retryAfterMilliseconds))
     let delay = max(backoff.next(using: &random), advised)
     let end = channel.loop.now.advanced(by: delay)
     guard let deadline = request.deadline, end < deadline else {
-      return finish(.failure(.status(status)))
+      return finish(.failure(error))
     }
     channel.loop.schedule(after: delay) { [weak self] in
       guard let self, result == nil else { return }
@@ -107,18 +110,21 @@ final class LoopCall: CallHandler {
     guard let status else {
       return finish(.success(unsafe message.withUnsafeBytes { unsafe Array($0) }))
     }
-    if repetition.isAllowed(after: status) { return repeatLater(status) }
+    if repetition.isAllowed(after: status) { return repeatLater(after: .status(status)) }
     finish(.failure(.status(status)))
   }
 
   func callLost(_ stream: UInt32, _ error: ClientError, mayHaveStarted: Bool) {
     endTry()
     // Messages that were sent on a stream are gone; only its own protocol knows where to resume.
-    let isWhole = !request.kind.streamsRequests
-    if isWhole, repetition.isAllowed(afterLoss: error, mayHaveStarted: mayHaveStarted) {
-      return channel.enqueue(self)
+    guard !request.kind.streamsRequests,
+      repetition.isAllowed(afterLoss: error, mayHaveStarted: mayHaveStarted)
+    else { return finish(.failure(error)) }
+    if mayHaveStarted { return repeatLater(after: error) }
+    if request.deadline == nil {
+      arm(channel.loop.now.advanced(by: CallOptions.patienceDefault))
     }
-    finish(.failure(error))
+    channel.enqueue(self)
   }
 
   private func endTry() {
@@ -185,7 +191,7 @@ final class LoopCall: CallHandler {
 
   // MARK: Sending
 
-  /// Sends a message in its turn; `done` when it is on its way, with an error when it never will be.
+  /// Sends a message in its turn; `done` is told when it is on its way, or why it never will be.
   func send(_ message: [UInt8], endOfRequests: Bool, _ done: @escaping (ClientError?) -> Void) {
     if let result {
       if case .failure(let error) = result { return done(error) }

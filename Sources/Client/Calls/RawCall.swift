@@ -62,7 +62,7 @@ public final class RawCall: Sendable {
   ///
   /// The server may send so much more as was taken.
   ///
-  /// - Throws: ``ClientError`` when the call failed; what came before an orderly end is given first.
+  /// - Throws: ``ClientError`` when the call failed; what came before that is given first.
   public func next() async throws(ClientError) -> [UInt8]? {
     while true {
       let ready: [UInt8]? = inbox.withLock { inbox in

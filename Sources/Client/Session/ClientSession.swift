@@ -26,7 +26,8 @@ public final class ClientSession {
   /// What Welcome said; nil before.
   public internal(set) var welcome: Welcome?
 
-  weak var owner: (any SessionOwner)?
+  /// Held until the session's end, which is told to it.
+  private(set) var owner: (any SessionOwner)?
   let shared: ClientLoop
   let context: TLSContext
   var phase = Phase.dialing
@@ -62,7 +63,7 @@ public final class ClientSession {
   ///   - loop: The loop to live on; its attachment is the client's.
   ///   - endpoint: Whom to talk to.
   ///   - context: Made on this loop, from ``Endpoint/makeContext()``.
-  ///   - owner: Held weakly.
+  ///   - owner: Held until the session's end.
   public init(
     on loop: Loop, to endpoint: Endpoint, context: TLSContext, owner: any SessionOwner
   ) {
@@ -181,6 +182,13 @@ public final class ClientSession {
     closeIfDrained()
   }
 
+  /// Says goodbye and closes now; calls that are open are lost.
+  public func leave() {
+    if phase == .open, !isDraining { output.goaway(machine.startDrain()) }
+    flush()
+    close(.closed)
+  }
+
   func closeIfDrained() {
     if isDraining, machine.openStreams == 0, phase == .open {
       flush()
@@ -202,7 +210,9 @@ public final class ClientSession {
     for stream in calls.streams.sorted() {
       calls.remove(stream)?.callLost(stream, error, mayHaveStarted: true)
     }
-    owner?.sessionClosed(self, error)
+    let told = owner
+    owner = nil
+    told?.sessionClosed(self, error)
   }
 
   /// Ends the session for a broken rule, and tells the server which.

@@ -1,7 +1,8 @@
 internal import Foundation
 internal import Synchronization
 
-/// Writes lines to a descriptor from a thread of its own, so that a full pipe never holds up a loop.
+/// Writes lines to a descriptor from a thread of its own, so that a full pipe never holds up a
+/// loop.
 final class LogWriter: Sendable {
   /// Bytes that may wait; further lines are dropped and counted.
   static let pendingBytesMax = 4 << 20

@@ -27,34 +27,36 @@ struct MetricsText {
   private mutating func calls(_ methods: [String], _ server: ServerMetrics) {
     head("needletail_rpc_started_total", "counter", "Calls that were started.")
     for (index, method) in methods.enumerated() {
-      line("needletail_rpc_started_total", [("method", method)], Double(server.methods[index].started))
+      line("needletail_rpc_started_total", [("method", method)], Double(server.started(index)))
     }
     head("needletail_rpc_handled_total", "counter", "Calls that ended, by code.")
     for (index, method) in methods.enumerated() {
-      for (code, count) in server.methods[index].ended.enumerated() where count > 0 {
+      for (code, count) in server.ended(index).enumerated() where count > 0 {
         line(
           "needletail_rpc_handled_total", [("method", method), ("code", MetricsText.codes[code])],
           Double(count))
       }
     }
     head("needletail_rpc_duration_seconds", "histogram", "From a call's arrival to its end.")
-    for (index, method) in methods.enumerated() where server.methods[index].started > 0 {
-      histogram("needletail_rpc_duration_seconds", method, server.methods[index])
+    for (index, method) in methods.enumerated() where server.started(index) > 0 {
+      histogram("needletail_rpc_duration_seconds", method, index, server)
     }
   }
 
   private mutating func histogram(
-    _ name: String, _ method: String, _ metrics: ServerMetrics.MethodMetrics
+    _ name: String, _ method: String, _ index: Int, _ metrics: ServerMetrics
   ) {
     var sum: UInt64 = 0
-    for (bucket, count) in metrics.durations.dropLast().enumerated() {
+    for (bucket, count) in metrics.durations(index).dropLast().enumerated() {
       sum += count
       let bound = Double(UInt64(1) << UInt64(bucket)) / 1_000_000
       line("\(name)_bucket", [("method", method), ("le", "\(bound)")], Double(sum))
     }
-    sum += metrics.durations.last ?? 0
+    sum += metrics.durations(index).last ?? 0
     line("\(name)_bucket", [("method", method), ("le", "+Inf")], Double(sum))
-    line("\(name)_sum", [("method", method)], Double(metrics.durationSumMicroseconds) / 1_000_000)
+    line(
+      "\(name)_sum", [("method", method)],
+      Double(metrics.durationSumMicroseconds(index)) / 1_000_000)
     line("\(name)_count", [("method", method)], Double(sum))
   }
 
@@ -71,14 +73,17 @@ struct MetricsText {
       "needletail_slow_readers_total", "Connections dropped because the peer did not read.",
       server.slowReaders)
     counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
-    counter("needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
+    counter(
+      "needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
     counter(
       "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
       server.creditStalls)
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {
-    func sum(_ value: (DatabaseMetrics) -> Int) -> Double { Double(all.reduce(0) { $0 + value($1) }) }
+    func sum(_ value: (DatabaseMetrics) -> Int) -> Double {
+      Double(all.reduce(0) { $0 + value($1) })
+    }
     func total(_ value: (DatabaseMetrics) -> UInt64) -> UInt64 { all.reduce(0) { $0 + value($1) } }
     gauge("needletail_pg_pool_in_use", "Connections in use.", sum(\.connectionsInUse))
     gauge("needletail_pg_pool_idle", "Idle connections.", sum(\.connectionsIdle))
@@ -122,7 +127,8 @@ struct MetricsText {
 
   private mutating func line(_ name: String, _ labels: [(String, String)], _ value: Double) {
     let text = labels.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ",")
-    let number = value == value.rounded() && value.magnitude < 1e15
+    let number =
+      value == value.rounded() && value.magnitude < 1e15
       ? String(Int64(value)) : String(value)
     lines.append(text.isEmpty ? "\(name) \(number)" : "\(name){\(text)} \(number)")
   }

@@ -21,7 +21,14 @@ final class OperationsPage: Sendable {
     _ port: UInt16?, _ group: LoopGroup, _ state: ServerState
   ) async throws(ControlPlaneError) -> OperationsPage? {
     guard let port else { return nil }
-    let http = HTTPServer(address: .loopback(port: port), logger: .disabled)
+    let address: sockaddr_in
+    do {
+      // Every machine has this loopback address; some have none of version 6.
+      address = try .inet(ip4: "127.0.0.1", port: port)
+    } catch {
+      throw ControlPlaneError("cannot listen on the operations port \(port): \(error)")
+    }
+    let http = HTTPServer(address: address, logger: .disabled)
     await http.appendRoute("GET /metrics") { _ in
       HTTPResponse(
         statusCode: .ok, headers: HTTPHeaders([.contentType: "text/plain; version=0.0.4"]),

@@ -2,7 +2,8 @@ internal import TLS
 
 /// The text of an API key: `ntl_<id>_<secret><checksum>`.
 ///
-/// The checksum tells a typing error, and a scanner of leaked secrets a find, without asking a server.
+/// The checksum tells a typing error, and a scanner of leaked secrets a find, without asking a
+/// server.
 public struct APIKey: Sendable {
   /// What every key begins with.
   public static let prefix = "ntl_"

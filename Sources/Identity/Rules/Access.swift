@@ -17,10 +17,11 @@ struct Access {
   static func role(_ role: String, permits permission: String) -> Bool {
     guard let verb = permission.split(separator: ".").last else { return false }
     let resource = permission.split(separator: ".").first ?? ""
+    let isLooking = verb == "get" || verb == "list"
     switch role {
     case "admin": return true
-    case "developer": return workResources.contains(String(resource))
-    case "viewer": return verb == "get" || verb == "list"
+    case "developer": return isLooking || workResources.contains(String(resource))
+    case "viewer": return isLooking
     default: return false
     }
   }

@@ -14,8 +14,9 @@ protocol Bridged {
   /// Copies everything out of a struct that was scanned and unpacked.
   init(reading value: UnsafePointer<Struct>)
 
-  /// Sets the fields of a struct that is zeroed but for its descriptor. What it points at lies in
-  /// `arena`.
+  /// Sets the fields of a struct that is zeroed but for its descriptor.
+  ///
+  /// What it points at lies in `arena`.
   func fill(_ value: UnsafeMutablePointer<Struct>, _ arena: Arena)
 }
 

@@ -28,10 +28,11 @@ struct ChunkColumn {
   }
 }
 
-/// Puts the points of chunks, which come in the order of their least step, into the order of the API.
+/// Puts the points of chunks, which come in the order of their least step, into the order of the
+/// API.
 ///
-/// A point can be given out once no chunk can follow that has a smaller step, so what is held back is
-/// what overlaps.
+/// A point can be given out once no chunk can follow that has a smaller step, so what is held back
+/// is what overlaps.
 struct HistoryMerge {
   /// Points that are held back at most.
   static let heldPointsMax = 4_000_000

@@ -28,6 +28,11 @@ struct MetricColumns {
   struct Identity: Hashable {
     var runID: UUID
     var key: String
+
+    /// Keys are compared by their bytes, as the database does, and not as text that looks the same.
+    static func == (left: Identity, right: Identity) -> Bool {
+      left.runID == right.runID && left.key.utf8.elementsEqual(right.key.utf8)
+    }
   }
 
   var identity: Identity { Identity(runID: runID, key: key) }
@@ -144,7 +149,8 @@ enum ColumnForm: Equatable {
       guard !overflow, step == stride else { return nil }
     }
     // The whole span has to be computable, too.
-    return numbers[numbers.count - 1].subtractingReportingOverflow(numbers[0]).overflow ? nil : stride
+    return numbers[numbers.count - 1].subtractingReportingOverflow(numbers[0]).overflow
+      ? nil : stride
   }
 
   private static func offsets(of numbers: [Int64]) -> [Int32]? {

@@ -2,7 +2,9 @@ internal import Messages
 internal import Postgres
 internal import RPC
 
-/// A run as the rules see it. Times are microseconds since 1970.
+/// A run as the rules see it.
+///
+/// Times are microseconds since 1970.
 struct RunRecord: Equatable {
   var id: UUID
   var experimentID: UUID

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Client
 internal import Messages
-internal import Synchronization
 
 /// The command `needletail call`.
 struct Call: ClientCommand {
@@ -26,6 +25,9 @@ struct Call: ClientCommand {
   @Option(help: "Marks the call, so that it takes effect once; a random key unless given.")
   var idempotencyKey: String?
 
+  @Flag(help: "Write fields at their defaults, too.")
+  var defaults = false
+
   @Option(help: "W3C Trace Context for the server's logs.")
   var traceparent = ""
 
@@ -35,7 +37,7 @@ struct Call: ClientCommand {
     let requests = try RequestSource(
       request, of: method, encoder: MessageEncoder(schema: schema))
     let descriptor = method.descriptor
-    let decoder = MessageDecoder(schema: schema)
+    let decoder = MessageDecoder(schema: schema, includesDefaults: defaults)
     let connection = context.connection
     switch descriptor.kind {
     case .unary:
@@ -84,24 +86,32 @@ struct Call: ClientCommand {
 private func sending(
   _ requests: RequestSource, on call: RawCall, _ body: () async throws -> Void
 ) async throws {
-  let failure = Mutex<GenericError?>(nil)
-  let sender = Task {
+  try await withThrowingTaskGroup(of: GenericError?.self) { group in
+    group.addTask { await send(requests, on: call) }
     do {
-      while let message = try await requests.next() { try await call.send(message) }
-      try await call.finishSending()
-    } catch let error as GenericError {
-      failure.withLock { $0 = error }
-      call.cancel()
+      try await body()
     } catch {
-      // The call has failed, which `body` is told as well.
+      group.cancelAll()
+      let failure = try await group.next() ?? nil
+      if let failure { throw failure }
+      throw error
     }
+    group.cancelAll()
   }
-  defer { sender.cancel() }
+}
+
+/// Sends all requests and the end; says what was wrong with one.
+private func send(_ requests: RequestSource, on call: RawCall) async -> GenericError? {
   do {
-    try await body()
+    while let message = try await requests.next() { try await call.send(message) }
+    try await call.finishSending()
+  } catch let error as GenericError {
+    call.cancel()
+    return error
   } catch {
-    throw failure.withLock { $0 } ?? error
+    // The call has failed, which its reader is told as well.
   }
+  return nil
 }
 
 /// The messages of a request, from the command line, a file or standard input.

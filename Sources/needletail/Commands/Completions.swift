@@ -4,9 +4,10 @@ internal import ArgumentParser
 struct Completions: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write a completion script for a shell.",
-    discussion:
-      "For instance: needletail completions bash > ~/.local/share/bash-completion/completions/needletail"
-  )
+    discussion: """
+      For instance: needletail completions bash \
+      > ~/.local/share/bash-completion/completions/needletail
+      """)
 
   /// The shells that there are scripts for.
   enum Shell: String, ExpressibleByArgument, CaseIterable {

@@ -2,9 +2,11 @@ internal import Client
 
 /// Turns the bytes of a message into JSON, by the rules of proto3's JSON mapping.
 ///
-/// Absent fields and defaults are left out, unknown fields too; 64-bit integers are strings.
+/// Absent and unknown fields are left out; 64-bit integers are strings.
 struct MessageDecoder {
   let schema: Schema
+  /// Whether fields without presence are written at their defaults, too.
+  let includesDefaults: Bool
 
   /// The JSON of a message of a type.
   func decode(_ bytes: [UInt8], as typeName: String) throws(GenericError) -> JSONValue {
@@ -27,7 +29,10 @@ struct MessageDecoder {
 
     var members: [JSONValue.Member] = []
     for field in type.fields {
-      guard let values = found[field.number] else { continue }
+      guard let values = found[field.number] else {
+        if let json = absent(field) { members.append(JSONValue.Member(field.jsonName, json)) }
+        continue
+      }
       let place = path.isEmpty ? field.name : "\(path).\(field.name)"
       guard let json = try self.field(values, field, place, depth: depth) else { continue }
       members.append(JSONValue.Member(field.jsonName, json))
@@ -65,8 +70,20 @@ struct MessageDecoder {
     }
     guard let last = values.last else { return nil }
     let hasPresence = field.isOptional || field.oneof != nil
-    if !hasPresence, Self.isDefault(last) { return nil }
+    if !hasPresence, !includesDefaults, Self.isDefault(last) { return nil }
     return try value(last, field, path, depth: depth)
+  }
+
+  /// What stands for a field that the bytes do not have; nil for nothing.
+  private func absent(_ field: FieldType) -> JSONValue? {
+    guard includesDefaults else { return nil }
+    if field.isRepeated {
+      return schema.messages[field.typeName]?.isMapEntry == true ? .object([]) : .array([])
+    }
+    let hasPresence = field.isOptional || field.oneof != nil || field.kind == .message
+    guard !hasPresence else { return nil }
+    // A zero of the field's own wire type always reads.
+    return try? value(Self.zero(field.kind), field, "", depth: 1)
   }
 
   private static func isDefault(_ value: WireReader.Value) -> Bool {

@@ -64,13 +64,15 @@ final class LoadWorker: SessionOwner {
     for session in sessions {
       for _ in 0..<plan.inFlight { LoadSlot(self, session, plan).next(now: started) }
     }
-    while underWay > 0 { await ended.wait() }
+    while underWay > 0 { await ended.wait(unless: { underWay == 0 }) }
     for session in sessions { session.drain() }
     return result
   }
 
   private func pause(_ duration: Duration) async {
-    await Waiter.suspend { waiter in loop.schedule(after: duration) { waiter.resume() } }
+    await Waiter.suspend(unless: { false }) { waiter in
+      loop.schedule(after: duration) { waiter.resume() }
+    }
   }
 
   // MARK: Connections

@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The process's standard streams.
 enum Console {
-  /// Whether what is written to standard output is seen by a person, who has not asked for no colour.
+  /// Whether a person sees standard output, and has not asked for no colour.
   static let isColored: Bool =
     isatty(STDOUT_FILENO) == 1 && variable("NO_COLOR") == nil && variable("TERM") != "dumb"
 

@@ -21,7 +21,7 @@ final class StandardInput: Sendable {
 
   deinit { thread.stop() }
 
-  /// The next line without its end; nil when there is none.
+  /// The next line without its end; nil when there is none, and when the task is cancelled.
   func line() async -> [UInt8]? {
     await onThread { buffer in
       while true {
@@ -41,20 +41,28 @@ final class StandardInput: Sendable {
 
   /// All that is left.
   func rest() async -> [UInt8] {
-    await onThread { buffer in
+    let rest = await onThread { buffer in
       while !buffer.isAtEnd, buffer.bytes.count <= Self.lineBytesMax { Self.fill(&buffer) }
       defer { buffer.bytes = [] }
       return buffer.bytes
     }
+    return rest ?? []
   }
 
-  private func onThread<Result: Sendable>(
-    _ body: @escaping @Sendable (inout Buffer) -> Result
-  ) async -> Result {
-    await withCheckedContinuation { continuation in
-      thread.mailboxes[0].post { _ in
-        continuation.resume(returning: self.buffer.withLock { body(&$0) })
+  /// Runs `body` on the thread; nil at once when the task is cancelled, whatever the thread does.
+  private func onThread(
+    _ body: @escaping @Sendable (inout Buffer) -> [UInt8]?
+  ) async -> [UInt8]? {
+    let answer = Answer()
+    return await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        answer.wait(continuation)
+        thread.mailboxes[0].post { _ in
+          answer.give(self.buffer.withLock { body(&$0) })
+        }
       }
+    } onCancel: {
+      answer.give(nil)
     }
   }
 
@@ -64,5 +72,35 @@ final class StandardInput: Sendable {
     }
     buffer.bytes += part
     buffer.isAtEnd = part.isEmpty
+  }
+}
+
+/// What a task waits for, given once by whoever is first.
+private final class Answer: Sendable {
+  private enum State {
+    case empty
+    case waited(CheckedContinuation<[UInt8]?, Never>)
+    case given
+  }
+
+  private let state = Mutex(State.empty)
+
+  /// Lets `continuation` go on when the answer is given, at once when it was.
+  func wait(_ continuation: CheckedContinuation<[UInt8]?, Never>) {
+    let isGiven = state.withLock { state in
+      if case .given = state { return true }
+      state = .waited(continuation)
+      return false
+    }
+    if isGiven { continuation.resume(returning: nil) }
+  }
+
+  func give(_ line: [UInt8]?) {
+    let waiting = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+      defer { state = .given }
+      if case .waited(let continuation) = state { return continuation }
+      return nil
+    }
+    waiting?.resume(returning: line)
   }
 }

@@ -6,8 +6,8 @@ internal import TLS
 
 /// What `serve` and `up` have in common.
 struct ServerFlags: ParsableArguments {
-  @Option(help: "The address to listen on.")
-  var host = "127.0.0.1"
+  @Option(name: .customLong("listen"), help: "The address to listen on.")
+  var listenAddress: String?
 
   @Option(help: "The port to listen on; 0 lets the system choose.")
   var port: UInt16?
@@ -31,8 +31,8 @@ struct ServerFlags: ParsableArguments {
   var assignments: [String] = []
 
   /// Applies the flags, then the settings of the environment and of `--set`.
-  func apply(to options: inout ServerOptions) throws {
-    options.host = host
+  func apply(to options: inout ServerOptions) throws(ControlPlaneError) {
+    if let listenAddress { options.host = listenAddress }
     options.operationsPort = operationsPort
     options.database.directConnection = directDatabase
     if let clientAuthorityFile {
@@ -76,7 +76,7 @@ struct ServeCommand: AsyncParsableCommand {
     try flags.apply(to: &options)
     if let port = flags.port { options.port = port }
     let server = try await ControlPlane(options)
-    await server.waitUntilStopped()
+    try await server.waitUntilStopped()
   }
 }
 

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "needletail": {
         *("ControlPlane", "Client", "Messages", "Storage"),
         *("EventLoop", "Postgres", "TLS"),  # for the server's settings
+        "Wire",  # the statuses and call headers of the client's interface
     },
 }
 

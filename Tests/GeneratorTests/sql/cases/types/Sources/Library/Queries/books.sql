@@ -5,7 +5,8 @@
 -- name: getBook :optional
 select
     id, name, shelf, notes, cover, is_lent, pages, copies, readers, rating, added_at,
-    writer_id as "writer_id?", tags, codes, pg_current_xact_id() as "transaction_id!", 'a:b' as "in!"
+    writer_id as "writer_id?", tags, codes, pg_current_xact_id() as "transaction_id!",
+    'a:b' as "in!"
 from books
 where id = :id;
 

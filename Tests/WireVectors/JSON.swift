@@ -1,15 +1,20 @@
 internal import Foundation
-internal import Testing
 
 /// A value of the golden vectors' files.
-enum JSON: Decodable, Equatable, Sendable {
+public enum JSON: Decodable, Equatable, Sendable {
+  /// True or false.
   case bool(Bool)
+  /// A whole number.
   case number(Int)
+  /// A text; bytes and 64-bit numbers are texts too.
   case text(String)
+  /// Values in their order.
   case list([JSON])
+  /// Values by name.
   case object([String: JSON])
 
-  init(from decoder: any Decoder) throws {
+  /// Reads what is there.
+  public init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
     if let value = try? container.decode(Bool.self) {
       self = .bool(value)
@@ -24,24 +29,29 @@ enum JSON: Decodable, Equatable, Sendable {
     }
   }
 
-  subscript(name: String) -> JSON? { object[name] }
+  /// The value of a name, in an object that has it.
+  public subscript(name: String) -> JSON? { object[name] }
 
-  var object: [String: JSON] {
+  /// The values of an object; of anything else none.
+  public var object: [String: JSON] {
     if case .object(let value) = self { return value }
     return [:]
   }
 
-  var list: [JSON] {
+  /// The values of a list; of anything else none.
+  public var list: [JSON] {
     if case .list(let value) = self { return value }
     return []
   }
 
-  var text: String {
+  /// A text; of anything else the empty one.
+  public var text: String {
     if case .text(let value) = self { return value }
     return ""
   }
 
-  var number: Int {
+  /// A number, or a text that is one; of anything else 0.
+  public var number: Int {
     switch self {
     case .number(let value): value
     case .text(let value): Int(value) ?? 0
@@ -50,7 +60,7 @@ enum JSON: Decodable, Equatable, Sendable {
   }
 
   /// A 64-bit number, which the files hold as text.
-  var unsigned: UInt64 {
+  public var unsigned: UInt64 {
     switch self {
     case .number(let value): UInt64(value)
     case .text(let value): UInt64(value) ?? 0
@@ -58,9 +68,11 @@ enum JSON: Decodable, Equatable, Sendable {
     }
   }
 
-  var bool: Bool { self == .bool(true) }
+  /// Whether it is true.
+  public var bool: Bool { self == .bool(true) }
 
-  var bytes: [UInt8] {
+  /// Bytes, which the files hold in hexadecimal.
+  public var bytes: [UInt8] {
     let digits = Array(text.utf8)
     return stride(from: 0, to: digits.count, by: 2).map { index in
       UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) ?? 0
@@ -68,7 +80,7 @@ enum JSON: Decodable, Equatable, Sendable {
   }
 
   /// Reads a file of `Conformance/`.
-  static func vectors(_ file: String) throws -> [JSON] {
+  public static func vectors(_ file: String) throws -> [JSON] {
     let folder = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()
     let url = folder.appending(path: "Conformance").appending(path: file)
@@ -76,13 +88,10 @@ enum JSON: Decodable, Equatable, Sendable {
   }
 }
 
-func hex(_ bytes: some Sequence<UInt8>) -> String {
+/// Bytes in hexadecimal.
+public func hex(_ bytes: some Sequence<UInt8>) -> String {
   bytes.map { byte in
     let digits = String(byte, radix: 16)
     return digits.count == 1 ? "0" + digits : digits
   }.joined()
-}
-
-extension JSON: CustomTestStringConvertible {
-  var testDescription: String { self["name"]?.text ?? "\(self)" }
 }

@@ -1,7 +1,7 @@
-internal import Wire
+public import Wire
 
 /// Puts a frame into the words of the golden vectors; defaults are left out.
-func meaning(of frame: Frame, body: [UInt8]) -> JSON {
+public func meaning(of frame: Frame, body: [UInt8]) -> JSON {
   var result: [String: JSON] = [:]
   func bytes(_ range: Range<Int>) -> JSON? {
     range.isEmpty ? nil : .text(hex(body[range]))
@@ -81,7 +81,7 @@ private func map(_ value: [String: String]) -> JSON? {
 }
 
 /// Writes a decoded frame again.
-func encode(_ frame: Frame, body: [UInt8]) -> [UInt8] {
+public func encode(_ frame: Frame, body: [UInt8]) -> [UInt8] {
   var writer = FrameWriter()
   let stream = frame.stream
   switch frame.body {
@@ -119,7 +119,7 @@ func encode(_ frame: Frame, body: [UInt8]) -> [UInt8] {
 }
 
 /// Writes the frame that the golden vectors describe; what a client sends, and Data.
-func clientFrame(_ meaning: JSON) -> [UInt8] {
+public func clientFrame(_ meaning: JSON) -> [UInt8] {
   var writer = FrameWriter()
   let stream = UInt32(meaning["stream"]?.number ?? 0)
   if let hello = meaning["hello"] {

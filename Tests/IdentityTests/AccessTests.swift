@@ -1,0 +1,105 @@
+import Messages
+import RPC
+import Testing
+
+@testable import Identity
+
+/// What roles and scopes permit.
+struct AccessTests {
+  /// What the methods of the whole server ask for.
+  private static let known = Set(
+    (ServerMethods.all + IdentityMethods.all + TrackingMethods.all).map(\.permission)
+      .filter { $0 != Router.selfPermission })
+
+  private static let access = Access(known: known)
+
+  @Test("Every permission that a method asks for is a resource and a verb")
+  func form() {
+    #expect(!Self.known.isEmpty)
+    for permission in Self.known {
+      let parts = permission.split(separator: ".", omittingEmptySubsequences: false)
+      #expect(parts.count == 2 && parts.allSatisfy { !$0.isEmpty }, "\(permission)")
+    }
+  }
+
+  @Test("An administrator may do everything, and nobody more than is known")
+  func admin() {
+    #expect(Self.access.permissions(role: "admin", scopes: ["*"]) == Self.known)
+    #expect(Access(known: []).permissions(role: "admin", scopes: ["*"]).isEmpty)
+  }
+
+  @Test("A developer may do everything with experiments and runs, and look at everything")
+  func developer() {
+    #expect(Self.access.permissions(role: "developer", scopes: ["*"]) == Self.known)
+    let table = [
+      ("run.create", true), ("run.log", true), ("run.update", true), ("experiment.update", true),
+      ("run.delete", true), ("api_key.list", true), ("organization.get", true),
+      ("api_key.create", false), ("organization.update", false), ("member.delete", false),
+      ("runs.create", false), ("", false),
+    ]
+    for (permission, isPermitted) in table {
+      #expect(Access.role("developer", permits: permission) == isPermitted, "\(permission)")
+    }
+  }
+
+  @Test("A viewer may get and list, and nothing that changes anything")
+  func viewer() {
+    let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
+    #expect(permitted == Self.known.filter { $0.hasSuffix(".get") || $0.hasSuffix(".list") })
+    #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
+    #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))
+    let changing = (ServerMethods.all + IdentityMethods.all + TrackingMethods.all)
+      .filter { $0.idempotency != .read }
+    #expect(!changing.isEmpty)
+    for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
+  }
+
+  @Test("Whatever a viewer may do, a developer may, and an administrator may do what a developer may")
+  func order() {
+    let more = Self.known.union(["api_key.list", "api_key.create", "project.get", "x.y"])
+    let access = Access(known: more)
+    let viewer = access.permissions(role: "viewer", scopes: ["*"])
+    let developer = access.permissions(role: "developer", scopes: ["*"])
+    #expect(viewer.isSubset(of: developer))
+    #expect(developer.isSubset(of: access.permissions(role: "admin", scopes: ["*"])))
+  }
+
+  @Test("An unknown role may nothing", arguments: ["", "Admin", "ADMIN", "owner", "admin ", "root"])
+  func unknownRole(role: String) {
+    #expect(Self.access.permissions(role: role, scopes: ["*"]).isEmpty)
+  }
+
+  @Test("No scopes permit nothing", arguments: ["admin", "developer", "viewer"])
+  func noScopes(role: String) {
+    #expect(Self.access.permissions(role: role, scopes: []).isEmpty)
+    #expect(Self.access.permissions(role: role, scopes: [""]).isEmpty)
+  }
+
+  @Test(
+    "A scope is everything, a resource's all, or one permission",
+    arguments: [
+      ("*", "run.get", true), ("run.*", "run.get", true), ("run.*", "run.log", true),
+      ("run.get", "run.get", true), ("run.get", "run.list", false), ("run.*", "runs.get", false),
+      ("run.*", "experiment.get", false), ("*.get", "run.get", false), ("run", "run.get", false),
+      ("run.", "run.get", false), ("run*", "run.get", false), (".*", "run.get", false),
+      ("", "run.get", false), ("**", "run.get", false), ("RUN.*", "run.get", false),
+      ("run.get.*", "run.get", false), (" *", "run.get", false),
+    ])
+  func scope(scope: String, permission: String, isCovered: Bool) {
+    #expect(Access.pattern(scope, matches: permission) == isCovered)
+  }
+
+  @Test(
+    "Role and scopes are both needed: the smaller wins",
+    arguments: [
+      ("admin", ["run.*"], ["run.create", "run.get", "run.list", "run.log", "run.update"]),
+      ("developer", ["run.get", "experiment.get"], ["experiment.get", "run.get"]),
+      ("viewer", ["run.*"], ["run.get", "run.list"]),
+      ("viewer", ["run.create", "run.log"], []),
+      ("viewer", ["run.get", "run.get", "nonsense"], ["run.get"]),
+      ("admin", ["model.*"], []),
+    ] as [(String, [String], [String])])
+  func both(role: String, scopes: [String], expected: [String]) {
+    #expect(Self.access.permissions(role: role, scopes: scopes).sorted() == expected)
+  }
+}
