@@ -13,7 +13,8 @@ struct BadInputTests {
     let server = try TestServer()
     let companion = try Companion(server)
     let vectors = try JSON.vectors("frames.json").filter {
-      $0["error"] != nil && $0["max_frame_bytes"] == nil && $0["direction"]?.text != "server_to_client"
+      $0["error"] != nil && $0["max_frame_bytes"] == nil
+        && $0["direction"]?.text != "server_to_client"
     }
     #expect(vectors.count > 40)
     for vector in vectors {
@@ -106,7 +107,8 @@ struct BadInputTests {
   func unknownMethod() throws {
     let server = try TestServer()
     let client = try RawClient(server)
-    for name in ["", "x", "needletail.rpc.v1.Server/echo", "needletail.rpc.v1.Server/Echo/", "ü/ß"] {
+    for name in ["", "x", "needletail.rpc.v1.Server/echo", "needletail.rpc.v1.Server/Echo/", "ü/ß"]
+    {
       let stream = try client.call(name)
       let answer = try client.receiveAnswer()
       #expect(answer?.stream == stream)

@@ -110,7 +110,8 @@ struct CallTests {
     }
     #expect(server.eventually { $0.server.metrics.connections == 0 })
     #expect(server.perform { $0.stage.running } == 4)
-    server.perform { place in for stream in 1...4 { place.stage.tell(UInt32(stream), .answer([])) } }
+    server.perform { place in for stream in 1...4 { place.stage.tell(UInt32(stream), .answer([])) }
+    }
     #expect(server.eventually { $0.stage.running == 0 && $0.server.metrics.openStreams == 0 })
     try Companion(server).expectEcho()
   }
