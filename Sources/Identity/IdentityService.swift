@@ -12,7 +12,16 @@ public struct IdentityService: IdentityHandlers {
   }
 
   /// What the refusals of this service's tables and statements mean.
-  public static var reasons: ReasonTable { ReasonTable() }
+  public static var reasons: ReasonTable {
+    ReasonTable(
+      constraints: IdentityConstraints.reasons,
+      meanings: [
+        "ORGANIZATION_NOT_FOUND": .init(
+          IdentityErrorReason.organizationNotFound, "There is no such organization."),
+        "PROJECT_NOT_FOUND": .init(
+          IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
+      ])
+  }
 
   /// Returns who the connection's API key belongs to and what it may do.
   public func whoAmI(

@@ -1,8 +1,7 @@
 internal import CPostgres
 internal import EventLoop
 
-/// A connection in pipeline mode: units go out as they come, and their answers return in that
-/// order.
+/// A connection in pipeline mode: units go out as they come, answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
   private enum Expectation {
@@ -220,8 +219,7 @@ final class Connection: LinkOwner {
         isSyncMissing = false
         unsafe take(result, expectation)
       } else if case .sync = expectation {
-        // A Sync's results have no end. Once it is left over from an error at the commit; twice means
-        // that libpq has given up.
+        // Once it is left over from an error at the commit; twice, libpq has given up.
         if isSyncMissing { return link.fail() }
         isSyncMissing = true
       } else {

@@ -26,6 +26,37 @@ public struct ReasonTable: Sendable {
     self.entries = entries
   }
 
+  /// Makes the table of a service's constraints.
+  ///
+  /// INTERNAL gets no entry: the caller hears INTERNAL, and the log the constraint's name.
+  ///
+  /// - Parameters:
+  ///   - constraints: Constraint or unique index to the name of a reason.
+  ///   - meanings: The service's own reasons by their names.
+  public init(constraints: [String: String], meanings: [String: Entry]) {
+    entries = [:]
+    for (constraint, reason) in constraints where reason != RpcErrorReason.internal.name {
+      guard let entry = meanings[reason] ?? ReasonTable.common[reason] else {
+        preconditionFailure("constraint \(constraint) means \(reason), which nothing explains")
+      }
+      entries[constraint] = entry
+    }
+  }
+
+  /// The reasons that constraints of every service may mean.
+  private static let common: [String: Entry] = [
+    RpcErrorReason.fieldInvalid.name: Entry(
+      RpcErrorReason.fieldInvalid,
+      "A field has a value that cannot be stored: compare the request with the fields' bounds."),
+    RpcErrorReason.conflict.name: Entry(
+      RpcErrorReason.conflict, "Another change was in the way; read again, and try again."),
+  ]
+
+  /// What every server stores beside its services' own tables.
+  static var journal: ReasonTable {
+    ReasonTable(constraints: JournalConstraints.reasons, meanings: [:])
+  }
+
   /// Adds another service's entries, whose keys must differ.
   public mutating func merge(_ other: ReasonTable) {
     entries.merge(other.entries) { _, _ in preconditionFailure("two services map one constraint") }
@@ -72,7 +103,10 @@ extension CallContext {
   private func callError(_ error: ServerError) -> CallError {
     if let entry = server.reasons.entry(error.constraint ?? "") {
       var result = CallError(entry.reason, entry.message)
-      if error.sqlState == SQLState.refused, let detail = error.detail {
+      if error.sqlState != SQLState.refused {
+        // The handler's own checks did not see it: worth a look.
+        result.cause = "\(error.sqlState) \(error.constraint ?? "")"
+      } else if let detail = error.detail {
         result.status.details = flatObject(detail)
       }
       return result

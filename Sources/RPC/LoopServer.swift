@@ -18,8 +18,9 @@ public final class LoopServer {
   private let tlsSettings: TLSSettings
   private let load: LoopLoad
   private let index: Int
-  private var sessions: [Int32: Session] = [:]
+  private(set) var sessions: [Int32: Session] = [:]
   private var drained: [() -> Void] = []
+  private var isDraining = false
   private var identifiers = UUIDGenerator()
 
   /// Counts since the start.
@@ -52,6 +53,11 @@ public final class LoopServer {
 
   /// Takes over a connection that was just accepted.
   func adopt(_ descriptor: consuming Descriptor, from peer: SocketAddress) {
+    guard !isDraining else {
+      // It was accepted before the listening socket was closed.
+      state.connectionEnded()
+      return load.release(index)
+    }
     descriptor.disableDelay()
     descriptor.setUserTimeout(state.settings.writeStallTimeout)
     let number = descriptor.number
@@ -96,6 +102,7 @@ public final class LoopServer {
 
   /// Lets every connection finish its calls; `whenDone` runs when the last one has gone.
   public func drain(whenDone: @escaping () -> Void) {
+    isDraining = true
     drained.append(whenDone)
     for session in Array(sessions.values) { session.drain() }
     if sessions.isEmpty { reportDrained() }

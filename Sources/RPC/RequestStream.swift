@@ -8,6 +8,10 @@ struct RequestQueue {
   var isEnded = false
 
   var isEmpty: Bool { first == messages.count }
+  /// How many taken messages may hold a place in a queue that never runs dry.
+  private static let takenMax = 64
+  /// Places that are held, those of messages that were taken included.
+  var placesCount: Int { messages.count }
 
   mutating func append(_ message: [UInt8]) {
     messages.append(message)
@@ -20,6 +24,9 @@ struct RequestQueue {
     first += 1
     if first == messages.count {
       messages.removeAll(keepingCapacity: true)
+      first = 0
+    } else if first >= RequestQueue.takenMax, first * 2 >= messages.count {
+      messages.removeFirst(first)
       first = 0
     }
     return message

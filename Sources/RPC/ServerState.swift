@@ -30,7 +30,9 @@ public final class ServerState: Sendable {
     self.settings = settings
     self.router = router
     self.authenticator = authenticator
-    self.reasons = reasons
+    var all = ReasonTable.journal
+    all.merge(reasons)
+    self.reasons = all
     self.observer = observer
     startedAt = .now()
   }

@@ -34,9 +34,12 @@ extension Session {
       output.removeAll(keepingCapacity: written <= Session.keptOutputBytes)
       written = 0
       if phase == .closing { finishClosing() }
-    } else if unsent > settings.outputBytesPause {
-      pauseReading()
+    } else if written >= max(unsent, Session.keptOutputBytes) {
+      // A peer that never reads everything must not make what was sent pile up.
+      output.removeFirst(written)
+      written = 0
     }
+    if unsent > settings.outputBytesPause { pauseReading() }
     if unsent < settings.outputBytesMax / 2 { wakeResponders() }
     resumeReadingIfPossible()
   }

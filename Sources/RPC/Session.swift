@@ -106,6 +106,10 @@ final class Session: DescriptorHandler, TurnHandler {
       waitsForWritable = false
       flush()
     }
+    if !readiness.isDisjoint(with: [.hangup, .error]), isReadingPaused || !machine.wantsFrames {
+      // Told of every turn, wanted or not, and nothing can be answered any more.
+      return abandon("the connection was cut")
+    }
     if !readiness.isDisjoint(with: [.read, .hangup, .error]) { receive() }
     watch()
   }

@@ -11,25 +11,23 @@ public struct TrackingService: TrackingHandlers {
 
   /// What the refusals of this service's tables and statements mean.
   public static var reasons: ReasonTable {
-    ReasonTable([
+    var table = ReasonTable(refusals)
+    table.merge(ReasonTable(constraints: TrackingConstraints.reasons, meanings: refusals))
+    return table
+  }
+
+  /// By the name with which statements refuse, and which constraints are mapped to.
+  private static var refusals: [String: ReasonTable.Entry] {
+    [
       "PROJECT_NOT_FOUND": .init(
         TrackingErrorReason.projectNotFound, "There is no such project in your organization."),
-      "experiments_project_id_fkey": .init(
-        TrackingErrorReason.projectNotFound, "There is no such project in your organization."),
-      "idx_experiments_project_name": .init(
+      "EXPERIMENT_NAME_TAKEN": .init(
         TrackingErrorReason.experimentNameTaken,
         "Another experiment of the project has this name; choose another, or use that one."),
       "EXPERIMENT_NOT_FOUND": .init(
         TrackingErrorReason.experimentNotFound,
         "There is no such experiment in your organization."),
-      "runs_experiment_id_fkey": .init(
-        TrackingErrorReason.experimentNotFound,
-        "There is no such experiment in your organization."),
       "RUN_NOT_FOUND": .init(
-        TrackingErrorReason.runNotFound, "There is no such run in your organization."),
-      "metric_chunks_run_id_fkey": .init(
-        TrackingErrorReason.runNotFound, "There is no such run in your organization."),
-      "run_metric_summaries_run_id_fkey": .init(
         TrackingErrorReason.runNotFound, "There is no such run in your organization."),
       "RUN_FINISHED": .init(
         TrackingErrorReason.runFinished, "The run has ended; it takes no more points."),
@@ -44,7 +42,7 @@ public struct TrackingService: TrackingHandlers {
         "Another stream of this writer was faster; open the stream again to hear how far it came."),
       "WRITER_UNKNOWN": .init(
         TrackingErrorReason.writerInvalid, "The writer is not known; open the stream again."),
-    ])
+    ]
   }
 }
 

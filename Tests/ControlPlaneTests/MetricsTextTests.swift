@@ -100,7 +100,9 @@ struct MetricsTextTests {
 
   @Test("Labels are escaped so that they read as they are")
   func labels() throws {
-    let page = try Self.page { server, _ in for _ in 0..<4 { server.countStart(1) } }
+    let page = try Self.page { server, _ in
+      for _ in 0..<4 { server.countStart(1) }
+    }
     #expect(page.values("needletail_rpc_started_total", ["method": Self.odd]) == [4])
     #expect(page.values("needletail_build_info", ["version": "needletail/0.1.0"]) == [1])
     #expect(page.values("needletail_loop_turns_total").count == 2)
@@ -143,6 +145,24 @@ struct MetricsTextTests {
     #expect(Set(handled.compactMap { $0.labels["code"] }).count == 17)
     #expect(page.values("needletail_rpc_handled_total", ["code": "OK"]) == [1])
     #expect(page.values("needletail_rpc_handled_total", ["code": "UNAUTHENTICATED"]) == [2])
+  }
+
+  @Test("The counts of two loops are added up, each to its own")
+  func loops() throws {
+    var sum = ServerMetrics(methodCount: 2)
+    for number in UInt64(1)...2 {
+      var loop = ServerMetrics(methodCount: 2)
+      for _ in 0..<number { loop.countStart(1) }
+      loop.countEnd(1, code: 5, microseconds: 10 * number)
+      loop.connections = Int(number)
+      loop.bytesRead = 100 * number
+      sum.add(loop)
+    }
+    #expect(sum.started(0) == 0 && sum.started(1) == 3)
+    #expect(sum.ended(1).enumerated().filter { $1 > 0 }.map(\.offset) == [5])
+    #expect(sum.durationSumMicroseconds(1) == 30)
+    #expect(sum.durations(1).reduce(0, +) == 2)
+    #expect(sum.connections == 3 && sum.bytesRead == 300 && sum.openStreams == 1)
   }
 
   @Test("The databases of all loops are added up")

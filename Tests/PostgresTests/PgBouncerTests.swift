@@ -41,36 +41,42 @@ import Testing
         }
       }
       await until(done) { journal.entries.count >= organizations.count }
-      var outcomes: [String] = []
-      var batch = Batch()
-      batch.add(change("insert into names values ('a')"))
-      batch.add(change("insert into names values ('b')"))
-      try await database.commit(anyWork, batch)
-      let again = await failure { () async throws(PostgresError) in
-        try await database.commit(anyWork, batch)
-      }
-      outcomes.append(again?.isUniqueViolation == true ? "unique" : "\(again as Any)")
-      let value = try await database.transaction(anyWork) { transaction throws(PostgresError) in
-        _ = try await transaction.run(change("insert into names values ('c')"))
-        return try await transaction.run(text("select string_agg(name, '') from names"))
-      }
-      outcomes.append(value)
-      let heard = Signal()
-      let listener = database.listen(
-        ["ups"],
-        onNotification: { _, payload in
-          outcomes.append(payload); heard.notify()
-        },
-        onReconnected: { heard.notify() })
-      await until(heard) { listener.isListening }
-      listener.notify(channel: "ups", payload: "heard")
-      await until(heard) { outcomes.count >= 3 }
-      listener.close()
+      let outcomes = try await changeAndListen(database)
       let count = try await database.read(anyWork, number("select count(*) from names"))
       return (journal.entries, outcomes, count)
     }
     #expect(seen == Array(repeating: "true", count: 60))
     #expect(outcomes == ["unique", "abc", "heard"])
     #expect(count == 3)
+  }
+
+  /// A change that is refused, a transaction, and a notification: what came of each.
+  private func changeAndListen(_ database: Database) async throws(PostgresError) -> [String] {
+    var outcomes: [String] = []
+    var batch = Batch()
+    batch.add(change("insert into names values ('a')"))
+    batch.add(change("insert into names values ('b')"))
+    try await database.commit(anyWork, batch)
+    let again = await failure { () async throws(PostgresError) in
+      try await database.commit(anyWork, batch)
+    }
+    outcomes.append(again?.isUniqueViolation == true ? "unique" : "\(again as Any)")
+    let value = try await database.transaction(anyWork) { transaction throws(PostgresError) in
+      _ = try await transaction.run(change("insert into names values ('c')"))
+      return try await transaction.run(text("select string_agg(name, '') from names"))
+    }
+    outcomes.append(value)
+    let heard = Signal()
+    let listener = database.listen(
+      ["ups"],
+      onNotification: { _, payload in
+        outcomes.append(payload); heard.notify()
+      },
+      onReconnected: { heard.notify() })
+    await until(heard) { listener.isListening }
+    listener.notify(channel: "ups", payload: "heard")
+    await until(heard) { outcomes.count >= 3 }
+    listener.close()
+    return outcomes
   }
 }

@@ -116,8 +116,9 @@ final class RawClient {
   /// Sends as much of `bytes` as the sockets take now, and says how much that was.
   func sendSome(_ bytes: [UInt8]) throws -> Int {
     var sent = 0
-    while sent < bytes.count, case .bytes(let count) = try unsafe tls.write(
-      bytes.span.bytes.extracting(sent...))
+    while sent < bytes.count,
+      case .bytes(let count) = try unsafe tls.write(
+        bytes.span.bytes.extracting(sent...))
     {
       sent += count
     }
@@ -150,8 +151,11 @@ final class RawClient {
     descriptor.finishWriting()
   }
 
-  /// Ends the connection as a crash would: with a reset.
-  consuming func reset() {
+  /// Changes the keys of both directions, with the next bytes that are sent.
+  func updateKeys() throws { try tls.requestKeyUpdate() }
+
+  /// Lets the connection end as after a crash, with a reset, when the client goes.
+  func reset() {
     var linger = linger(l_onoff: 1, l_linger: 0)
     _ = unsafe setsockopt(
       descriptor.number, SOL_SOCKET, SO_LINGER, &linger,

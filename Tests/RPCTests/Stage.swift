@@ -45,6 +45,9 @@ final class Stage {
 
   init(_ loop: Loop) { self.loop = loop }
 
+  /// Whether handlers do not hear that their connection has gone.
+  var isDeaf = false
+
   var running: Int { acts.count }
 
   func take() -> [JSON] {
@@ -70,6 +73,9 @@ final class Stage {
 
   /// How many messages the handler of `stream` has sent.
   func sent(_ stream: UInt32) -> Int { acts[stream]?.sent ?? -1 }
+
+  /// When the call of `stream` must end.
+  func deadline(_ stream: UInt32) -> Instant? { acts[stream]?.call.deadline }
 
   // MARK: Methods
 
@@ -128,7 +134,7 @@ final class Stage {
     call.cancellation.onCancel { [self] reason in
       if reason == .cancelled {
         note("cancel", .number(Int(call.stream)))
-      } else {
+      } else if !isDeaf {
         act.commands.append(.fail(CallError(reason)))
       }
       act.arrived.notify()

@@ -39,8 +39,9 @@ public final class TestCluster: Sendable {
     }
   }
 
-  /// A connection string in keyword form, which others can be appended to. Of URLs those are taken that
-  /// name a socket's folder: `postgresql://user@/database?host=folder`.
+  /// A connection string in keyword form, which others can be appended to.
+  ///
+  /// Of URLs those are taken that name a socket: `postgresql://user@/database?host=folder`.
   private static func keywords(_ connection: String) -> String {
     guard let scheme = connection.firstRange(of: "://") else { return connection }
     let parts = connection[scheme.upperBound...].split(separator: "?", maxSplits: 1)

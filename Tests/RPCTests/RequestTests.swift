@@ -1,0 +1,152 @@
+import EventLoop
+import Messages
+import Postgres
+import Testing
+import Tracking
+import Wire
+
+@testable import RPC
+
+@Suite("Requests that do not decode")
+struct RequestTests {
+  /// Takes every key, for everything.
+  private struct Everybody: Authenticator {
+    func authenticate(
+      _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
+    ) async throws(CallError) -> Principal {
+      Principal(
+        organizationID: .zero, id: .zero, kind: "user", label: "", apiKeyID: .zero, role: "admin",
+        permissions: Set(TrackingMethods.all.map(\.permission)))
+    }
+  }
+
+  private func makeServer() throws -> TestServer {
+    try TestServer {
+      $0.authenticator = Everybody()
+      $0.methods = ServerState.ownMethods + TrackingService().methods
+    }
+  }
+
+  private static let service = "needletail.tracking.v1.Tracking"
+
+  /// Every text field of every request: its method, its path, and the numbers that lead to it.
+  static let texts: [(method: String, path: String, numbers: [UInt64])] = [
+    ("CreateExperiment", "project_id", [1]), ("CreateExperiment", "name", [2]),
+    ("CreateExperiment", "description", [3]), ("CreateExperiment", "config_json", [4]),
+    ("GetExperiment", "id", [1]),
+    ("ListExperiments", "project_id", [1]), ("ListExperiments", "name", [2]),
+    ("ListExperiments", "page_token", [4]),
+    ("UpdateExperiment", "id", [1]), ("UpdateExperiment", "etag", [2]),
+    ("UpdateExperiment", "name", [3]), ("UpdateExperiment", "description", [4]),
+    ("UpdateExperiment", "config_json", [5]),
+    ("CreateRun", "experiment_id", [1]), ("CreateRun", "name", [2]),
+    ("CreateRun", "description", [3]),
+    ("GetRun", "id", [1]),
+    ("ListRuns", "experiment_id", [1]), ("ListRuns", "project_id", [2]),
+    ("ListRuns", "page_token", [5]),
+    ("UpdateRun", "id", [1]), ("UpdateRun", "etag", [2]), ("UpdateRun", "name", [3]),
+    ("UpdateRun", "description", [4]),
+    ("FinishRun", "id", [1]),
+    ("AppendMetrics", "writer_id", [1]), ("AppendMetrics", "runs[0].run_id", [3, 1]),
+    ("AppendMetrics", "runs[0].series[0].key", [3, 2, 1]),
+    ("ListRunMetrics", "run_id", [1]), ("ListRunMetrics", "page_token", [3]),
+    ("GetMetricHistory", "run_id", [1]), ("GetMetricHistory", "key", [2]),
+    ("GetMetricHistory", "page_token", [4]),
+    ("StreamMetricHistory", "run_id", [1]), ("StreamMetricHistory", "key", [2]),
+    ("WatchRun", "run_id", [1]), ("WatchRun", "resume_token", [2]),
+  ]
+
+  @Test("Text that is not UTF-8, or holds U+0000, is refused by its path in every text field")
+  func badText() throws {
+    let server = try makeServer()
+    let client = try RawClient(server)
+    for text in Self.texts {
+      for (bytes, problem) in [
+        ([0x61, 0xFF], "is not valid UTF-8"), ([0xC0, 0x80], "is not valid UTF-8"),
+        ([0xED, 0xA0, 0x80], "is not valid UTF-8"), ([0x61, 0x00, 0x62], "contains U+0000"),
+      ] as [([UInt8], String)] {
+        let request = text.numbers.reversed().reduce(bytes) { Proto.field($1, $0) }
+        try client.call("\(Self.service)/\(text.method)", request)
+        let answer = try client.receiveAnswer()
+        #expect(
+          answer?.outcome == "INVALID_ARGUMENT REQUEST_MALFORMED", "\(text.method) \(text.path)")
+        #expect(
+          answer?.status?.fieldViolations == [
+            FieldViolation(field: text.path, description: problem)
+          ])
+      }
+    }
+  }
+
+  @Test("The list of text fields is whole: every method of tracking is in it")
+  func textsAreWhole() {
+    let listed = Set(Self.texts.map { "\(Self.service)/\($0.method)" })
+    #expect(listed == Set(TrackingMethods.all.map(\.name)))
+  }
+
+  @Test("A request of too many elements is refused before it takes memory")
+  func elements() throws {
+    let server = try makeServer()
+    let companion = try RawClient(server)
+    let client = try RawClient(server)
+    for request in [
+      [UInt8](repeating: 0, count: 10_001).flatMap { _ in Proto.field(3, []) },
+      Proto.field(3, [UInt8](repeating: 0, count: 1_000_000).flatMap { _ in [0x12, 0x00] }),
+    ] {
+      try client.call("\(Self.service)/AppendMetrics", request)
+      let answer = try client.receiveAnswer()
+      #expect(answer?.outcome == "INVALID_ARGUMENT REQUEST_MALFORMED")
+      #expect(
+        answer?.status?.fieldViolations.first?.description
+          == "has more than 10000 elements in all")
+    }
+    try companion.call("needletail.rpc.v1.Server/Echo")
+    #expect(try companion.receiveAnswer()?.outcome == "OK")
+  }
+
+  @Test(
+    "A bomb of nested messages harms nothing: no known message nests, and unknown ones are skipped")
+  func nesting() throws {
+    let server = try makeServer()
+    let client = try RawClient(server)
+    for number in [3, 100] as [UInt64] {
+      var request: [UInt8] = []
+      while request.count < 40_000 { request = Proto.field(number, request) }
+      try client.call("\(Self.service)/GetRun", request)
+      let answer = try client.receiveAnswer()
+      // It decodes, and has no id.
+      #expect(answer?.outcome == "INVALID_ARGUMENT FIELD_INVALID")
+    }
+  }
+
+  @Test("A field given twice, cut off, or of another type is refused by its path")
+  func malformed() throws {
+    let server = try makeServer()
+    let client = try RawClient(server)
+    for (request, problem) in [
+      (Proto.field(1, text: "a") + Proto.field(1, text: "b"), "is given twice"),
+      ([0x0A, 0x05, 0x61], "ends too early"),
+      (Proto.field(1, varint: 1), "has the wire type of another field type"),
+    ] {
+      try client.call("\(Self.service)/GetRun", request)
+      let answer = try client.receiveAnswer()
+      #expect(answer?.outcome == "INVALID_ARGUMENT REQUEST_MALFORMED")
+      #expect(
+        answer?.status?.fieldViolations == [FieldViolation(field: "id", description: problem)])
+    }
+  }
+
+  @Test("A message of a stream that does not decode ends the stream, and the connection goes on")
+  func malformedData() throws {
+    let server = try makeServer()
+    let client = try RawClient(server)
+    let stream = try client.call("\(Self.service)/AppendMetrics", endOfRequests: false) {
+      $0.hasNoMessage = true
+    }
+    try client.data(stream, [0xFF])
+    let answer = try client.receiveAnswer()
+    #expect(answer?.outcome == "INVALID_ARGUMENT REQUEST_MALFORMED")
+    try client.call("needletail.rpc.v1.Server/Echo")
+    #expect(try client.receiveAnswer()?.outcome == "OK")
+  }
+}
