@@ -7,7 +7,7 @@ PATH="$root/.venv/bin:$PATH"
 
 # Prints the comment at the head of the calling script and ends it.
 help() {
-  sed -n '2,/^[^#]/ { s/^# \{0,1\}//p }' "$0"
+  sed -n '2,/^[^#]/ { /^# shellcheck/d; s/^# \{0,1\}//p }' "$0"
   exit 0
 }
 

@@ -1,8 +1,7 @@
 internal import CPostgres
 internal import EventLoop
 
-/// A connection in pipeline mode: units go out as they come, and their answers return in that
-/// order.
+/// A connection in pipeline mode: units go out as they come, answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
   private enum Expectation {

@@ -28,12 +28,18 @@ struct ConnectionString: Sendable {
     }
   }
 
+  /// libpq's words without the part of the string that they quote, which may hold a password.
+  private static func withoutQuotation(_ words: String) -> String {
+    if words.hasPrefix("missing \"=\" after") { return "a value without its keyword" }
+    return words.split(separator: ": \"", maxSplits: 1).first.map(String.init) ?? words
+  }
+
   private static func parse(_ text: String) throws(PostgresError) -> [Option] {
     var message: UnsafeMutablePointer<CChar>?
     guard let parsed = unsafe PQconninfoParse(text, &message) else {
       defer { unsafe PQfreemem(message) }
       let words = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
-      throw .configuration("connection string: \(words.trimmed)")
+      throw .configuration("connection string: \(withoutQuotation(words.trimmed))")
     }
     defer { unsafe PQconninfoFree(parsed) }
     var options: [Option] = []

@@ -120,13 +120,24 @@ def test_no_database(authority: Authority) -> None:
     assert "DATABASE_URL" in result.stderr
 
 
-def test_a_database_url_that_makes_no_sense(authority: Authority) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ada:hunter2@[",
+        "postgresql://ada:hunter2@host:port/db%zz",
+        "postgresql://ada:hunter2%zz@host/db",
+        "postgresql://host/db?password=hunter2&x",
+        "host=/tmp password=a hunter2",
+    ],
+)
+def test_a_database_url_that_makes_no_sense(authority: Authority, url: str) -> None:
     pair = authority.pair("server")
     said = refused(
-        "serve", "--postgres", "postgresql://[", "--port", "0", "--certificate", pair.certificate,
+        "serve", "--postgres", url, "--port", "0", "--certificate", pair.certificate,
         "--key", pair.key,
     )  # fmt: skip
     assert "database's URL" in said
+    assert "hunter2" not in said
 
 
 def test_a_data_folder_of_another_postgresql(place: Path) -> None:
