@@ -80,6 +80,14 @@ def _get_run(settings: Settings, outcome: Outcome) -> None:
         compare(settings, outcome, ours, [Peer(pgbench, 1.0)])
 
 
+# What the server puts before every transaction of a caller.
+_ENTER = (
+    "select set_config('role', 'needletail_app', true), "
+    "set_config('needletail.organization_id', :organization_id::text, true), "
+    "set_config('statement_timeout', '60000', true)"
+)
+
+
 def create_run_script() -> str:
     """One transaction of what CreateRun writes: the run, its audit entry, event and answer."""
     values = {name: f":{name}" for name in ("organization_id", "experiment_id", "project_id")}
@@ -89,7 +97,6 @@ def create_run_script() -> str:
         **dict.fromkeys(("started_at", "created_at"), "now()"),
         **dict.fromkeys(("reason", "ip_address", "api_key_id"), "null"),
         **dict.fromkeys(("details_json", "data_json"), "'{}'"),
-        "timeout_ms": "60000",
         "sees_all_projects": "true",
         "name": "'benchmark'",
         "description": "''",
@@ -97,7 +104,7 @@ def create_run_script() -> str:
         "actor_type": "'user'",
         "actor_label": "'benchmark'",
         "action": "'run.create'",
-        "outcome": "'succeeded'",
+        "outcome": "'success'",
         "type": "'run.created'",
         "resource_type": "'run'",
         "user_agent": "'pgbench'",
@@ -113,7 +120,7 @@ def create_run_script() -> str:
     return script(
         [
             "begin",
-            bound("enterOrganization", values, statements=statements),
+            _ENTER,
             bound("createRun", values, statements=statements),
             bound("insertAuditLog", journal, statements=statements),
             bound("insertEvent", journal, statements=statements),
