@@ -39,8 +39,8 @@ find_swift() {
   die "no Swift 6.3 or later on the PATH or in /opt/swift; install it from swift.org/install"
 }
 
-# How a program is built that is to be run: Swift's libraries inside of it, which halves the time that
-# it takes to start. Foundation's network part then asks for curl by name.
+# How a program is built that is to be run: with Swift's libraries inside of it, which halves the
+# time that it takes to start. Foundation's network part then asks for curl by name.
 # shellcheck disable=SC2034 # used by those that source this file
 release_flags=(--static-swift-stdlib -Xlinker -lcurl)
 
