@@ -78,7 +78,7 @@ let package = Package(
       name: "needletail",
       dependencies: [
         "ControlPlane", "Client", "Messages", "Storage", "EventLoop", "Postgres", "TLS", "Wire",
-        argumentParser, logging,
+        argumentParser,
       ],
       swiftSettings: strict),
 
@@ -109,7 +109,7 @@ let package = Package(
       [
         "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop", "TestSupport",
       ]),
-    tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres"]),
+    tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres", "TestSupport"]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.
@@ -122,7 +122,7 @@ let package = Package(
       "MessagesTests",
       [
         "Messages", "CMessages", "CProtobufC", "CMessagesSamples", "SwiftProtobufMessages",
-        swiftProtobuf,
+        "TestSupport", swiftProtobuf,
       ]),
     tests("ClientTests", ["Client", "Wire", "Messages", "TLS", "EventLoop"]),
     tests("CommandTests", ["needletail", "Client", "Wire", "Messages", argumentParser]),

@@ -30,11 +30,6 @@ public struct Descriptor: ~Copyable, Sendable {
     setOption(IPPROTO_TCP, TCP_USER_TIMEOUT, Int32(clamping: duration.wholeNanoseconds / 1_000_000))
   }
 
-  /// Bounds what the kernel keeps of unsent bytes before the descriptor stops being writable.
-  public func setUnsentBytesMax(_ bytes: Int32) {
-    setOption(IPPROTO_TCP, TCP_NOTSENT_LOWAT, bytes)
-  }
-
   private func setOption(_ level: Int, _ name: Int32, _ value: Int32) {
     setOption(Int32(level), name, value)
   }

@@ -1,6 +1,7 @@
 @testable import Messages
 import SwiftProtobuf
 import SwiftProtobufMessages
+import TestSupport
 import Testing
 
 /// Ours beside swift-protobuf: the same bytes have to mean the same.

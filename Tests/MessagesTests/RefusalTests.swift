@@ -1,4 +1,5 @@
 @testable import Messages
+import TestSupport
 import Testing
 
 /// Bytes that the scan refuses, with the path and the problem it names.

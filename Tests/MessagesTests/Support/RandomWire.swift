@@ -1,5 +1,6 @@
 import CMessages
 import CProtobufC
+import TestSupport
 
 /// Random wire bytes of any message, led by its descriptor: fields in any order, packed or not,
 /// numbers in more bytes than they need, fields that nobody knows.

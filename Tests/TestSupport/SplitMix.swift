@@ -1,12 +1,14 @@
 /// A small generator of random numbers: the same seed, the same numbers.
-struct SplitMix: RandomNumberGenerator {
+public struct SplitMix: RandomNumberGenerator {
   private var state: UInt64
 
-  init(seed: UInt64) {
+  /// Starts the numbers of `seed`.
+  public init(seed: UInt64) {
     state = seed
   }
 
-  mutating func next() -> UInt64 {
+  /// The next 64 random bits.
+  public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -15,7 +17,7 @@ struct SplitMix: RandomNumberGenerator {
   }
 
   /// True once in `times`.
-  mutating func isOnce(in times: Int) -> Bool {
+  public mutating func isOnce(in times: Int) -> Bool {
     Int.random(in: 0..<times, using: &self) == 0
   }
 }
