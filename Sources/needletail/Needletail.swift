@@ -43,7 +43,7 @@ struct Needletail: AsyncParsableCommand {
       }
     } catch let failure as CommandFailure {
       // The command has said why.
-      Glibc.exit(failure.status.rawValue)
+      leave(failure.status.rawValue)
     } catch {
       end(error)
     }
@@ -59,6 +59,12 @@ struct Needletail: AsyncParsableCommand {
       Console.complain(text)
     }
     let isUsage = code == .validationFailure
-    Glibc.exit(isUsage ? ExitStatus.usage.rawValue : code.rawValue)
+    leave(isUsage ? ExitStatus.usage.rawValue : code.rawValue)
+  }
+
+  /// Ends the process without taking down what its other threads still use.
+  private static func leave(_ code: Int32) -> Never {
+    fflush(nil)
+    _exit(code)
   }
 }
