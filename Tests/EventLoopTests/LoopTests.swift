@@ -1,4 +1,5 @@
 import EventLoop
+import Synchronization
 import Testing
 
 @Suite struct LoopTests {
@@ -25,6 +26,17 @@ import Testing
     }
     #expect(entries == ["before", "after", "begun", "next turn", "second waiter"])
     await harness.stop()
+  }
+
+  @Test("A group that has stopped has freed what lived on its loops")
+  func stopped() async throws {
+    for _ in 0..<100 {
+      let inhabitants = Inhabitants()
+      let group = try LoopGroup(count: 2) { loop, _ in loop.attachment = Inhabitant(inhabitants) }
+      group.stop()
+      await group.waitUntilStopped()
+      #expect(inhabitants.count.load(ordering: .sequentiallyConsistent) == 0)
+    }
   }
 
   @Test("Timers run in the order of their moments, never early, and a cancelled one never runs")
@@ -156,4 +168,21 @@ private final class TurnJournal: TurnHandler {
     journal.entries.append("end of turn")
     signal.notify()
   }
+}
+
+/// How many values live on loops.
+private final class Inhabitants: Sendable {
+  let count = Atomic<Int>(0)
+}
+
+/// A value that lives on a loop.
+private final class Inhabitant {
+  private let all: Inhabitants
+
+  init(_ all: Inhabitants) {
+    self.all = all
+    all.count.add(1, ordering: .sequentiallyConsistent)
+  }
+
+  deinit { all.count.subtract(1, ordering: .sequentiallyConsistent) }
 }
