@@ -162,6 +162,22 @@ def test_a_data_folder_in_use(served: UpServer) -> None:
         assert client.identity.who_am_i().projects
 
 
+def test_a_data_folder_in_use_by_a_server_with_another_database(
+    own_server: Callable[..., UpServer], scratch_url: str
+) -> None:
+    server = own_server(postgres=scratch_url)
+    server.start()
+    assert server.process is not None
+    # Whichever database the second one asks for.
+    for more in ((), ("--postgres", scratch_url), ("--postgres", NOWHERE)):
+        said = refused("up", "--data-dir", server.data, "--port", "0", *more)
+        assert f"{server.data};" in said
+        assert f"process {server.process.pid}" in said
+    # A server that was killed holds it no more.
+    server.kill()
+    server.start()
+
+
 def test_a_data_folder_that_is_a_file(place: Path) -> None:
     (place / "data").write_text("")
     assert str(place / "data") in refused("up", "--data-dir", place / "data", "--port", "0")

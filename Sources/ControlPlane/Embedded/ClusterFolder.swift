@@ -17,7 +17,6 @@ struct ClusterFolder {
   var draft: String { root + "/data.new" }
   var log: String { root + "/log" }
   var startLog: String { log + "/start.log" }
-  var lock: String { root + "/server.lock" }
   var settings: String { data + "/needletail.conf" }
   var postmasterFile: PostmasterFile? {
     readText(data + "/postmaster.pid").flatMap(PostmasterFile.init)

@@ -69,7 +69,7 @@ public actor EmbeddedPostgres {
     let folder = ClusterFolder(root: root, account: try .forPostgres(settings.account))
     try folder.prepare()
     try await folder.checkReachable()
-    lock = try FolderLock(folder.lock)
+    lock = try FolderLock(folder.root)
     do {
       let programs = try await choosePrograms(folder)
       cluster = (folder, programs)

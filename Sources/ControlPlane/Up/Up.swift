@@ -31,12 +31,19 @@ public struct Up: Sendable {
 
   private let server: ControlPlane
   private let postgres: EmbeddedPostgres?
+  /// Held for as long as this serves.
+  private let lock: FolderLock
 
   /// Makes what is missing and serves.
   ///
   /// - Throws: ``ControlPlaneError`` that names what is in the way.
   public init(_ options: UpOptions) async throws(ControlPlaneError) {
     let folder = try DataFolder(options.dataFolder)
+    do throws(EmbeddedPostgresError) {
+      lock = try FolderLock(folder.path)
+    } catch {
+      throw ControlPlaneError("\(error)")
+    }
     let certificates: DevelopmentCertificates
     do throws(TLSError) {
       certificates = try DevelopmentCertificates.prepare(
