@@ -103,8 +103,16 @@ def test_a_client_authority_that_is_missing(authority: Authority, place: Path) -
         ("log-level=loud", "log-level"),
     ],
 )
-def test_a_wrong_setting(authority: Authority, assignment: str, named: str) -> None:
-    assert named in serve(authority.pair("server"), "--set", assignment)
+def test_a_wrong_setting(place: Path, assignment: str, named: str) -> None:
+    for command in (
+        ("serve", "--postgres", NOWHERE, "--certificate", "c", "--key", "k"),
+        ("up", "--data-dir", place / "data"),
+    ):
+        result = run_program(*command, "--set", assignment)
+        assert result.returncode == 2
+        assert named in result.stderr
+    # It is told before anything is made.
+    assert not (place / "data").exists()
 
 
 def test_a_wrong_option() -> None:
