@@ -43,6 +43,7 @@ public final class ControlPlane: Sendable {
     let listener = try ControlPlane.listen(options)
     address = listener.address.host
     port = listener.address.port
+    try OperationsPage.check(options.operationsPort)
     state = ControlPlane.makeState(options, logger)
     let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
     let load = LoopLoad(loops: count)

@@ -55,6 +55,8 @@ def test_an_operations_port_in_use(authority: Authority) -> None:
         port = taken.getsockname()[1]
         said = serve(authority.pair("server"), "--operations-port", str(port))
     assert f"operations port {port}" in said
+    assert "in use" in said
+    assert "--operations-port" in said
 
 
 def test_an_address_that_is_not_here(authority: Authority) -> None:
