@@ -117,6 +117,9 @@ public struct Setting: Sendable {
     duration(
       "database-away-patience", "time that a call waits for a server that is away",
       \.database.awayPatience),
+    duration(
+      "database-start-patience", "time that `up` waits at its start for a server that is away",
+      \.databaseStartPatience),
     count(
       "pool-in-flight-max", "transactions that one connection carries at once",
       \.database.inFlightMax),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import stat
 from typing import TYPE_CHECKING
 
@@ -202,6 +204,30 @@ def test_the_log_is_json_and_tells_of_each_call(
     assert wire.end(stream).status.code == 0
     entry = served.logged_where("the trace", lambda e: e.get("trace_id") == trace)
     assert entry["code"] == "OK"
+
+
+def test_the_log_tells_of_the_private_postgresql(own_server: Callable[..., UpServer]) -> None:
+    server = own_server()
+    server.start()
+    first = server.postmaster
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert server.logged("PostgreSQL ended by itself")["pid"] == first
+    second = server.logged_where(
+        "another PostgreSQL",
+        lambda entry: entry["message"] == "PostgreSQL started" and entry["pid"] != first,
+    )
+    assert server.stop() == 0
+    entries = [json.loads(line) for line in server.log.splitlines()]
+    told = [entry for entry in entries if entry["message"].startswith("PostgreSQL")]
+    assert [(entry["message"], entry["level"]) for entry in told] == [
+        ("PostgreSQL made", "notice"),
+        ("PostgreSQL started", "notice"),
+        ("PostgreSQL ended by itself", "error"),
+        ("PostgreSQL started", "notice"),
+        ("PostgreSQL stopped", "notice"),
+    ]
+    assert (told[1]["pid"], told[3]["pid"]) == (first, second["pid"])
 
 
 def test_every_line_of_a_server_of_its_own_is_json_and_none_holds_a_key(

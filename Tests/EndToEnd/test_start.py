@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import pwd
 import socket
@@ -212,9 +213,17 @@ def test_a_connection_file_that_cannot_be_written(place: Path, scratch_url: str)
 
 
 def test_up_with_a_database_that_is_away(place: Path) -> None:
-    said = refused("up", "--data-dir", place / "data", "--port", "0", "--postgres", NOWHERE)
-    assert "database" in said
-    assert "/nonexistent" in said
+    said = refused(
+        "up", "--data-dir", place / "data", "--port", "0", "--postgres", NOWHERE,
+        "--set", "database-start-patience=1200ms",
+    )  # fmt: skip
+    waiting, reason = said.splitlines()
+    entry = json.loads(waiting)
+    assert (entry["level"], entry["message"]) == ("warning", "waiting for the database")
+    assert entry["patience"] == "1200ms"
+    assert "/nonexistent" in entry["error"]
+    assert "the database cannot be reached within 1200ms" in reason
+    assert "/nonexistent" in reason
 
 
 def pretend_newer(url: str) -> None:
