@@ -82,10 +82,47 @@ def test_a_recovered_key_works_beside_the_first(
     assert server.connection == {**first, "api_key": key}
 
 
+def test_keys_recover_finds_the_private_database(own_server: Callable[..., UpServer]) -> None:
+    server = own_server()
+    server.start()
+    result = run_program("keys", "recover", "--data-dir", server.data)
+    assert result.returncode == 0, result.stderr
+    found = server.connection
+    with needletail.connect(
+        f"needletail://{found['address']}:{found['port']}", api_key=result.stdout.strip(),
+        ca_file=found["ca_file"],
+    ) as client:  # fmt: skip
+        assert client.identity.who_am_i().organization_id == found["organization_id"]
+    assert server.stop() == 0
+    stopped = run_program("keys", "recover", "--data-dir", server.data)
+    assert stopped.returncode == 1
+    assert str(server.data) in stopped.stderr
+
+
 def test_keys_recover_needs_a_database() -> None:
     result = run_program("keys", "recover", "--data-dir", "/nonexistent/folder")
-    assert result.returncode == 2
-    assert "--postgres" in result.stderr
+    assert result.returncode == 1
+    for text in ("/nonexistent/folder", "needletail up", "--postgres"):
+        assert text in result.stderr
+
+
+def test_a_folder_that_served_another_database_has_a_key_that_works(
+    own_server: Callable[..., UpServer], scratch_url: str, cluster_url: str
+) -> None:
+    other_url = create_database(cluster_url)
+    server = own_server(postgres=scratch_url)
+    other = UpServer(server.folder, postgres=other_url)
+    try:
+        # What the second start keeps is no key of the first one's database.
+        for each in (server, other, server):
+            each.start()
+            with each.client() as client:
+                caller = client.identity.who_am_i()
+            assert caller.organization_id == each.connection["organization_id"]
+            assert each.stop() == 0
+    finally:
+        other.discard()
+        drop_database(cluster_url, other_url)
 
 
 def test_migrations_go_up_and_down(scratch_url: str) -> None:

@@ -123,6 +123,15 @@ public actor EmbeddedPostgres {
     }
   }
 
+  /// The connection string of the PostgreSQL that runs in a data folder; nil where none does.
+  static func connectionString(ofDataFolder path: String) -> String? {
+    let folder = ClusterFolder(root: absolutePath(path) + "/postgres", account: .current)
+    guard let file = folder.postmasterFile, file.status == "ready",
+      ClusterProcesses(dataFolder: folder.data).contains(file.pid)
+    else { return nil }
+    return connectionString(sockets: folder.sockets)
+  }
+
   /// A connection string (libpq's URL form) for the socket in a folder.
   static func connectionString(sockets: String) -> String {
     let allowed = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~"))

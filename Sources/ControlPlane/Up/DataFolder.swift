@@ -16,7 +16,7 @@ struct DataFolder {
   }
 
   var certificates: String { path + "/certificates" }
-  private var keyFile: String { path + "/api-key" }
+  var keyFile: String { path + "/api-key" }
   private var portFile: String { path + "/port" }
 
   /// The administrator's key; nil before the first start.

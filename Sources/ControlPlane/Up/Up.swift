@@ -146,7 +146,7 @@ public struct Up: Sendable {
       organizationID: first.organizationID.description,
       projectID: first.projectID?.description ?? "")
     if let file = options.connectionFile { try connection.write(to: file) }
-    return (controlPlane, instructions(connection, options, isNewKey: isNew))
+    return (controlPlane, instructions(connection, options, isNewKey: isNew, keyFile: folder.keyFile))
   }
 
   /// The administrator's key of this data folder, made where there is none.
@@ -154,7 +154,7 @@ public struct Up: Sendable {
     _ url: String, _ folder: DataFolder, _ wait: DatabaseWait
   ) async throws(ControlPlaneError) -> (Bootstrap.Result, String, Bool) {
     let kept = folder.key
-    let first = try await bootstrap(url, whenThere: kept == nil ? .addKey : .keep, wait)
+    let first = try await bootstrap(url, whenThere: kept.map { .keep($0) } ?? .addKey, wait)
     if let made = first.key {
       try folder.keep(key: made.text)
       return (first, made.text, true)
@@ -179,11 +179,23 @@ public struct Up: Sendable {
   }
 
   /// Makes another key for the first administrator and keeps it in the data folder.
+  ///
+  /// - Parameters:
+  ///   - dataFolder: Where `up` keeps the key.
+  ///   - databaseURL: The database; nil is the private one of the data folder, which must run.
+  /// - Throws: ``ControlPlaneError`` that names what is missing.
   public static func recoverKey(
-    dataFolder: String, databaseURL: String
+    dataFolder: String, databaseURL: String?
   ) async throws(ControlPlaneError) -> String {
+    guard
+      let url = databaseURL ?? EmbeddedPostgres.connectionString(ofDataFolder: dataFolder)
+    else {
+      throw ControlPlaneError(
+        "no database runs in the data folder \(dataFolder): start `needletail up` on it, or give "
+          + "--postgres URL or set DATABASE_URL")
+    }
     let folder = try DataFolder(dataFolder)
-    let made = try await bootstrap(databaseURL, whenThere: .addKey, .inTerminal)
+    let made = try await bootstrap(url, whenThere: .addKey, .inTerminal)
     guard let key = made.key else {
       throw ControlPlaneError("no key was made")
     }
@@ -192,7 +204,7 @@ public struct Up: Sendable {
   }
 
   private static func instructions(
-    _ connection: ConnectionFile, _ options: UpOptions, isNewKey: Bool
+    _ connection: ConnectionFile, _ options: UpOptions, isNewKey: Bool, keyFile: String
   ) -> String {
     var lines = [
       "Needletail is ready.",
@@ -203,8 +215,8 @@ public struct Up: Sendable {
     ]
     lines.append(
       isNewKey
-        ? "  API key       \(connection.apiKey)   (shown this once; kept in the data folder)"
-        : "  API key       as shown at the first start; kept in the data folder")
+        ? "  API key       \(connection.apiKey)   (shown this once; kept in \(keyFile))"
+        : "  API key       as shown before; kept in \(keyFile)")
     if let file = options.connectionFile { lines.append("  connection    \(file)") }
     return lines.joined(separator: "\n")
   }
