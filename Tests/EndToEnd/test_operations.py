@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import needletail
 import pytest
-from postgres import create_database, drop_database
+from postgres import create_database, drop_database, lock_waits
 from program import UpServer, connect_sql, migrate, new_folder, remove, run_program
+from waiting import wait_until
 from wire import GoawayError, Wire, message
 
 if TYPE_CHECKING:
@@ -241,6 +242,35 @@ def test_the_log_is_json_and_tells_of_each_call(
     assert wire.end(stream).status.code == 0
     entry = served.logged_where("the trace", lambda e: e.get("trace_id") == trace)
     assert entry["code"] == "OK"
+
+
+def test_a_slow_statement_is_logged_by_its_name(
+    own_server: Callable[..., UpServer], scratch_url: str
+) -> None:
+    server = own_server("--set", "slow-statement=1ms", postgres=scratch_url)
+    server.start()
+    found = server.connection
+    with server.client() as client, connect_sql(scratch_url) as sql:
+        experiment = client.tracking.create_experiment(project_id=found["project_id"], name="slow")
+        run = client.tracking.create_run(experiment_id=experiment.id)
+        with Wire.opened(found) as wire:
+            with sql.transaction():
+                sql.execute("select from runs where id = %s for update", [run.id])
+                stream = wire.open("UpdateRun", message("UpdateRunRequest", id=run.id, name="late"))
+                with connect_sql(scratch_url) as watcher:
+                    wait_until("the statement waits", lambda: lock_waits(watcher))
+            assert wire.end(stream).status.code == 0
+    entry = server.logged_where(
+        "the slow statement",
+        lambda entry: (
+            (entry["message"], entry.get("statement")) == ("slow statement", "tracking.lockRun")
+        ),
+    )
+    assert entry["level"] == "warning"
+    assert entry["milliseconds"] > 1
+    # By name alone: neither its text nor its values are told.
+    assert "late" not in server.log
+    assert "for update" not in server.log
 
 
 def test_the_log_tells_of_the_private_postgresql(own_server: Callable[..., UpServer]) -> None:

@@ -146,7 +146,10 @@ public struct Up: Sendable {
       organizationID: first.organizationID.description,
       projectID: first.projectID?.description ?? "")
     if let file = options.connectionFile { try connection.write(to: file) }
-    return (controlPlane, instructions(connection, options, isNewKey: isNew, keyFile: folder.keyFile))
+    return (
+      controlPlane,
+      instructions(connection, options, isNewKey: isNew, keyFile: folder.keyFile)
+    )
   }
 
   /// The administrator's key of this data folder, made where there is none.
@@ -183,6 +186,7 @@ public struct Up: Sendable {
   /// - Parameters:
   ///   - dataFolder: Where `up` keeps the key.
   ///   - databaseURL: The database; nil is the private one of the data folder, which must run.
+  /// - Returns: The new key.
   /// - Throws: ``ControlPlaneError`` that names what is missing.
   public static func recoverKey(
     dataFolder: String, databaseURL: String?
