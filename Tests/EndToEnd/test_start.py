@@ -221,6 +221,7 @@ def test_up_with_a_database_that_is_away(place: Path) -> None:
     entry = json.loads(waiting)
     assert (entry["level"], entry["message"]) == ("warning", "waiting for the database")
     assert entry["patience"] == "1200ms"
+    assert entry["error"].startswith("connection to server on socket")
     assert "/nonexistent" in entry["error"]
     assert "the database cannot be reached within 1200ms" in reason
     assert "/nonexistent" in reason

@@ -94,7 +94,8 @@ struct ClusterFolder {
     do {
       try Data(text.utf8).write(to: URL(filePath: draft))
     } catch {
-      throw EmbeddedPostgresError(.folderUnusable, "\(path) cannot be written: \(error)")
+      throw EmbeddedPostgresError(
+        .folderUnusable, "\(path) cannot be written: \(fileErrorText(error))")
     }
     guard unsafe chmod(draft, 0o600) == 0, unsafe chown(draft, account.user, account.group) == 0,
       unsafe rename(draft, path) == 0

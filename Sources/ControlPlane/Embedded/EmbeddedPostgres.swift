@@ -168,7 +168,8 @@ public actor EmbeddedPostgres {
       do {
         try FileManager.default.removeItem(atPath: folder.draft)
       } catch {
-        throw EmbeddedPostgresError(.folderUnusable, "\(folder.draft) cannot be removed: \(error)")
+        throw EmbeddedPostgresError(
+          .folderUnusable, "\(folder.draft) cannot be removed: \(fileErrorText(error))")
       }
     }
     try await run(

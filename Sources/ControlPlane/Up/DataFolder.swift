@@ -11,7 +11,8 @@ struct DataFolder {
       try FileManager.default.createDirectory(
         atPath: self.path, withIntermediateDirectories: true)
     } catch {
-      throw ControlPlaneError("the data folder \(self.path) cannot be made: \(error)")
+      throw ControlPlaneError(
+        "the data folder \(self.path) cannot be made: \(fileErrorText(error))")
     }
   }
 

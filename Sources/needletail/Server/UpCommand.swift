@@ -136,8 +136,8 @@ struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Make another key for the first administrator, shown once.",
       discussion: """
-        The database must be running: the private one of the data folder runs with `up`. The key is \
-        kept in the data folder, where the next `up` finds it; older keys go on working.
+        The database must be running: the private one of the data folder runs with `up`. The key \
+        is kept in the data folder, where the next `up` finds it; older keys go on working.
         """)
     @OptionGroup var place: DataFolderOption
 
