@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import needletail
 import pytest
+from organizations import create_organization
 from postgres import create_database, drop_database, lock_waits
 from program import UpServer, connect_sql, migrate, new_folder, remove, run_program
 from waiting import wait_until
@@ -18,6 +19,9 @@ from wire import GoawayError, Wire, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from program import Connection
 
 ECHO = "needletail.rpc.v1.Server/Echo"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -295,6 +299,28 @@ def test_the_log_tells_of_the_private_postgresql(own_server: Callable[..., UpSer
         ("PostgreSQL stopped", "notice"),
     ]
     assert (told[1]["pid"], told[3]["pid"]) == (first, second["pid"])
+
+
+def test_a_run_that_ended_well_leaves_no_failed_call(
+    served: UpServer, sql: Connection, place: Path
+) -> None:
+    organization = create_organization(sql, "tidy")
+    found = organization.connection(served.connection)
+    with needletail.connect(
+        f"needletail://{found['address']}:{found['port']}", api_key=found["api_key"],
+        ca_file=found["ca_file"],
+    ) as client, needletail.run(
+        client=client, experiment="tidy", project=found["project_id"], spool_dir=place
+    ) as run:  # fmt: skip
+        run.log({"loss": 1.0})
+    entry = served.logged_where(
+        "the end of its stream",
+        lambda entry: (
+            entry.get("organization_id") == found["organization_id"]
+            and entry["method"].endswith("/AppendMetrics")
+        ),
+    )
+    assert entry["code"] == "OK"
 
 
 def test_every_line_of_a_server_of_its_own_is_json_and_none_holds_a_key(
