@@ -71,6 +71,7 @@ final class LoopState: ServesConnections {
   private func check(_ database: Database, _ refuse: @Sendable (String) -> Void) async {
     let migrator = Migrator(
       database, migrations: Migration.embedded, settings: MigratorSettings())
+    var isTold = false
     while maintenance != nil {
       do throws(PostgresError) {
         // The schema first, over a session of its own: an empty database lacks even the roles.
@@ -84,7 +85,12 @@ final class LoopState: ServesConnections {
         if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
         return
       } catch {
-        // It is away, or went away meanwhile: that is told by every call; look again, soon.
+        // It is away, or went away meanwhile: every call tells its caller; look again, soon.
+        if !isTold {
+          server.state.observer.note(
+            .warning, "the database does not answer", [("error", "\(error)")])
+        }
+        isTold = true
         await Waiter.suspend(unless: { false }) { waiter in
           loop.schedule(after: .seconds(1)) { waiter.resume() }
         }

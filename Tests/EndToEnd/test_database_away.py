@@ -126,6 +126,9 @@ def create_run(wire: Wire, stage: Stage) -> str:
 def test_away_at_the_start(stage: Stage) -> None:
     stage.cluster.stop()
     stage.server.start()
+    entry = stage.server.logged("the database does not answer")
+    assert entry["level"] == "warning"
+    assert str(stage.cluster.folder) in entry["error"]
     # Nobody is told that the key is wrong while nobody can know.
     for key in (None, "ntl_nonsense", ""):
         status = stage.hello(key)
