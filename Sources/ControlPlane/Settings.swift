@@ -75,7 +75,8 @@ public struct Setting: Sendable {
       \.server.readBytesPerTurnMax),
     count("output-bytes-max", "unsent bytes above which streams wait", \.server.outputBytesMax),
     count(
-      "output-bytes-pause", "unsent bytes above which reading pauses", \.server.outputBytesPause),
+      "output-bytes-pause", "bytes of calls at work and of answers above which reading pauses",
+      \.server.outputBytesPause),
     duration("accept-pause", "pause of accepting without descriptors", \.server.acceptPause),
   ]
 

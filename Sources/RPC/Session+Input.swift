@@ -153,6 +153,9 @@ extension Session {
 
   // MARK: Back-pressure
 
+  /// What waits in memory: Calls that handlers are at work on, and answers not yet sent.
+  var waitingBytes: Int { callBytes + output.count - written }
+
   /// Reads no further: too much waits.
   func pauseReading() {
     guard !isReadingPaused else { return }
@@ -163,7 +166,7 @@ extension Session {
   /// Reads on once little enough waits.
   func resumeReadingIfPossible() {
     guard isReadingPaused, phase == .serving,
-      output.count - written < settings.outputBytesPause / 2,
+      waitingBytes < settings.outputBytesPause / 2,
       queuedMessages < Session.queuedMessagesMax / 2
     else { return }
     isReadingPaused = false
