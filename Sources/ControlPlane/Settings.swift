@@ -65,6 +65,9 @@ public struct Setting: Sendable {
     duration("idle-timeout", "silence after which the peer is pinged", \.server.wire.idleTimeout),
     duration("pong-timeout", "time from that Ping to its Pong", \.server.wire.pongTimeout),
     duration("frame-timeout", "time that any frame may take", \.server.wire.frameTimeout),
+    number(
+      "frame-bytes-per-second-min", "bytes a second of a frame, whose time comes on top",
+      \.server.wire.frameBytesPerSecondMin),
     duration(
       "write-stall-timeout", "time that answers may stay unread", \.server.writeStallTimeout),
     duration(

@@ -116,6 +116,7 @@ extension Session {
     case .authenticate(let hello): authenticate(hello)
     case .call(let stream, let call): open(stream, call, body)
     case .refuse(let stream, let status):
+      server.metrics.streamsRefused &+= 1
       output.end(stream: stream, status: status)
       scheduleFlush()
     case .message(let stream, let data): deliver(data, to: stream, body)

@@ -106,6 +106,17 @@ struct LivenessTests {
     try Companion(server).expectEcho()
     try first.expectEcho()
     #expect(server.ended.notes.contains { $0.contains("too many are open") })
+    #expect(server.state.connectionsRefused == 1)
+  }
+
+  @Test("A connection goes to the loop with the fewest, and one that ends makes room there")
+  func fewest() {
+    let load = LoopLoad(loops: 3)
+    #expect((0..<7).map { _ in load.take() } == [0, 1, 2, 0, 1, 2, 0])
+    load.release(2)
+    load.release(2)
+    load.release(1)
+    #expect((0..<4).map { _ in load.take() } == [2, 1, 2, 1])
   }
 
   @Test("A server without descriptors pauses accepting, and takes the connection later")
