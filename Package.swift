@@ -89,7 +89,7 @@ let package = Package(
       name: "WireVectors", dependencies: ["Wire"], path: "Tests/WireVectors",
       swiftSettings: strict),
     tests("WireTests", ["Wire", "WireVectors"]),
-    tests("TLSTests", ["TLS"]),
+    tests("TLSTests", ["TLS", "COpenSSL"]),
     // A PostgreSQL server for tests.
     .target(
       name: "TestSupport", dependencies: ["EventLoop"], path: "Tests/TestSupport",

@@ -82,7 +82,8 @@ class Load:
     @property
     def name(self) -> str:
         """What is called, and how."""
-        return f"needletail {self.kind}, {self.connections} × {self.in_flight}"
+        threads = f", {self.loops} threads" if self.loops > 1 else ""
+        return f"needletail {self.kind}, {self.connections} × {self.in_flight}{threads}"
 
     def measure(self, seconds: float) -> Round:
         """Loads the server from a process beside it."""

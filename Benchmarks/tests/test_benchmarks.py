@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from Benchmarks import wire
-from Benchmarks.figures import MeasurementError, Round, Spread, alternate
+from Benchmarks.figures import MeasurementError, Round, Spread, alternate, best
 from Benchmarks.load import parse_load
 from Benchmarks.peers.nginx import parse_wrk
 from Benchmarks.postgres import parse_pgbench, script
@@ -50,6 +50,12 @@ def test_contenders_take_turns_after_a_warm_up_that_does_not_count() -> None:
     assert log == ["ours", "peer", "ours", "peer", "peer", "ours", "ours", "peer"]
     assert mine.rate == Spread(median=20, least=10, greatest=30)
     assert mine.ratio_to(other) == Spread(median=2, least=1, greatest=3)
+
+
+def test_the_setting_that_is_fastest_at_median_is_chosen_whatever_one_round_says() -> None:
+    one_thread = Scripted("one thread", [90, 10, 10])
+    two_threads = Scripted("two threads", [20, 20, 5])
+    assert best([one_thread, two_threads], seconds=1) is two_threads
 
 
 def test_reports_of_wrk_pgbench_and_load_are_read() -> None:

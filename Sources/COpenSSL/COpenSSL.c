@@ -272,7 +272,21 @@ int ntl_connection_expect_address(SSL *connection, const char *address) {
   return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(connection), address);
 }
 
+/* Why a call gave nothing.
+ *
+ * The common reason, that there is nothing more to do now, is found without the thread's error
+ * queue: emptying that before every read and write, as SSL_get_error asks for, costs as much as
+ * the rest of a short call. A fatal error puts a connection back into its handshake. Whoever
+ * reports a failure empties the queue. */
 static enum ntl_step step_after(SSL *connection, struct ntl_facts *facts, int result) {
+  if (!SSL_in_init(connection)) {
+    if (SSL_want_read(connection) && BIO_should_read(SSL_get_rbio(connection))) {
+      return NTL_WANT_READ;
+    }
+    if (SSL_want_write(connection) && BIO_should_write(SSL_get_wbio(connection))) {
+      return NTL_WANT_WRITE;
+    }
+  }
   switch (SSL_get_error(connection, result)) {
     case SSL_ERROR_WANT_READ:
       return NTL_WANT_READ;
@@ -302,7 +316,6 @@ enum ntl_step ntl_handshake(SSL *connection, struct ntl_facts *facts) {
 
 enum ntl_step ntl_read(
     SSL *connection, struct ntl_facts *facts, void *bytes, size_t size, size_t *count) {
-  ERR_clear_error();
   errno = 0;
   int result = SSL_read_ex(connection, bytes, size, count);
   return result == 1 ? NTL_DONE : step_after(connection, facts, result);
@@ -314,7 +327,6 @@ enum ntl_step ntl_write(
   /* A call takes one record's worth (16 KiB); what a caller has is taken as far as it goes. */
   while (written < size) {
     size_t part = 0;
-    ERR_clear_error();
     errno = 0;
     int result = SSL_write_ex(connection, (const char *)bytes + written, size - written, &part);
     if (result != 1) {

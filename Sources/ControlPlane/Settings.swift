@@ -124,6 +124,9 @@ public struct Setting: Sendable {
     count(
       "pool-in-flight-max", "transactions that one connection carries at once",
       \.database.inFlightMax),
+    count(
+      "pool-reads-per-transaction", "quick reads of one turn that share a round trip; 1: none",
+      \.database.readsPerTransaction),
     duration(
       "statement-timeout", "time for statements of calls without a deadline",
       \.database.statementTimeout),

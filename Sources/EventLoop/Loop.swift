@@ -74,7 +74,6 @@ public final class Loop {
   public private(set) var statistics = LoopStatistics()
 
   let executor: LoopExecutor
-  private let isolation: LoopActor
   private let helpers: HelperThreads
   private let poller: Int32
   private var registrations: [Registration?] = []
@@ -97,7 +96,6 @@ public final class Loop {
   init(executor: LoopExecutor, helpers: HelperThreads) throws(SystemError) {
     self.executor = executor
     self.helpers = helpers
-    isolation = LoopActor(executor)
     now = .now()
     timers = TimerWheel(now: now)
     mailbox = Mailbox(executor: executor)
@@ -178,10 +176,10 @@ public final class Loop {
 
   /// Runs `body` as a task of this loop, which begins before this turn ends.
   public func spawn(_ body: @escaping () async -> Void) {
-    // Proof: the loop and all that `body` captured belong to this thread, and the task that runs it
-    // is isolated to the loop's actor, whose executor runs jobs on this thread only.
+    // Proof: the loop and all that `body` captured belong to this thread, and the executor that the
+    // task prefers runs its jobs on this thread only.
     nonisolated(unsafe) let body = body
-    isolation.assumeIsolated { unsafe $0.spawn(body) }
+    unsafe Task(executorPreference: executor, operation: body)
   }
 
   /// Tells `handler` when everything that is ready has run; give each handler once a turn.

@@ -2,11 +2,11 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Runs the jobs of one loop on the loop's own thread, as serial and as task executor at once.
+/// Runs the jobs of one loop on the loop's own thread, as the executor that its tasks prefer.
 ///
 /// Jobs enqueued on the thread itself go to a plain array; those of other threads pass a locked
 /// inbox and wake the loop through an eventfd.
-final class LoopExecutor: SerialExecutor, TaskExecutor {
+final class LoopExecutor: TaskExecutor {
   /// Written to by other threads, watched by the loop.
   let wakeDescriptor: Int32
 
@@ -81,39 +81,13 @@ final class LoopExecutor: SerialExecutor, TaskExecutor {
   /// Runs what is ready, and what that makes ready, for at most `rounds` rounds, so that jobs which
   /// make each other ready cannot keep the loop from its descriptors.
   func drain(rounds: Int) {
-    let serial = unsafe asUnownedSerialExecutor()
     let task = unsafe asUnownedTaskExecutor()
     for _ in 0..<rounds where unsafe !ready.isEmpty {
       unsafe swap(&ready, &running)
       for job in unsafe running {
-        unsafe job.runSynchronously(isolatedTo: serial, taskExecutor: task)
+        unsafe job.runSynchronously(on: task)
       }
       unsafe running.removeAll(keepingCapacity: true)
-    }
-  }
-
-  func checkIsolated() { precondition(isOnLoop, "called from outside of the loop's thread") }
-  func isIsolatingCurrentContext() -> Bool? { isOnLoop }
-}
-
-/// The isolation of everything on one loop.
-actor LoopActor {
-  nonisolated let executor: LoopExecutor
-  nonisolated var unownedExecutor: UnownedSerialExecutor {
-    unsafe executor.asUnownedSerialExecutor()
-  }
-
-  init(_ executor: LoopExecutor) { self.executor = executor }
-
-  /// Makes a task that is isolated to this actor and prefers its executor, without which every
-  /// resumption would pass through another thread.
-  ///
-  /// Not `Task.immediate`: what that runs does not know its executor yet, so the first call of an
-  /// asynchronous function puts it aside, which costs more than beginning from the queue.
-  func spawn(_ body: sending @escaping () async -> Void) {
-    Task(executorPreference: executor) {
-      _ = self
-      await body()
     }
   }
 }

@@ -4,7 +4,7 @@ internal import EventLoop
 /// A connection in pipeline mode: units go out as they come, answers return in that order.
 final class Connection: LinkOwner {
   /// What the next answer of the server belongs to.
-  private enum Expectation {
+  enum Expectation {
     /// The preparation of the statement with this index.
     case preparation(Int)
     /// The Sync behind preparations.
@@ -13,15 +13,19 @@ final class Connection: LinkOwner {
     case setting
     case commit
     case step
+    /// The end of a unit.
     case sync
-  }
+    /// The end of a unit that shares its Sync: nothing is sent and nothing comes.
+    case unitEnd
+    /// The Sync of units that have ended before.
+    case sharedSync
 
-  private enum Preparation: UInt8 {
-    case none
-    case underWay
-    case ready
-    /// Prepared, and its columns have been compared with the generated code.
-    case checked
+    var isEndOfTransaction: Bool {
+      switch self {
+      case .sync, .sharedSync: true
+      default: false
+      }
+    }
   }
 
   let link: Link
@@ -34,7 +38,7 @@ final class Connection: LinkOwner {
   /// Gets no new units, because a call waits to have it to itself.
   var isReserved = false
   /// Proves that it lives.
-  private(set) var isProving = false
+  var isProving = false
   /// Takes on its role before anybody may use it.
   var isSettingUp = false
   /// When an idle connection has to prove that it lives.
@@ -44,19 +48,21 @@ final class Connection: LinkOwner {
 
   /// Let go of when the connection ends.
   private var owner: (any ConnectionOwner)?
-  private let settings: DatabaseSettings
-  private var units = Ring<Unit>()
-  private var expectations = Ring<Expectation>()
-  private var preparations: [Preparation] = []
-  private var preparationFailures: [Int: PostgresError] = [:]
-  private var scratch = Scratch()
-  private var scopeParameters = Parameters(capacityBytes: 128)
-  private var lastAnswerAt: Instant
+  let settings: DatabaseSettings
+  var units = Ring<Unit>()
+  var expectations = Ring<Expectation>()
+  var preparations = Preparations()
+  /// The reads whose Sync is not sent yet.
+  var shared = SharedSync()
+  var awaitsEndOfTurn = false
+  var scratch = Scratch()
+  var scopeParameters = Parameters(capacityBytes: 128)
+  var lastAnswerAt: Instant
   private var stepsAnswered = 0
   /// Units that may keep those behind them waiting.
-  private var slowUnits = 0
+  var slowUnits = 0
   /// Why the connection is closed.
-  private var endMessage = ""
+  private(set) var endMessage = ""
   /// The report with which the server ended the connection.
   private var fatal: ServerError?
 
@@ -98,127 +104,22 @@ final class Connection: LinkOwner {
   /// The units that are under way, oldest first.
   func forEachUnit(_ body: (Unit) -> Void) { units.forEach(body) }
 
-  // MARK: Sending
-
-  /// Sends `unit` and its Sync.
-  func submit(_ unit: Unit) {
-    let now = link.loop.now
-    guard link.isOpen else {
-      return unit.finish(.connectionLost(outcomeUnknown: false, message: endMessage))
-    }
-    unit.sentAt = now
-    if units.isEmpty { lastAnswerAt = now }
-    unit.generation = generation
-    units.append(unit)
-    if !unit.isQuick { slowUnits += 1 }
-    if !send(unit, at: now) { return link.fail() }
-    link.flush()
-  }
-
-  /// Asks for an answer without running anything.
-  func prove() {
-    isProving = true
-    let unit = Unit(
-      Work(
-        scope: .none, deadline: link.loop.now.advanced(by: settings.proofPatience),
-        cancellation: nil),
-      [], opening: .nothing, closing: .nothing, isChange: false)
-    submit(unit)
-  }
-
-  private func send(_ unit: Unit, at now: Instant) -> Bool {
-    guard prepareMissing(unit) else { return false }
-    if case .begin(let isolation) = unit.opening {
-      guard send(Preamble.begin(isolation), Preamble.noParameters, .setting) else { return false }
-    }
-    switch unit.opening {
-    case .nothing: break
-    case .scope, .begin: guard sendScope(unit, at: now) else { return false }
-    }
-    for step in unit.steps {
-      guard send(step.statement, step.parameters, .step) else { return false }
-    }
-    switch unit.closing {
-    case .nothing: break
-    case .commit:
-      guard send(Preamble.commit, Preamble.noParameters, .commit) else { return false }
-    case .rollback:
-      guard send(Preamble.rollback, Preamble.noParameters, .setting) else { return false }
-    }
-    expectations.append(.sync)
-    return unsafe PQpipelineSync(link.raw) == 1
-  }
-
-  private func sendScope(_ unit: Unit, at now: Instant) -> Bool {
-    var patience = settings.statementTimeout
-    if let deadline = unit.work.deadline { patience = deadline.since(now) }
-    unit.timeoutMilliseconds = max(1, patience.wholeNanoseconds / 1_000_000)
-    let statement = Preamble.scope(of: unit, settings, &scopeParameters)
-    return send(statement, scopeParameters, .setting)
-  }
-
-  private func send(
-    _ statement: Statement, _ parameters: Parameters, _ expectation: Expectation
-  ) -> Bool {
-    expectations.append(expectation)
-    return unsafe scratch.send(
-      statement, parameters, isPrepared: statement.index != nil && settings.preparesStatements,
-      to: link.raw)
-  }
-
-  /// Prepares what the unit needs, behind a Sync of its own: then the error of another statement
-  /// cannot undo it for the units behind.
-  private func prepareMissing(_ unit: Unit) -> Bool {
-    guard settings.preparesStatements else { return true }
-    let before = expectations.count
-    switch unit.opening {
-    case .nothing: break
-    case .scope: guard prepare(Preamble.scope) else { return false }
-    case .begin(let isolation):
-      guard prepare(Preamble.scope), prepare(Preamble.begin(isolation)) else { return false }
-    }
-    for step in unit.steps {
-      guard prepare(step.statement) else { return false }
-    }
-    switch unit.closing {
-    case .nothing: break
-    case .commit: guard prepare(Preamble.commit) else { return false }
-    case .rollback: guard prepare(Preamble.rollback) else { return false }
-    }
-    guard expectations.count > before else { return true }
-    expectations.append(.preparationSync)
-    return unsafe PQpipelineSync(link.raw) == 1
-  }
-
-  @inline(__always)
-  private func prepare(_ statement: Statement) -> Bool {
-    guard let index = statement.index else { return true }
-    if index < preparations.count, preparations[index] != .none { return true }
-    return prepareNow(statement, index)
-  }
-
-  private func prepareNow(_ statement: Statement, _ index: Int) -> Bool {
-    if index >= preparations.count {
-      preparations.append(
-        contentsOf: repeatElement(.none, count: max(64, index + 1) - preparations.count))
-    }
-    preparations[index] = .underWay
-    preparationFailures[index] = nil
-    expectations.append(.preparation(index))
-    return unsafe scratch.prepare(statement, on: link.raw)
-  }
-
   // MARK: Answers
 
   func linkIsReadable() {
     let before = units.count
     var isSyncMissing = false
     while link.isOpen, let expectation = expectations.first {
+      if case .unitEnd = expectation {
+        expectations.popFirst()
+        finishUnit()
+        continue
+      }
       guard unsafe PQisBusy(link.raw) == 0 else { break }
       if let result = unsafe PQgetResult(link.raw) {
         isSyncMissing = false
         unsafe take(result, expectation)
-      } else if case .sync = expectation {
+      } else if expectation.isEndOfTransaction {
         // Once it is left over from an error at the commit; twice, libpq has given up.
         if isSyncMissing { return link.fail() }
         isSyncMissing = true
@@ -251,10 +152,10 @@ final class Connection: LinkOwner {
       takeError(report, expectation)
     case (.preparation(let index), PGRES_PIPELINE_ABORTED):
       unsafe PQclear(result)
-      preparations[index] = .none
+      preparations.fail(index)
     case (.preparation(let index), _):
       unsafe PQclear(result)
-      preparations[index] = .ready
+      preparations.succeed(index)
     case (.step, PGRES_COMMAND_OK), (.step, PGRES_TUPLES_OK), (.step, PGRES_EMPTY_QUERY):
       unsafe takeStep(result)
     case (.commit, PGRES_COMMAND_OK):
@@ -263,6 +164,12 @@ final class Connection: LinkOwner {
         units.first?.note(.server(.rolledBack))
       }
       unsafe PQclear(result)
+    case (.step, PGRES_PIPELINE_ABORTED):
+      unsafe PQclear(result)
+      // After an error of its own this is not the first; otherwise it ran no more than if the
+      // connection had been lost before.
+      units.first?.note(
+        .connectionLost(outcomeUnknown: false, message: "a read before it has failed"))
     case (_, PGRES_COPY_IN), (_, PGRES_COPY_OUT), (_, PGRES_COPY_BOTH):
       unsafe PQclear(result)
       units.first?.note(.configuration("COPY needs a session of its own"))
@@ -277,9 +184,10 @@ final class Connection: LinkOwner {
       return unsafe PQclear(result)
     }
     let statement = unit.steps[stepsAnswered].statement
-    if let index = statement.index, settings.preparesStatements, preparations[index] != .checked {
-      preparations[index] = .checked
-      if let problem = unsafe statement.mismatch(with: result) { unit.note(problem) }
+    if let index = statement.index, settings.preparesStatements,
+      preparations.isFirstResult(index), let problem = unsafe statement.mismatch(with: result)
+    {
+      unit.note(problem)
     }
     unsafe unit.keep(result)
     endStep(unit, statement, isError: false)
@@ -292,9 +200,8 @@ final class Connection: LinkOwner {
     }
     switch expectation {
     case .preparation(let index):
-      preparations[index] = .none
-      preparationFailures[index] = .server(report)
-    case .preparationSync:
+      preparations.fail(index, .server(report))
+    case .preparationSync, .sharedSync, .unitEnd:
       break
     case .setting, .commit, .sync:
       units.first?.note(translate(report))
@@ -313,8 +220,8 @@ final class Connection: LinkOwner {
     if let index = statement.index {
       // The server forgot the statement, or never took it.
       if report.sqlState == "26000" {
-        preparations[index] = .none
-        if let failure = preparationFailures[index] { return failure }
+        preparations.fail(index)
+        if let failure = preparations.failure(index) { return failure }
         unit.isStale = true
       }
       if report.sqlState == "0A000", report.message.contains("cached plan") {

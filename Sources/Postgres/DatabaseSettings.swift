@@ -28,6 +28,8 @@ public struct DatabaseSettings: Sendable {
   public var backoff = Duration.milliseconds(50)...Duration.seconds(5)
   /// How many units (reads, changes) one connection carries at once.
   public var inFlightMax = 64
+  /// How many quick reads of one turn share a transaction and its Sync; 1: none.
+  public var readsPerTransaction = 32
   /// What a call without a deadline gets for each statement.
   public var statementTimeout = Duration.seconds(30)
   /// A connection that idled this long proves that it lives before it is used.

@@ -62,6 +62,8 @@ struct Step {
   var isCommitting = false
   /// Whether the server was at work on it when its connection broke.
   var wasRunning = false
+  /// Whether it has been sent before.
+  private(set) var isRetry = false
   /// The statements were planned for tables that have changed since.
   var isStale = false
 
@@ -122,6 +124,7 @@ struct Step {
   /// Makes the unit ready for another attempt.
   func reset() {
     clearResults()
+    isRetry = true
     isFinished = false
     isCommitting = false
     isStale = false

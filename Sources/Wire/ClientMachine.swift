@@ -51,7 +51,7 @@ public enum OpenRefusal: Error, Sendable, Equatable {
 /// - Messages that came before an End can still be consumed after it, and their bytes go back to
 ///   the connection's window once, by then or with ``release(_:)``.
 public struct ClientMachine: ~Copyable, Sendable {
-  enum Phase {
+  @usableFromInline enum Phase: Sendable {
     case awaitingWelcome
     case open
     case ended
@@ -59,7 +59,7 @@ public struct ClientMachine: ~Copyable, Sendable {
 
   /// What this client holds, and from Welcome on what the server announced.
   public private(set) var limits: WireLimits
-  var phase = Phase.awaitingWelcome
+  @usableFromInline var phase = Phase.awaitingWelcome
   var streams: Streams
   var liveness: Liveness
   /// Streams in the table that have ended, and still hold messages.
@@ -84,17 +84,24 @@ public struct ClientMachine: ~Copyable, Sendable {
 
   // MARK: State
 
+  // Asked for every frame: inlined, since a getter of a struct this large gets a copy of it.
+
   /// The largest frame that either side may send now.
-  public var frameBytesMax: UInt32 {
-    phase == .awaitingWelcome
-      ? min(limits.greetingFrameBytesMax, limits.frameBytesMax) : limits.frameBytesMax
+  @inlinable public var frameBytesMax: UInt32 {
+    if case .awaitingWelcome = phase {
+      return min(limits.greetingFrameBytesMax, limits.frameBytesMax)
+    }
+    return limits.frameBytesMax
   }
 
   /// How many calls have no End yet.
   public var openStreams: Int { streams.table.count - endedStreams }
 
   /// Whether Welcome has come and the connection has not ended.
-  public var isOpen: Bool { phase == .open }
+  @inlinable public var isOpen: Bool {
+    if case .open = phase { return true }
+    return false
+  }
 
   /// Whether a drain has begun and no call is open: close.
   public var isDrained: Bool { isDraining && openStreams == 0 }

@@ -62,7 +62,7 @@ public enum ServerTimeout: Sendable, Equatable {
 /// - A call is answered by one End: from a refusal, or from the session before or at the release.
 /// - Nothing the client sends makes the machine larger than `openStreamsMax` entries.
 public struct ServerMachine: ~Copyable, Sendable {
-  enum Phase: Equatable {
+  @usableFromInline enum Phase: Equatable, Sendable {
     case awaitingHello
     case authenticating
     case open
@@ -70,7 +70,7 @@ public struct ServerMachine: ~Copyable, Sendable {
     case closing(until: UInt64)
   }
 
-  enum Drain: Equatable {
+  @usableFromInline enum Drain: Equatable, Sendable {
     case none
     /// The first Goaway and a Ping were sent.
     case announced(token: UInt64, until: UInt64)
@@ -88,14 +88,14 @@ public struct ServerMachine: ~Copyable, Sendable {
 
   /// The bounds that the machine holds.
   public let limits: WireLimits
-  var phase = Phase.awaitingHello
-  var drain = Drain.none
+  @usableFromInline var phase = Phase.awaitingHello
+  @usableFromInline var drain = Drain.none
   var drainDeadline: UInt64?
   var streams: Streams
   var meter: FrameMeter
   var liveness: Liveness
   var pending: PendingCall?
-  var peerIsDraining = false
+  @usableFromInline var peerIsDraining = false
   let helloDeadline: UInt64
 
   /// A connection that was accepted `now`.
@@ -113,30 +113,36 @@ public struct ServerMachine: ~Copyable, Sendable {
 
   // MARK: State
 
+  // Asked for every frame: inlined, since a getter of a struct this large gets a copy of it.
+
   /// The largest frame that the client may send now, for ``splitFrame(_:at:frameBytesMax:)``.
-  public var frameBytesMax: UInt32 {
-    phase == .open
-      ? limits.frameBytesMax : min(limits.greetingFrameBytesMax, limits.frameBytesMax)
+  @inlinable public var frameBytesMax: UInt32 {
+    if case .open = phase { return limits.frameBytesMax }
+    return min(limits.greetingFrameBytesMax, limits.frameBytesMax)
   }
 
   /// Whether frames may be given to the machine: not while a key is looked up.
-  public var wantsFrames: Bool { phase != .authenticating }
+  @inlinable public var wantsFrames: Bool {
+    if case .authenticating = phase { return false }
+    return true
+  }
 
   /// Whether whatever arrives is thrown away, unread.
-  public var discardsInput: Bool {
+  @inlinable public var discardsInput: Bool {
     if case .closing = phase { return true }
     return false
   }
 
+  /// Whether the second Goaway was sent, or the client drains, and no slot is taken: close.
+  @inlinable public var isDrained: Bool {
+    if case .final = drain { return isIdle }
+    return peerIsDraining && isIdle
+  }
+
+  @usableFromInline var isIdle: Bool { openStreams == 0 && pending == nil }
+
   /// How many slots are taken.
   public var openStreams: Int { streams.table.count }
-
-  /// Whether the second Goaway was sent, or the client drains, and no slot is taken: close.
-  public var isDrained: Bool {
-    guard streams.table.count == 0, pending == nil else { return false }
-    if case .final = drain { return true }
-    return peerIsDraining
-  }
 
   /// The highest stream that was opened.
   var lastStream: UInt32 { UInt32(clamping: streams.next - 1) }

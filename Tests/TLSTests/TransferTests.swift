@@ -1,3 +1,4 @@
+import COpenSSL
 import Glibc
 import TLS
 import Testing
@@ -22,6 +23,19 @@ struct TransferTests {
     #expect(try pair.server.write(Array("pong".utf8)) == .bytes(4))
     try pair.carry()
     #expect(try pair.client.read().bytes == Array("pong".utf8))
+  }
+
+  @Test("waits for more as ever after something else of its thread left an error behind")
+  func strayError() throws {
+    let pair = try connected()
+    ERR_clear_error()
+    #expect(unsafe OBJ_txt2obj("not an object", 0) == nil)
+    #expect(ERR_peek_error() != 0)
+    #expect(try pair.server.read().result == .wantRead)
+    #expect(try pair.client.write(Array("ping".utf8)) == .bytes(4))
+    try pair.carry()
+    #expect(try pair.server.read().bytes == Array("ping".utf8))
+    ERR_clear_error()
   }
 
   @Test("tells of bytes that it fetched and has not yet given")
