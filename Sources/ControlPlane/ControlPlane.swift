@@ -60,7 +60,7 @@ public final class ControlPlane: Sendable {
     } catch {
       throw ControlPlaneError("the event loops cannot be made: \(error)")
     }
-    ControlPlane.accept(on: group, listener, state, load)
+    ControlPlane.accept(on: group, listener, state, load, options.tls.ticketKeys)
     operations = try await OperationsPage.start(options.operationsPort, group, state)
     watchSignals()
     group.mailboxes[0].post { [self] loop in
@@ -175,7 +175,7 @@ public final class ControlPlane: Sendable {
 
   private static func accept(
     on group: LoopGroup, _ listener: consuming ListeningSocket, _ state: ServerState,
-    _ load: LoopLoad
+    _ load: LoopLoad, _ ticketKeys: TicketKeys?
   ) {
     let handOver = Mutex<ListeningSocket?>(listener)
     let mailboxes = group.mailboxes
@@ -184,6 +184,7 @@ public final class ControlPlane: Sendable {
         let listener = handOver.withLock({ $0.take() })
       else { return }
       own.lead(listener, state, mailboxes, load)
+      if let ticketKeys { own.rotateTicketKeys(from: ticketKeys, on: mailboxes) }
     }
   }
 

@@ -2,6 +2,7 @@ internal import EventLoop
 internal import Postgres
 internal import RPC
 internal import Storage
+internal import TLS
 
 /// What the program keeps on one loop.
 final class LoopState: ServesConnections {
@@ -41,6 +42,31 @@ final class LoopState: ServesConnections {
           mailbox.post { ($0.attachment as? LoopState)?.server.feed.receivedNothingForAWhile() }
         }
       })
+  }
+
+  /// How often the secrets that seal session tickets change.
+  ///
+  /// A secret opens tickets for twice as long, then it is forgotten.
+  static let ticketKeysInterval: Duration = .seconds(TLSSettings.ticketLifetimeSeconds)
+
+  /// Changes the secrets on every loop, from `keys` on.
+  func rotateTicketKeys(from keys: TicketKeys, on mailboxes: [Mailbox]) {
+    loop.schedule(after: LoopState.ticketKeysInterval) { [weak self] in
+      guard let self else { return }
+      let fresh = keys.rotated()
+      for mailbox in mailboxes {
+        mailbox.post { loop in
+          guard let state = loop.attachment as? LoopState else { return }
+          do throws(TLSError) {
+            try state.server.useTicketKeys(fresh)
+          } catch {
+            state.server.state.observer.note(
+              .warning, "the keys of session tickets stay the same: \(error)", [])
+          }
+        }
+      }
+      self.rotateTicketKeys(from: fresh, on: mailboxes)
+    }
   }
 
   /// How often old rows are cleaned up and new partitions made.

@@ -103,6 +103,29 @@ import Testing
     await harness.stop()
   }
 
+  @Test("Of much work that blocks four pieces run at once, the others wait, and all of it runs")
+  func boundedHelpers() async throws {
+    let harness = try LoopHarness()
+    let most = await harness.run { loop in
+      let busy = Busy()
+      let gate = Gate()
+      let done = Signal()
+      var ended = 0
+      for _ in 0..<20 {
+        loop.spawn {
+          await loop.offload { busy.work(until: gate) }
+          ended += 1
+          done.notify()
+        }
+      }
+      busy.openWhenFull(gate, loop)
+      while ended < 20 { await done.wait(unless: { ended == 20 }) }
+      return busy.most
+    }
+    #expect(most == 4)
+    await harness.stop()
+  }
+
   @Test("A post reaches its own loop", arguments: [0, 1, 2])
   func posts(index: Int) async throws {
     let harness = try LoopHarness(loops: 3)
@@ -185,4 +208,26 @@ private final class Inhabitant {
   }
 
   deinit { all.count.subtract(1, ordering: .sequentiallyConsistent) }
+}
+
+/// Counts how much work is under way at once.
+private final class Busy: Sendable {
+  private let counts = Mutex<(running: Int, most: Int)>((0, 0))
+
+  var most: Int { counts.withLock { $0.most } }
+
+  func work(until gate: Gate) {
+    counts.withLock { counts in
+      counts.running += 1
+      counts.most = max(counts.most, counts.running)
+    }
+    gate.waitUntilOpen()
+    counts.withLock { $0.running -= 1 }
+  }
+
+  /// Opens the gate once as many work as can.
+  func openWhenFull(_ gate: Gate, _ loop: Loop) {
+    if most >= 4 { return gate.open() }
+    loop.schedule(after: .milliseconds(1)) { [self] in openWhenFull(gate, loop) }
+  }
 }

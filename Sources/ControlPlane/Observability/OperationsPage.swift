@@ -119,6 +119,7 @@ final class OperationsPage: Sendable {
     let all = await snapshots(group)
     guard var sum = all.first?.server else { return "" }
     for snapshot in all.dropFirst() { sum.add(snapshot.server) }
+    sum.connectionsRefused = state.connectionsRefused
     return MetricsText.render(
       methods: state.router.methods.map(\.descriptor.name), server: sum,
       databases: all.map(\.database), loops: all.map(\.loop), software: state.settings.software)
