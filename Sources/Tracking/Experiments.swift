@@ -163,16 +163,6 @@ func experimentNotFound(_ id: UUID) -> CallError {
     TrackingErrorReason.experimentNotFound, "There is no experiment \(id) in your organization.")
 }
 
-/// Refuses a change of something that has changed since the caller saw it.
-func checkETag(_ etag: String, revision: Int64) throws(CallError) {
-  guard etag.isEmpty || etag == String(revision) else {
-    throw CallError(
-      RpcErrorReason.etagMismatch,
-      "It was changed since you read it; read it again and repeat your change on that.",
-      details: ["current_etag": String(revision)])
-  }
-}
-
 extension Experiment {
   fileprivate init(
     id: UUID, projectID: UUID, name: String, description: String, config: String,
