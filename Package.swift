@@ -100,7 +100,7 @@ let package = Package(
       "RPCTests",
       [
         "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        "Wire", "WireVectors", "TestSupport",
+        "Wire", "WireVectors", "TestSupport", swiftProtobuf,
       ]),
     // The calls' parts without I/O: JSON text, tokens, field rules, routing.
     tests("RulesTests", ["RPC", "Wire", "Messages", "Postgres", "TestSupport"]),

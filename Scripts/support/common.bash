@@ -40,9 +40,10 @@ find_swift() {
 }
 
 # How a program is built that is to be run: with Swift's libraries inside of it, which halves the
-# time that it takes to start. Foundation's network part then asks for curl by name.
+# time that it takes to start (Foundation's network part then asks for curl by name), and without
+# the run-time checks for overlapping access, which the tests keep.
 # shellcheck disable=SC2034 # used by those that source this file
-release_flags=(--static-swift-stdlib -Xlinker -lcurl)
+release_flags=(--static-swift-stdlib -Xlinker -lcurl -Xswiftc -enforce-exclusivity=unchecked)
 
 # The file that holds the path of the connection file which Scripts/run wrote last.
 last_connection_file="$root/.needletail/last-connection-file"

@@ -151,9 +151,8 @@ int ntl_context_prepare(
     OPENSSL_free(state);
     return 0;
   }
-  /* Idle connections hold no record buffers; a retried write may come from another address. */
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  /* A retried write may come from another address. */
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   /* One recv(2) fetches header and body, often several records. */
   SSL_CTX_set_read_ahead(context, 1);
@@ -174,6 +173,8 @@ static int set_protocols(SSL_CTX *context, const uint8_t *protocols, unsigned le
 }
 
 int ntl_context_serve(SSL_CTX *context, const uint8_t *protocols, unsigned protocols_length) {
+  /* Of many connections most are idle, and those hold no record buffers; a client has few. */
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   if (!set_protocols(context, protocols, protocols_length)) return 0;
   if (protocols_length > 0) {
     SSL_CTX_set_client_hello_cb(context, require_protocol_offer, NULL);

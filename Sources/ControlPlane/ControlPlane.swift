@@ -18,8 +18,7 @@ public final class ControlPlane: Sendable {
 
   let state: ServerState
   private let group: LoopGroup
-  private let log: LogWriter
-  private let logger: Logger
+  private let log: ServerLog
   private let options: ServerOptions
   private let operations: OperationsPage?
   private let isStopping = Atomic<Bool>(false)
@@ -29,11 +28,15 @@ public final class ControlPlane: Sendable {
   /// Listens, and serves as soon as that stands; whether the database answers is not waited for.
   ///
   /// - Throws: ``ControlPlaneError`` that names the port, the file or the setting that is wrong.
-  public init(_ options: ServerOptions) async throws(ControlPlaneError) {
+  public convenience init(_ options: ServerOptions) async throws(ControlPlaneError) {
+    try await self.init(options, ServerLog(options))
+  }
+
+  /// The same, with the log of whoever starts more than the server.
+  init(_ options: ServerOptions, _ log: ServerLog) async throws(ControlPlaneError) {
     self.options = options
+    self.log = log
     _ = Descriptor.raiseLimit()
-    log = LogWriter(descriptor: 2)
-    logger = ControlPlane.makeLogger(log, options)
     let identity = try ServerIdentity.read(options)
     do throws(PostgresError) {
       try options.database.check()
@@ -43,11 +46,12 @@ public final class ControlPlane: Sendable {
     let listener = try ControlPlane.listen(options)
     address = listener.address.host
     port = listener.address.port
-    state = ControlPlane.makeState(options, logger)
+    try OperationsPage.check(options.operationsPort)
+    state = ControlPlane.makeState(options, log.logger)
     let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
     let load = LoopLoad(loops: count)
     let shared = DatabaseShared(options.database, loops: count)
-    let (state, logger) = (state, logger)
+    let (state, logger) = (state, log.logger)
     do throws(SystemError) {
       group = try LoopGroup(count: count) { loop, index in
         ControlPlane.prepare(
@@ -56,7 +60,7 @@ public final class ControlPlane: Sendable {
     } catch {
       throw ControlPlaneError("the event loops cannot be made: \(error)")
     }
-    ControlPlane.accept(on: group, listener, state, load)
+    ControlPlane.accept(on: group, listener, state, load, options.tls.ticketKeys)
     operations = try await OperationsPage.start(options.operationsPort, group, state)
     watchSignals()
     group.mailboxes[0].post { [self] loop in
@@ -65,8 +69,9 @@ public final class ControlPlane: Sendable {
     logger.notice(
       "serving",
       metadata: [
-        "address": "\(address)", "port": "\(port)", "loops": "\(count)",
-        "operations_port": "\(operations?.port ?? 0)",
+        "address": "\(address)", "port": .stringConvertible(port),
+        "loops": .stringConvertible(count),
+        "operations_port": .stringConvertible(operations?.port ?? 0),
       ])
   }
 
@@ -76,14 +81,14 @@ public final class ControlPlane: Sendable {
   public func waitUntilStopped() async throws(ControlPlaneError) {
     await group.waitUntilStopped()
     await operations?.stop()
-    logger.notice("stopped")
+    log.logger.notice("stopped")
     log.flush()
     if let reason = failure.withLock({ $0 }) { throw ControlPlaneError(reason) }
   }
 
   /// Stops because the database is not one to serve from.
   private func refuse(_ reason: String) {
-    logger.critical("the database cannot be served from: \(reason)")
+    log.logger.critical("the database cannot be served from: \(reason)")
     failure.withLock { $0 = "the database cannot be served from: \(reason)" }
     stop()
   }
@@ -91,7 +96,7 @@ public final class ControlPlane: Sendable {
   /// Lets open calls finish, then stops.
   public func stop() {
     guard !isStopping.exchange(true, ordering: .relaxed) else { return }
-    logger.notice("draining")
+    log.logger.notice("draining")
     state.drain()
     let remaining = Mutex(group.mailboxes.count)
     let group = group
@@ -111,11 +116,6 @@ public final class ControlPlane: Sendable {
   }
 
   // MARK: Making the parts
-
-  private static func makeLogger(_ writer: LogWriter, _ options: ServerOptions) -> Logger {
-    let level = Logger.Level(rawValue: options.logLevel) ?? .info
-    return Logger(label: "needletail") { JSONLinesHandler(writer, label: $0, level: level) }
-  }
 
   private static func listen(
     _ options: ServerOptions
@@ -175,7 +175,7 @@ public final class ControlPlane: Sendable {
 
   private static func accept(
     on group: LoopGroup, _ listener: consuming ListeningSocket, _ state: ServerState,
-    _ load: LoopLoad
+    _ load: LoopLoad, _ ticketKeys: TicketKeys?
   ) {
     let handOver = Mutex<ListeningSocket?>(listener)
     let mailboxes = group.mailboxes
@@ -184,6 +184,7 @@ public final class ControlPlane: Sendable {
         let listener = handOver.withLock({ $0.take() })
       else { return }
       own.lead(listener, state, mailboxes, load)
+      if let ticketKeys { own.rotateTicketKeys(from: ticketKeys, on: mailboxes) }
     }
   }
 
@@ -210,9 +211,9 @@ public final class ControlPlane: Sendable {
           try? (loop.attachment as? LoopState)?.server.reload(identity)
         }
       }
-      logger.notice("certificate reloaded", metadata: ["file": "\(options.certificateFile)"])
+      log.logger.notice("certificate reloaded", metadata: ["file": "\(options.certificateFile)"])
     } catch {
-      logger.error("certificate refused, the old one stays: \(error)")
+      log.logger.error("certificate refused, the old one stays: \(error)")
     }
   }
 }

@@ -2,6 +2,7 @@ internal import EventLoop
 internal import Postgres
 internal import RPC
 internal import Storage
+internal import TLS
 
 /// What the program keeps on one loop.
 final class LoopState: ServesConnections {
@@ -43,6 +44,31 @@ final class LoopState: ServesConnections {
       })
   }
 
+  /// How often the secrets that seal session tickets change.
+  ///
+  /// A secret opens tickets for twice as long, then it is forgotten.
+  static let ticketKeysInterval: Duration = .seconds(TLSSettings.ticketLifetimeSeconds)
+
+  /// Changes the secrets on every loop, from `keys` on.
+  func rotateTicketKeys(from keys: TicketKeys, on mailboxes: [Mailbox]) {
+    loop.schedule(after: LoopState.ticketKeysInterval) { [weak self] in
+      guard let self else { return }
+      let fresh = keys.rotated()
+      for mailbox in mailboxes {
+        mailbox.post { loop in
+          guard let state = loop.attachment as? LoopState else { return }
+          do throws(TLSError) {
+            try state.server.useTicketKeys(fresh)
+          } catch {
+            state.server.state.observer.note(
+              .warning, "the keys of session tickets stay the same: \(error)", [])
+          }
+        }
+      }
+      self.rotateTicketKeys(from: fresh, on: mailboxes)
+    }
+  }
+
   /// How often old rows are cleaned up and new partitions made.
   static let housekeepingInterval: Duration = .seconds(3_600)
 
@@ -71,6 +97,7 @@ final class LoopState: ServesConnections {
   private func check(_ database: Database, _ refuse: @Sendable (String) -> Void) async {
     let migrator = Migrator(
       database, migrations: Migration.embedded, settings: MigratorSettings())
+    var isTold = false
     while maintenance != nil {
       do throws(PostgresError) {
         // The schema first, over a session of its own: an empty database lacks even the roles.
@@ -84,7 +111,12 @@ final class LoopState: ServesConnections {
         if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
         return
       } catch {
-        // It is away, or went away meanwhile: that is told by every call; look again, soon.
+        // It is away, or went away meanwhile: every call tells its caller; look again, soon.
+        if !isTold {
+          server.state.observer.note(
+            .warning, "the database does not answer", [("error", "\(error)")])
+        }
+        isTold = true
         await Waiter.suspend(unless: { false }) { waiter in
           loop.schedule(after: .seconds(1)) { waiter.resume() }
         }

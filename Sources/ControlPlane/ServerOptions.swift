@@ -10,6 +10,8 @@ public struct ServerOptions: Sendable {
   public var port: UInt16 = ServerOptions.standardPort
   /// How to reach the database.
   public var database: DatabaseSettings
+  /// How long `up` waits at its start for a database that is away.
+  public var databaseStartPatience = Duration.seconds(30)
   /// The bounds of connections and calls.
   public var server = ServerSettings(software: Software.name)
   /// What clients and servers agree on.

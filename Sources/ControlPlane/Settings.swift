@@ -65,6 +65,9 @@ public struct Setting: Sendable {
     duration("idle-timeout", "silence after which the peer is pinged", \.server.wire.idleTimeout),
     duration("pong-timeout", "time from that Ping to its Pong", \.server.wire.pongTimeout),
     duration("frame-timeout", "time that any frame may take", \.server.wire.frameTimeout),
+    number(
+      "frame-bytes-per-second-min", "bytes a second of a frame, whose time comes on top",
+      \.server.wire.frameBytesPerSecondMin),
     duration(
       "write-stall-timeout", "time that answers may stay unread", \.server.writeStallTimeout),
     duration(
@@ -75,7 +78,8 @@ public struct Setting: Sendable {
       \.server.readBytesPerTurnMax),
     count("output-bytes-max", "unsent bytes above which streams wait", \.server.outputBytesMax),
     count(
-      "output-bytes-pause", "unsent bytes above which reading pauses", \.server.outputBytesPause),
+      "output-bytes-pause", "bytes of calls at work and of answers above which reading pauses",
+      \.server.outputBytesPause),
     duration("accept-pause", "pause of accepting without descriptors", \.server.acceptPause),
   ]
 
@@ -117,6 +121,9 @@ public struct Setting: Sendable {
     duration(
       "database-away-patience", "time that a call waits for a server that is away",
       \.database.awayPatience),
+    duration(
+      "database-start-patience", "time that `up` waits at its start for a server that is away",
+      \.databaseStartPatience),
     count(
       "pool-in-flight-max", "transactions that one connection carries at once",
       \.database.inFlightMax),

@@ -179,7 +179,7 @@ public final class Loop {
     // Proof: the loop and all that `body` captured belong to this thread, and the executor that the
     // task prefers runs its jobs on this thread only.
     nonisolated(unsafe) let body = body
-    unsafe Task(executorPreference: executor, operation: body)
+    Task(executorPreference: executor) { unsafe await body() }
   }
 
   /// Tells `handler` when everything that is ready has run; give each handler once a turn.

@@ -30,15 +30,22 @@ public final class LoopGroup: Sendable {
     for (index, executor) in executors.enumerated() {
       startThread("needletail-\(index)") {
         executor.adoptThread()
-        guard let loop = try? Loop(executor: executor, helpers: helpers) else {
-          // The descriptors of all loops were just made; without this last one there is no loop.
-          preconditionFailure("no descriptor is left for a loop's poller")
-        }
-        prepare(loop, index)
-        loop.run()
+        LoopGroup.run(executor, helpers) { prepare($0, index) }
         self.loopEnded()
       }
     }
+  }
+
+  /// The life of a loop: when this returns, everything that lived on the loop is freed.
+  private static func run(
+    _ executor: LoopExecutor, _ helpers: HelperThreads, _ prepare: (Loop) -> Void
+  ) {
+    guard let loop = try? Loop(executor: executor, helpers: helpers) else {
+      // The descriptors of all loops were just made; without this last one there is no loop.
+      preconditionFailure("no descriptor is left for a loop's poller")
+    }
+    prepare(loop)
+    loop.run()
   }
 
   /// Asks every loop to end after its turn.

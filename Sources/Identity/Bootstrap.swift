@@ -15,8 +15,8 @@ public struct Bootstrap: Sendable {
 
   /// Whether an administrator who is there already gets another key.
   public enum WhenThere: Sendable {
-    /// No: tell what is there.
-    case keep
+    /// Only if this one, kept from an earlier start, does not open the organization.
+    case keep(String)
     /// Yes.
     case addKey
   }
@@ -49,16 +49,26 @@ public struct Bootstrap: Sendable {
     _ first: BootstrapQueries.FindFirstAdministratorRow, _ whenThere: WhenThere,
     _ transaction: Transaction
   ) async throws(PostgresError) -> Result {
-    var key: APIKey?
-    if whenThere == .addKey {
-      let made = APIKey.random()
-      _ = try await transaction.run(
-        add(
-          made, "recovered administrator key", organizationID: first.organizationID,
-          userID: first.userID))
-      key = made
+    if case .keep(let text) = whenThere,
+      try await isGood(text, in: first.organizationID, transaction)
+    {
+      return Result(organizationID: first.organizationID, projectID: first.projectID, key: nil)
     }
+    let key = APIKey.random()
+    _ = try await transaction.run(
+      add(
+        key, "recovered administrator key", organizationID: first.organizationID,
+        userID: first.userID))
     return Result(organizationID: first.organizationID, projectID: first.projectID, key: key)
+  }
+
+  /// Whether a key opens an organization; one kept beside another database does not.
+  private static func isGood(
+    _ text: String, in organizationID: UUID, _ transaction: Transaction
+  ) async throws(PostgresError) -> Bool {
+    guard let key = APIKey(text) else { return false }
+    let row = try await transaction.run(APIKeysQueries.authenticate(keyID: key.id))
+    return KeyAuthenticator.opens(text, row)?.organizationID == organizationID
   }
 
   private static func make(_ transaction: Transaction) async throws(PostgresError) -> Result {

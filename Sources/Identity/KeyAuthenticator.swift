@@ -28,10 +28,7 @@ public struct KeyAuthenticator: Authenticator {
     } catch {
       throw databaseAway(error)
     }
-    let given = Digest.sha256(Array(apiKey.utf8))
-    let stored = row?.secretHash ?? KeyAuthenticator.noHash
-    let isSame = unsafe constantTimeEquals(given.span.bytes, stored.span.bytes)
-    guard isSame, let row, isGood(row) else { throw invalidKey() }
+    guard let row = KeyAuthenticator.opens(apiKey, row) else { throw invalidKey() }
     return Principal(
       organizationID: row.organizationID, id: row.userID,
       kind: row.userKind == "service_account" ? "service_account" : "user", label: row.userLabel,
@@ -43,7 +40,18 @@ public struct KeyAuthenticator: Authenticator {
   private static let nobody = String(repeating: "0", count: APIKey.idCharacters)
   private static let noHash = [UInt8](repeating: 0, count: Digest.byteCount)
 
-  private func isGood(_ row: APIKeysQueries.AuthenticateRow) -> Bool {
+  /// The stored key, if the given one is the same and may be used now.
+  static func opens(
+    _ apiKey: String, _ row: APIKeysQueries.AuthenticateRow?
+  ) -> APIKeysQueries.AuthenticateRow? {
+    let given = Digest.sha256(Array(apiKey.utf8))
+    let stored = row?.secretHash ?? noHash
+    let isSame = unsafe constantTimeEquals(given.span.bytes, stored.span.bytes)
+    guard isSame, let row, isGood(row) else { return nil }
+    return row
+  }
+
+  private static func isGood(_ row: APIKeysQueries.AuthenticateRow) -> Bool {
     let isExpired = row.expiresAt.map { $0 <= WallClock.microseconds() } ?? false
     return !isExpired && !row.isRevoked && row.isOrganizationActive && row.isUserActive
       && !row.role.isEmpty

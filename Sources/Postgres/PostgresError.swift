@@ -123,6 +123,19 @@ extension PostgresError {
   }
 }
 
+extension PostgresError: CustomStringConvertible {
+  /// One line for operators and their logs, without the values that a report's detail may quote.
+  public var description: String {
+    let line = words.split(whereSeparator: \.isNewline).map { String($0).trimmed }
+      .joined(separator: " ")
+    switch self {
+    case .server(let error): return "\(line) (SQLSTATE \(error.sqlState))"
+    case .connectionLost(true, _): return "\(line) (whether it was committed is not known)"
+    default: return line
+    }
+  }
+}
+
 extension ServerError {
   /// What a COMMIT stands for that the server turned into a ROLLBACK.
   static var rolledBack: ServerError {

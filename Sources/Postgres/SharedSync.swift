@@ -3,9 +3,9 @@ internal import EventLoop
 
 /// Reads of one turn that share a Sync, and so a transaction.
 ///
-/// PostgreSQL begins and ends a transaction at each Sync, and libpq makes a system call of each: for
-/// a read by key that costs more than the read. A failure ends the transaction for the reads behind
-/// it, which the pool then sends again, each alone.
+/// PostgreSQL begins and ends a transaction at each Sync, and libpq makes a system call of each:
+/// for a read by key that costs more than the read. A failure ends the transaction for the reads
+/// behind it, which the pool then sends again, each alone.
 struct SharedSync {
   /// The reads that wait for it.
   var units = 0
@@ -15,8 +15,8 @@ struct SharedSync {
 }
 
 extension Unit {
-  /// Whether it may share its transaction with reads of other calls: it leaves nothing behind, keeps
-  /// nobody waiting, and what it sees depends on its own scope only.
+  /// Whether it may share its transaction with reads of other calls: it leaves nothing behind,
+  /// keeps nobody waiting, and what it sees depends on its own scope only.
   var mayShare: Bool {
     guard !isChange, isQuick, !isRetry, case .scope = opening, case .nothing = closing else {
       return false

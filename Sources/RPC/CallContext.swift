@@ -30,6 +30,8 @@ public final class CallContext {
   let stream: UInt32
   /// The request's bytes, kept only where an idempotency key asks for their digest.
   let requestBytes: [UInt8]
+  /// Message bytes of the Call that the session counts until the handler is done with them.
+  var heldBytes = 0
   /// Requests of a client stream that wait for the handler.
   var requests = RequestQueue()
   /// Whether the first request in the queue came with the Call, which no window counts.
@@ -188,7 +190,7 @@ public final class CallContext {
   /// Takes a request from the queue, with the bytes that its window counts.
   func takeRequest() -> (bytes: [UInt8], windowBytes: Int)? {
     guard let bytes = requests.popFirst() else { return nil }
-    session.requestTaken()
+    session.requestTaken(by: self)
     defer { isFirstUncounted = false }
     return (bytes, isFirstUncounted ? 0 : bytes.count)
   }

@@ -15,7 +15,7 @@ public final class LoopServer {
 
   let loop: Loop
   private(set) var tls: TLSContext
-  private let tlsSettings: TLSSettings
+  private var tlsSettings: TLSSettings
   private let load: LoopLoad
   private let index: Int
   private(set) var sessions: [Int32: Session] = [:]
@@ -96,6 +96,14 @@ public final class LoopServer {
   /// - Throws: ``TLSError`` when the pair is not usable; the former one stays.
   public func reload(_ identity: ServerIdentity) throws(TLSError) {
     tls = try TLSContext(server: identity, settings: tlsSettings)
+  }
+
+  /// Seals the session tickets of new connections with `keys`, after a reload, too.
+  ///
+  /// - Throws: ``TLSError`` when OpenSSL does not take them; the former ones stay.
+  public func useTicketKeys(_ keys: TicketKeys) throws(TLSError) {
+    try tls.setTicketKeys(keys)
+    tlsSettings.ticketKeys = keys
   }
 
   // MARK: Drain

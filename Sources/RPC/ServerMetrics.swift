@@ -14,6 +14,8 @@ public struct ServerMetrics: Sendable {
   public var connections = 0
   /// Connections accepted.
   public var connectionsAccepted: UInt64 = 0
+  /// Connections of the process that were closed at once, because too many were open.
+  public var connectionsRefused: UInt64 = 0
   /// TLS handshakes that failed or took too long.
   public var handshakeFailures: UInt64 = 0
   /// Hellos that were refused.
@@ -22,6 +24,8 @@ public struct ServerMetrics: Sendable {
   public var protocolErrors: UInt64 = 0
   /// Connections dropped because the peer did not read.
   public var slowReaders: UInt64 = 0
+  /// Calls that were not started, because too many streams of their connection were open.
+  public var streamsRefused: UInt64 = 0
   /// Bytes read, after decryption.
   public var bytesRead: UInt64 = 0
   /// Bytes written, before encryption.
@@ -74,10 +78,12 @@ public struct ServerMetrics: Sendable {
     for index in rows.indices { rows[index] &+= other.rows[index] }
     connections += other.connections
     connectionsAccepted &+= other.connectionsAccepted
+    connectionsRefused &+= other.connectionsRefused
     handshakeFailures &+= other.handshakeFailures
     helloRefused &+= other.helloRefused
     protocolErrors &+= other.protocolErrors
     slowReaders &+= other.slowReaders
+    streamsRefused &+= other.streamsRefused
     bytesRead &+= other.bytesRead
     bytesWritten &+= other.bytesWritten
     creditStalls &+= other.creditStalls

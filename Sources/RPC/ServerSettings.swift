@@ -24,7 +24,7 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 1 MiB.
   public var outputBytesMax = 1 << 20
-  /// Unsent answers of a connection, in bytes, above which nothing more is read.
+  /// Calls at work and unsent answers of a connection, in bytes, above which nothing more is read.
   ///
   /// Default 8 MiB.
   public var outputBytesPause = 8 << 20

@@ -21,6 +21,7 @@ public final class ServerState: Sendable {
 
   private let draining = Atomic<Bool>(false)
   private let connections = Atomic<Int>(0)
+  private let refused = Atomic<UInt64>(0)
 
   /// Makes the state of a server that serves `services`.
   public init(
@@ -43,6 +44,9 @@ public final class ServerState: Sendable {
   /// Open connections of the process.
   public var connectionCount: Int { connections.load(ordering: .relaxed) }
 
+  /// Connections that were closed at once, because too many were open.
+  public var connectionsRefused: UInt64 { refused.load(ordering: .relaxed) }
+
   /// Lets Health say that the server is shutting down.
   public func drain() { draining.store(true, ordering: .relaxed) }
 
@@ -54,6 +58,7 @@ public final class ServerState: Sendable {
     let (old, _) = connections.wrappingAdd(1, ordering: .relaxed)
     if old < settings.connectionsMax { return true }
     connections.wrappingSubtract(1, ordering: .relaxed)
+    refused.wrappingAdd(1, ordering: .relaxed)
     return false
   }
 

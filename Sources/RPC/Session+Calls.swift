@@ -30,6 +30,7 @@ extension Session {
         ? [] : unsafe body.extracting(frame.message).withUnsafeBytes { unsafe Array($0) })
     server.metrics.countStart(index)
     calls[stream] = call
+    hold(call, kind, messageBytes: frame.message.count)
     guard allowed[index] else {
       return call.fail(
         CallError(
@@ -56,6 +57,23 @@ extension Session {
     // A call that is over when the turn ends needs no clock.
     startedCalls.append(call)
     scheduleFlush()
+  }
+
+  /// Counts the message of a Call until its handler is done with it.
+  ///
+  /// Only where that needs nothing more of the client: a stream of answers may wait for Credit,
+  /// which is not read while reading pauses.
+  private func hold(_ call: CallContext, _ kind: CallKind, messageBytes: Int) {
+    guard kind != .serverStreaming else { return }
+    call.heldBytes = messageBytes
+    callBytes += messageBytes
+    if waitingBytes > settings.outputBytesPause { pauseReading() }
+  }
+
+  /// A handler is done with the message of its Call.
+  func letGo(_ call: CallContext) {
+    callBytes -= call.heldBytes
+    call.heldBytes = 0
   }
 
   private func refuse(_ stream: UInt32, _ error: CallError) {
@@ -111,6 +129,7 @@ extension Session {
 
   private func finish(_ call: CallContext, _ error: CallError?) {
     calls[call.stream] = nil
+    letGo(call)
     queuedMessages -= call.requests.discardAll()
     if phase == .serving {
       let credit = machine.release(call.stream)
@@ -149,9 +168,10 @@ extension Session {
     if !due.isNone { scheduleFlush() }
   }
 
-  /// A handler has taken a request from its queue.
-  func requestTaken() {
+  /// A handler has taken a request from its queue: the first is the Call's, if that had one.
+  func requestTaken(by call: CallContext) {
     queuedMessages -= 1
+    letGo(call)
     resumeReadingIfPossible()
   }
 

@@ -116,6 +116,7 @@ extension Session {
     case .authenticate(let hello): authenticate(hello)
     case .call(let stream, let call): open(stream, call, body)
     case .refuse(let stream, let status):
+      server.metrics.streamsRefused &+= 1
       output.end(stream: stream, status: status)
       scheduleFlush()
     case .message(let stream, let data): deliver(data, to: stream, body)
@@ -153,6 +154,9 @@ extension Session {
 
   // MARK: Back-pressure
 
+  /// What waits in memory: Calls that handlers are at work on, and answers not yet sent.
+  var waitingBytes: Int { callBytes + output.count - written }
+
   /// Reads no further: too much waits.
   func pauseReading() {
     guard !isReadingPaused else { return }
@@ -163,7 +167,7 @@ extension Session {
   /// Reads on once little enough waits.
   func resumeReadingIfPossible() {
     guard isReadingPaused, phase == .serving,
-      output.count - written < settings.outputBytesPause / 2,
+      waitingBytes < settings.outputBytesPause / 2,
       queuedMessages < Session.queuedMessagesMax / 2
     else { return }
     isReadingPaused = false

@@ -39,7 +39,7 @@ extension Session {
       output.removeFirst(written)
       written = 0
     }
-    if unsent > settings.outputBytesPause { pauseReading() }
+    if waitingBytes > settings.outputBytesPause { pauseReading() }
     if unsent < settings.outputBytesMax / 2 { wakeResponders() }
     resumeReadingIfPossible()
   }

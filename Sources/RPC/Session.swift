@@ -48,6 +48,8 @@ final class Session: DescriptorHandler, TurnHandler {
   var input: [UInt8] = []
   /// Messages that wait in streams for their handlers.
   var queuedMessages = 0
+  /// Message bytes of Calls that handlers are at work on: no window counts them.
+  var callBytes = 0
   var isReadingPaused = false
   /// The peer has closed its side, or failed.
   var isInputEnded = false

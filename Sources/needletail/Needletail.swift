@@ -41,9 +41,12 @@ struct Needletail: AsyncParsableCommand {
       } else {
         try command.run()
       }
+      // What the standard library's `print` has kept back.
+      if fflush(nil) != 0 { Console.endUnwritten(errno) }
+      leave(.ok)
     } catch let failure as CommandFailure {
       // The command has said why.
-      leave(failure.status.rawValue)
+      leave(failure.status)
     } catch {
       end(error)
     }
@@ -58,13 +61,18 @@ struct Needletail: AsyncParsableCommand {
     } else if !text.isEmpty {
       Console.complain(text)
     }
-    let isUsage = code == .validationFailure
-    leave(isUsage ? ExitStatus.usage.rawValue : code.rawValue)
+    switch code {
+    case .success: leave(.ok)
+    case .validationFailure: leave(.usage)
+    default: leave(.other)
+    }
   }
 
   /// Ends the process without taking down what its other threads still use.
-  private static func leave(_ code: Int32) -> Never {
+  ///
+  /// They run on until the very end, and `exit` would free the libraries' state beneath them.
+  static func leave(_ status: ExitStatus) -> Never {
     fflush(nil)
-    _exit(code)
+    _exit(status.rawValue)
   }
 }

@@ -35,7 +35,8 @@ import Wire
       ["runs", "list", "--limit", "0"], ["runs", "show"], ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
       ["whoami", "-o", "xml"], ["whoami", "--timeout", "0"], ["whoami", "--timeout", "1y"],
-      ["completions", "tcsh"],
+      ["completions", "tcsh"], ["up", "--set", "nonsense=1"],
+      ["serve", "--certificate", "c", "--key", "k", "--set", "pool-size=many"],
     ])
   func refuses(arguments: [String]) {
     #expect(throws: (any Error).self) { try Needletail.parseAsRoot(arguments) }

@@ -107,8 +107,8 @@ struct EmbeddedPostgresTests {
     await #expect(
       throws: EmbeddedPostgresError(
         .folderInUse,
-        "another server (process \(getpid())) uses the data folder of "
-          + "\(place.path)/postgres/server.lock")
+        "another server (process \(getpid())) uses the folder \(place.path)/postgres; "
+          + "stop it, or choose another folder")
     ) { try await other.start() }
     await postgres.stop()
 

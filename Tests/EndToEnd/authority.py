@@ -43,7 +43,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("Test CA")
+        self._name = _name(f"Test CA of {folder.name}")
         self.ca_file = folder / "ca.crt"
         certificate = (
             _draft(self._name, self._name, self._key.public_key(), -DAY, DAY)

@@ -28,17 +28,17 @@ class Cluster:
         self.folder = folder
         self._options = [part for setting in settings for part in ("-c", setting)]
         self._process: subprocess.Popen[bytes] | None = None
-        self._user: dict[str, Any] = {}
+        self.user: dict[str, Any] = {}
         folder.mkdir()
         # PostgreSQL refuses to run as root.
         if os.geteuid() == 0:
             entry = pwd.getpwnam("postgres")
             os.chown(folder, entry.pw_uid, entry.pw_gid)
-            self._user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+            self.user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
         subprocess.run(
             [BINARIES / "initdb", "-D", folder / "data", "-U", "postgres", "-A", "trust", "-E",
              "UTF8", "--locale=C.UTF-8", "--no-sync"],
-            check=True, stdout=subprocess.DEVNULL, cwd="/", **self._user,
+            check=True, stdout=subprocess.DEVNULL, cwd="/", **self.user,
         )  # fmt: skip
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
@@ -50,7 +50,7 @@ class Cluster:
         self._process = subprocess.Popen(
             [BINARIES / "postgres", "-D", self.folder / "data", "-k", self.folder, "-c",
              "listen_addresses=", "-c", "fsync=off", *self._options],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **self._user,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", **self.user,
         )  # fmt: skip
         wait_until("PostgreSQL answers", self._answers)
 

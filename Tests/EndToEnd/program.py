@@ -82,6 +82,10 @@ class Server:
     def start(self) -> None:
         """Start the process and wait until it serves."""
         self.launch()
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the process that was launched serves."""
         wait_until("the server serves", self._is_ready_or_dead)
         assert self.process is not None
         assert self.process.poll() is None, self.log
@@ -178,9 +182,9 @@ class UpServer(Server):
         """What the connection file holds."""
         return json.loads(self.connection_file.read_text())
 
-    def start(self) -> None:
-        """Start the process and wait until it has said how to connect."""
-        super().start()
+    def wait_until_ready(self) -> None:
+        """Wait until the process that was launched has said how to connect."""
+        super().wait_until_ready()
         wait_until("it says how to connect", lambda: "ready" in self.output_file.read_text())
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import needletail
@@ -14,12 +16,11 @@ from waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from program import Connection
 
 ABSENT = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
-OK, USAGE, PERMISSION, MISSING, CONFLICT, UNAVAILABLE, INVALID = 0, 2, 3, 4, 5, 6, 7
+OK, OTHER, USAGE, PERMISSION, MISSING, CONFLICT, UNAVAILABLE, INVALID = range(8)
 
 
 class Cli:
@@ -248,6 +249,30 @@ def test_a_server_of_another_authority_is_not_trusted(
     wait_until("the other authority is there", lambda: other.connection["ca_file"])
     file.write_text(json.dumps({**served.connection, "ca_file": other.connection["ca_file"]}))
     assert "certificate" in Cli(file)("whoami", code=UNAVAILABLE)
+
+
+@pytest.mark.parametrize("command", ["whoami", "settings"])
+def test_output_that_cannot_be_written_is_a_failure(served: UpServer, command: str) -> None:
+    more = ["--connection-file", served.connection_file] if command == "whoami" else []
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [BINARY, command, *more], stdout=full, stderr=subprocess.PIPE, text=True, cwd="/",
+            timeout=PATIENCE_SECONDS, check=False, env=clean_environment(),
+        )  # fmt: skip
+    assert result.returncode == OTHER
+    assert "No space left" in result.stderr
+
+
+def test_a_reader_that_goes_away_is_no_failure(served: UpServer) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    result = subprocess.run(
+        [BINARY, "whoami", "--connection-file", served.connection_file], stdout=writes,
+        stderr=subprocess.PIPE, text=True, cwd="/", timeout=PATIENCE_SECONDS, check=False,
+        env=clean_environment(),
+    )  # fmt: skip
+    os.close(writes)
+    assert (result.returncode, result.stderr) == (OK, "")
 
 
 def test_no_server_to_ask_is_a_wrong_command_line() -> None:

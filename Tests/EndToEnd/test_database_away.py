@@ -9,12 +9,12 @@ import pytest
 from authority import Authority
 from organizations import Organization, create_organization
 from postgres import Cluster, create_database, lock_waits
-from program import Connection, Server, connect_sql, migrate, new_folder, remove
+from program import Connection, Server, UpServer, connect_sql, migrate, new_folder, remove
 from waiting import wait_until
 from wire import GoawayError, Wire, message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CANCELLED, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE, UNAUTHENTICATED = 1, 4, 8, 14, 16
@@ -126,6 +126,9 @@ def create_run(wire: Wire, stage: Stage) -> str:
 def test_away_at_the_start(stage: Stage) -> None:
     stage.cluster.stop()
     stage.server.start()
+    entry = stage.server.logged("the database does not answer")
+    assert entry["level"] == "warning"
+    assert str(stage.cluster.folder) in entry["error"]
     # Nobody is told that the key is wrong while nobody can know.
     for key in (None, "ntl_nonsense", ""):
         status = stage.hello(key)
@@ -139,6 +142,17 @@ def test_away_at_the_start(stage: Stage) -> None:
     assert (status.code, status.reason) == (UNAUTHENTICATED, "INVALID_API_KEY")
     with Wire.opened(stage.connection) as wire:
         assert list_runs(wire).code == 0
+
+
+def test_up_waits_for_its_database(stage: Stage, own_server: Callable[..., UpServer]) -> None:
+    stage.cluster.stop()
+    server = own_server(postgres=stage.url)
+    server.launch()
+    assert server.logged("waiting for the database")["level"] == "warning"
+    stage.cluster.start()
+    server.wait_until_ready()
+    with server.client() as client:
+        assert client.identity.who_am_i().projects
 
 
 def test_away_later(running: Stage, wire: Wire) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from program import ROOT, UpServer, clean_environment, new_folder, remove
+from program import BINARY, ROOT, UpServer, clean_environment, new_folder, remove
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -146,6 +146,37 @@ def test_the_server_is_killed_and_started_again(server: UpServer, script: Script
         assert server.connection == before
     script.wait_for_more()
     assert_every_point_is_there_once(server, script)
+
+
+def test_a_watch_goes_on_where_it_was(server: UpServer, script: Script) -> None:
+    with subprocess.Popen(
+        [BINARY, "runs", "watch", script.run_id, "-o", "json", "--connection-file",
+         server.connection_file],
+        stdout=subprocess.PIPE, text=True, env=clean_environment(), cwd="/",
+    ) as watch:  # fmt: skip
+        assert watch.stdout is not None
+        # It has begun before the server goes, and again before its database goes.
+        heard = [json.loads(watch.stdout.readline())]
+        for _ in range(2):
+            script.wait_for_more()
+            server.kill()
+            server.start()
+        script.wait_for_more()
+        killed = server.postmaster
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        script.wait_for_more()
+        assert_every_point_is_there_once(server, script)
+        heard += [json.loads(line) for line in watch.stdout]
+        assert watch.wait(60) == 0
+    told: dict[str, list[int]] = {"up": [], "down": []}
+    for change in heard:
+        for series in change.get("series", []):
+            told[series["key"]] += [int(step) for step in series["steps"]]
+    stored = script.stored() // 2
+    assert {key: sorted(steps) for key, steps in told.items()} == {
+        key: list(range(stored)) for key in told
+    }
 
 
 def test_postgresql_is_killed_and_the_server_starts_it_again(

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import stat
 from typing import TYPE_CHECKING
 
 import needletail
 import pytest
-from postgres import create_database, drop_database
+from organizations import create_organization
+from postgres import create_database, drop_database, lock_waits
 from program import UpServer, connect_sql, migrate, new_folder, remove, run_program
+from waiting import wait_until
 from wire import GoawayError, Wire, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from program import Connection
 
 ECHO = "needletail.rpc.v1.Server/Echo"
 LABEL = r'[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\["\\n])*"'
@@ -80,10 +87,47 @@ def test_a_recovered_key_works_beside_the_first(
     assert server.connection == {**first, "api_key": key}
 
 
+def test_keys_recover_finds_the_private_database(own_server: Callable[..., UpServer]) -> None:
+    server = own_server()
+    server.start()
+    result = run_program("keys", "recover", "--data-dir", server.data)
+    assert result.returncode == 0, result.stderr
+    found = server.connection
+    with needletail.connect(
+        f"needletail://{found['address']}:{found['port']}", api_key=result.stdout.strip(),
+        ca_file=found["ca_file"],
+    ) as client:  # fmt: skip
+        assert client.identity.who_am_i().organization_id == found["organization_id"]
+    assert server.stop() == 0
+    stopped = run_program("keys", "recover", "--data-dir", server.data)
+    assert stopped.returncode == 1
+    assert str(server.data) in stopped.stderr
+
+
 def test_keys_recover_needs_a_database() -> None:
     result = run_program("keys", "recover", "--data-dir", "/nonexistent/folder")
-    assert result.returncode == 2
-    assert "--postgres" in result.stderr
+    assert result.returncode == 1
+    for text in ("/nonexistent/folder", "needletail up", "--postgres"):
+        assert text in result.stderr
+
+
+def test_a_folder_that_served_another_database_has_a_key_that_works(
+    own_server: Callable[..., UpServer], scratch_url: str, cluster_url: str
+) -> None:
+    other_url = create_database(cluster_url)
+    server = own_server(postgres=scratch_url)
+    other = UpServer(server.folder, postgres=other_url)
+    try:
+        # What the second start keeps is no key of the first one's database.
+        for each in (server, other, server):
+            each.start()
+            with each.client() as client:
+                caller = client.identity.who_am_i()
+            assert caller.organization_id == each.connection["organization_id"]
+            assert each.stop() == 0
+    finally:
+        other.discard()
+        drop_database(cluster_url, other_url)
 
 
 def test_migrations_go_up_and_down(scratch_url: str) -> None:
@@ -201,6 +245,81 @@ def test_the_log_is_json_and_tells_of_each_call(
     stream = wire.open("GetRun", message("GetRunRequest", id=run_id), trace=f"00-{trace}-0102-01")
     assert wire.end(stream).status.code == 0
     entry = served.logged_where("the trace", lambda e: e.get("trace_id") == trace)
+    assert entry["code"] == "OK"
+
+
+def test_a_slow_statement_is_logged_by_its_name(
+    own_server: Callable[..., UpServer], scratch_url: str
+) -> None:
+    server = own_server("--set", "slow-statement=1ms", postgres=scratch_url)
+    server.start()
+    found = server.connection
+    with server.client() as client, connect_sql(scratch_url) as sql:
+        experiment = client.tracking.create_experiment(project_id=found["project_id"], name="slow")
+        run = client.tracking.create_run(experiment_id=experiment.id)
+        with Wire.opened(found) as wire:
+            with sql.transaction():
+                sql.execute("select from runs where id = %s for update", [run.id])
+                stream = wire.open("UpdateRun", message("UpdateRunRequest", id=run.id, name="late"))
+                with connect_sql(scratch_url) as watcher:
+                    wait_until("the statement waits", lambda: lock_waits(watcher))
+            assert wire.end(stream).status.code == 0
+    entry = server.logged_where(
+        "the slow statement",
+        lambda entry: (
+            (entry["message"], entry.get("statement")) == ("slow statement", "tracking.lockRun")
+        ),
+    )
+    assert entry["level"] == "warning"
+    assert entry["milliseconds"] > 1
+    # By name alone: neither its text nor its values are told.
+    assert "late" not in server.log
+    assert "for update" not in server.log
+
+
+def test_the_log_tells_of_the_private_postgresql(own_server: Callable[..., UpServer]) -> None:
+    server = own_server()
+    server.start()
+    first = server.postmaster
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert server.logged("PostgreSQL ended by itself")["pid"] == first
+    second = server.logged_where(
+        "another PostgreSQL",
+        lambda entry: entry["message"] == "PostgreSQL started" and entry["pid"] != first,
+    )
+    assert server.stop() == 0
+    entries = [json.loads(line) for line in server.log.splitlines()]
+    told = [entry for entry in entries if entry["message"].startswith("PostgreSQL")]
+    assert [(entry["message"], entry["level"]) for entry in told] == [
+        ("PostgreSQL made", "notice"),
+        ("PostgreSQL started", "notice"),
+        ("PostgreSQL ended by itself", "error"),
+        ("PostgreSQL started", "notice"),
+        ("PostgreSQL stopped", "notice"),
+    ]
+    assert (told[1]["pid"], told[3]["pid"]) == (first, second["pid"])
+
+
+def test_a_run_that_ended_well_leaves_no_failed_call(
+    served: UpServer, sql: Connection, place: Path
+) -> None:
+    organization = create_organization(sql, "tidy")
+    found = organization.connection(served.connection)
+    with needletail.connect(
+        f"needletail://{found['address']}:{found['port']}", api_key=found["api_key"],
+        ca_file=found["ca_file"],
+    ) as client, needletail.run(
+        client=client, experiment="tidy", project=found["project_id"], spool_dir=place
+    ) as run:  # fmt: skip
+        run.log({"loss": 1.0})
+    entry = served.logged_where(
+        "the end of its stream",
+        lambda entry: (
+            entry.get("organization_id") == found["organization_id"]
+            and entry["method"].endswith("/AppendMetrics")
+        ),
+    )
     assert entry["code"] == "OK"
 
 

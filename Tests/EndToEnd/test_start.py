@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import pwd
 import socket
@@ -55,6 +56,8 @@ def test_an_operations_port_in_use(authority: Authority) -> None:
         port = taken.getsockname()[1]
         said = serve(authority.pair("server"), "--operations-port", str(port))
     assert f"operations port {port}" in said
+    assert "in use" in said
+    assert "--operations-port" in said
 
 
 def test_an_address_that_is_not_here(authority: Authority) -> None:
@@ -103,8 +106,16 @@ def test_a_client_authority_that_is_missing(authority: Authority, place: Path) -
         ("log-level=loud", "log-level"),
     ],
 )
-def test_a_wrong_setting(authority: Authority, assignment: str, named: str) -> None:
-    assert named in serve(authority.pair("server"), "--set", assignment)
+def test_a_wrong_setting(place: Path, assignment: str, named: str) -> None:
+    for command in (
+        ("serve", "--postgres", NOWHERE, "--certificate", "c", "--key", "k"),
+        ("up", "--data-dir", place / "data"),
+    ):
+        result = run_program(*command, "--set", assignment)
+        assert result.returncode == 2
+        assert named in result.stderr
+    # It is told before anything is made.
+    assert not (place / "data").exists()
 
 
 def test_a_wrong_option() -> None:
@@ -162,6 +173,22 @@ def test_a_data_folder_in_use(served: UpServer) -> None:
         assert client.identity.who_am_i().projects
 
 
+def test_a_data_folder_in_use_by_a_server_with_another_database(
+    own_server: Callable[..., UpServer], scratch_url: str
+) -> None:
+    server = own_server(postgres=scratch_url)
+    server.start()
+    assert server.process is not None
+    # Whichever database the second one asks for.
+    for more in ((), ("--postgres", scratch_url), ("--postgres", NOWHERE)):
+        said = refused("up", "--data-dir", server.data, "--port", "0", *more)
+        assert f"{server.data};" in said
+        assert f"process {server.process.pid}" in said
+    # A server that was killed holds it no more.
+    server.kill()
+    server.start()
+
+
 def test_a_data_folder_that_is_a_file(place: Path) -> None:
     (place / "data").write_text("")
     assert str(place / "data") in refused("up", "--data-dir", place / "data", "--port", "0")
@@ -186,9 +213,18 @@ def test_a_connection_file_that_cannot_be_written(place: Path, scratch_url: str)
 
 
 def test_up_with_a_database_that_is_away(place: Path) -> None:
-    said = refused("up", "--data-dir", place / "data", "--port", "0", "--postgres", NOWHERE)
-    assert "database" in said
-    assert "/nonexistent" in said
+    said = refused(
+        "up", "--data-dir", place / "data", "--port", "0", "--postgres", NOWHERE,
+        "--set", "database-start-patience=1200ms",
+    )  # fmt: skip
+    waiting, reason = said.splitlines()
+    entry = json.loads(waiting)
+    assert (entry["level"], entry["message"]) == ("warning", "waiting for the database")
+    assert entry["patience"] == "1200ms"
+    assert entry["error"].startswith("connection to server on socket")
+    assert "/nonexistent" in entry["error"]
+    assert "the database cannot be reached within 1200ms" in reason
+    assert "/nonexistent" in reason
 
 
 def pretend_newer(url: str) -> None:

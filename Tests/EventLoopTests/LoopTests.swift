@@ -1,4 +1,5 @@
 import EventLoop
+import Synchronization
 import Testing
 
 @Suite struct LoopTests {
@@ -25,6 +26,17 @@ import Testing
     }
     #expect(entries == ["before", "after", "begun", "next turn", "second waiter"])
     await harness.stop()
+  }
+
+  @Test("A group that has stopped has freed what lived on its loops")
+  func stopped() async throws {
+    for _ in 0..<100 {
+      let inhabitants = Inhabitants()
+      let group = try LoopGroup(count: 2) { loop, _ in loop.attachment = Inhabitant(inhabitants) }
+      group.stop()
+      await group.waitUntilStopped()
+      #expect(inhabitants.count.load(ordering: .sequentiallyConsistent) == 0)
+    }
   }
 
   @Test("Timers run in the order of their moments, never early, and a cancelled one never runs")
@@ -88,6 +100,29 @@ import Testing
       return journal.entries
     }
     #expect(entries == ["loop turned", "answer 42"])
+    await harness.stop()
+  }
+
+  @Test("Of much work that blocks four pieces run at once, the others wait, and all of it runs")
+  func boundedHelpers() async throws {
+    let harness = try LoopHarness()
+    let most = await harness.run { loop in
+      let busy = Busy()
+      let gate = Gate()
+      let done = Signal()
+      var ended = 0
+      for _ in 0..<20 {
+        loop.spawn {
+          await loop.offload { busy.work(until: gate) }
+          ended += 1
+          done.notify()
+        }
+      }
+      busy.openWhenFull(gate, loop)
+      while ended < 20 { await done.wait(unless: { ended == 20 }) }
+      return busy.most
+    }
+    #expect(most == 4)
     await harness.stop()
   }
 
@@ -155,5 +190,44 @@ private final class TurnJournal: TurnHandler {
   func endOfTurn() {
     journal.entries.append("end of turn")
     signal.notify()
+  }
+}
+
+/// How many values live on loops.
+private final class Inhabitants: Sendable {
+  let count = Atomic<Int>(0)
+}
+
+/// A value that lives on a loop.
+private final class Inhabitant {
+  private let all: Inhabitants
+
+  init(_ all: Inhabitants) {
+    self.all = all
+    all.count.add(1, ordering: .sequentiallyConsistent)
+  }
+
+  deinit { all.count.subtract(1, ordering: .sequentiallyConsistent) }
+}
+
+/// Counts how much work is under way at once.
+private final class Busy: Sendable {
+  private let counts = Mutex<(running: Int, most: Int)>((0, 0))
+
+  var most: Int { counts.withLock { $0.most } }
+
+  func work(until gate: Gate) {
+    counts.withLock { counts in
+      counts.running += 1
+      counts.most = max(counts.most, counts.running)
+    }
+    gate.waitUntilOpen()
+    counts.withLock { $0.running -= 1 }
+  }
+
+  /// Opens the gate once as many work as can.
+  func openWhenFull(_ gate: Gate, _ loop: Loop) {
+    if most >= 4 { return gate.open() }
+    loop.schedule(after: .milliseconds(1)) { [self] in openWhenFull(gate, loop) }
   }
 }

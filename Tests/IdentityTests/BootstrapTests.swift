@@ -63,8 +63,8 @@ struct BootstrapTests {
   @Test("An installation is made once; every key of its administrator opens the same organization")
   func keys() async throws {
     defer { cluster.destroy() }
-    let first = try await bootstrap(.keep)
-    let again = try await bootstrap(.keep)
+    let first = try await bootstrap(.addKey)
+    let again = try await bootstrap(.keep(#require(first.key).text))
     let recovered = try await bootstrap(.addKey)
     #expect(again.key == nil)
     #expect(first.projectID != nil)
@@ -100,13 +100,25 @@ struct BootstrapTests {
   func atOnce() async throws {
     defer { cluster.destroy() }
     let results = try await withThrowingTaskGroup(of: Bootstrap.Result.self) { group in
-      for _ in 0..<4 { group.addTask { try await bootstrap(.keep) } }
+      for _ in 0..<4 { group.addTask { try await bootstrap(.addKey) } }
       var results: [Bootstrap.Result] = []
       for try await result in group { results.append(result) }
       return results
     }
     #expect(Set(results.map(\.organizationID)).count == 1)
-    #expect(results.filter { $0.key != nil }.count == 1)
+    #expect(Set(results.compactMap(\.key?.text)).count == 4)
+  }
+
+  @Test(
+    "A key that was kept and opens nothing here any more is replaced by another",
+    arguments: ["", "ntl_", APIKey.random().text, nil])
+  func kept(text: String?) async throws {
+    defer { cluster.destroy() }
+    let first = try #require(try await bootstrap(.addKey).key)
+    if text == nil { try cluster.sql("update api_keys set revoked_at = now()", in: connection) }
+    let other = try #require(try await bootstrap(.keep(text ?? first.text)).key)
+    #expect(try await refusal(other.text) == nil)
+    #expect(try await bootstrap(.keep(other.text)).key == nil)
   }
 
   /// Changes that make a good key a bad one, and what undoes them.
@@ -140,7 +152,7 @@ struct BootstrapTests {
   @Test("Every key that is not good gets the same answer, whatever is wrong with it")
   func refusals() async throws {
     defer { cluster.destroy() }
-    let key = try #require(try await bootstrap(.keep).key)
+    let key = try #require(try await bootstrap(.addKey).key)
     var refusals: [(String, CallError?)] = []
     let otherSecret = APIKey.random().text.dropFirst(16)
     for text in [
@@ -178,7 +190,7 @@ struct BootstrapTests {
   @Test("A key has its scopes and its user's role, and what lies ahead of its expiry is good")
   func principal() async throws {
     defer { cluster.destroy() }
-    let key = try #require(try await bootstrap(.keep).key)
+    let key = try #require(try await bootstrap(.addKey).key)
     try cluster.sql(
       """
       update api_keys set scopes = '{run.*}', expires_at = now() + interval '1 hour';

@@ -14,25 +14,30 @@ import Testing
   private static let organization = Statement(
     "test.organization",
     """
-    select ($1 || current_setting('needletail.organization_id'))::text, (select virtualtransaction from pg_locks \
+    select ($1 || current_setting('needletail.organization_id'))::text, \
+    (select virtualtransaction from pg_locks \
     where pid = pg_backend_pid() and locktype = 'virtualxid' limit 1)
     """, parameters: [text], columns: [text, text])
   private static let timeout = Statement(
     "test.timeout",
     """
-    select ($1 || extract(epoch from current_setting('statement_timeout')::interval) * 1000)::text, (select virtualtransaction from pg_locks \
+    select ($1 || extract(epoch from current_setting('statement_timeout')::interval) * 1000)\
+    ::text, \
+    (select virtualtransaction from pg_locks \
     where pid = pg_backend_pid() and locktype = 'virtualxid' limit 1)
     """, parameters: [text], columns: [text, text])
   private static let quotient = Statement(
     "test.quotient",
     """
-    select (12 / $1::int4)::text, (select virtualtransaction from pg_locks \
+    select (12 / $1::int4)::text, \
+    (select virtualtransaction from pg_locks \
     where pid = pg_backend_pid() and locktype = 'virtualxid' limit 1)
     """, parameters: [text], columns: [text, text])
   private static let sleep = Statement(
     "test.sleep",
     """
-    select (pg_sleep($1::float8))::text, (select virtualtransaction from pg_locks \
+    select (pg_sleep($1::float8))::text, \
+    (select virtualtransaction from pg_locks \
     where pid = pg_backend_pid() and locktype = 'virtualxid' limit 1)
     """, parameters: [text], columns: [text, text])
 

@@ -59,6 +59,7 @@ struct CallTests {
     #expect(refused?.stream == last)
     #expect(refused?.outcome == "RESOURCE_EXHAUSTED TOO_MANY_STREAMS")
     #expect(server.perform { $0.stage.running } == 256)
+    #expect(server.perform { $0.server.metrics.streamsRefused } == 1)
   }
 
   @Test(

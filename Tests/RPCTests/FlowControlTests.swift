@@ -116,6 +116,32 @@ struct FlowControlTests {
     #expect(server.eventually { $0.stage.running == 16 })
   }
 
+  @Test(
+    "Calls wait while those at work hold as many bytes as may wait, and start when they end",
+    arguments: ["Unary", "ClientStreaming"])
+  func callsAtWork(_ method: String) throws {
+    let server = try TestServer { $0.settings.outputBytesPause = 256 << 10 }
+    let client = try RawClient(server)
+    let request = [UInt8](repeating: 1, count: 64 << 10)
+    let isUnary = method == "Unary"
+    for _ in 1...8 { try client.call("test.Calls/\(method)", request) }
+    // A stream's first request counts until its handler takes it, which these do at once.
+    let atOnce = isUnary ? 5 : 8
+    #expect(server.eventually { $0.stage.running == atOnce })
+    server.settle()
+    #expect(server.perform { $0.stage.running } == atOnce)
+    #expect(server.perform { $0.server.sessions.values.first?.isReadingPaused } == isUnary)
+    for stream in 1...UInt32(atOnce) { server.perform { $0.stage.tell(stream, .answer([])) } }
+    for _ in 0..<atOnce { #expect(try client.receiveAnswer()?.outcome == "OK") }
+    #expect(server.eventually { $0.stage.running == 8 - atOnce })
+    #expect(server.perform { $0.server.sessions.values.first?.isReadingPaused } == false)
+    server.perform { place in
+      for stream in 6...8 as ClosedRange<UInt32> { place.stage.tell(stream, .answer([])) }
+    }
+    for _ in atOnce..<8 { #expect(try client.receiveAnswer()?.outcome == "OK") }
+    #expect(server.eventually { $0.server.sessions.values.first?.callBytes == 0 })
+  }
+
   @Test("A stream of requests that never runs dry does not grow its queue")
   func queueStaysSmall() throws {
     var queue = RequestQueue()

@@ -106,6 +106,37 @@ struct LivenessTests {
     try Companion(server).expectEcho()
     try first.expectEcho()
     #expect(server.ended.notes.contains { $0.contains("too many are open") })
+    #expect(server.state.connectionsRefused == 1)
+  }
+
+  @Test("Session tickets outlive a reload and one change of their keys, and no second")
+  func ticketKeys() throws {
+    let keys = TicketKeys.random()
+    let server = try TestServer { $0.tls.ticketKeys = keys }
+    let identity = try Credentials.shared.get().identity
+    let first = try RawClient(server)
+    #expect(!first.isResumed)
+    func change(_ body: @escaping @Sendable (LoopServer) throws -> Void) {
+      let isDone = server.perform { place in (try? body(place.server)) != nil }
+      #expect(isDone)
+    }
+    let second = keys.rotated()
+    change { try $0.useTicketKeys(second) }
+    #expect(try RawClient(server, resuming: first).isResumed)
+    change { try $0.reload(identity) }
+    #expect(try RawClient(server, resuming: first).isResumed)
+    change { try $0.useTicketKeys(second.rotated()) }
+    #expect(try !RawClient(server, resuming: first).isResumed)
+  }
+
+  @Test("A connection goes to the loop with the fewest, and one that ends makes room there")
+  func fewest() {
+    let load = LoopLoad(loops: 3)
+    #expect((0..<7).map { _ in load.take() } == [0, 1, 2, 0, 1, 2, 0])
+    load.release(2)
+    load.release(2)
+    load.release(1)
+    #expect((0..<4).map { _ in load.take() } == [2, 1, 2, 1])
   }
 
   @Test("A server without descriptors pauses accepting, and takes the connection later")

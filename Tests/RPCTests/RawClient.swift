@@ -38,6 +38,8 @@ final class RawClient {
   /// How the server has closed: nil while it has not, true with close_notify.
   private(set) var closedCleanly: Bool?
   private(set) var tls: TLSConnection
+  /// Whether the server took the session of an earlier connection.
+  var isResumed: Bool { tls.isResumed }
   private let descriptor: Descriptor
   private var input: [UInt8] = []
   private var streams: UInt32 = 0
@@ -45,9 +47,11 @@ final class RawClient {
   /// How long anything may take before the test fails.
   private static let patience: Int32 = 20_000
 
-  /// Connects and shakes hands; greets with `key` unless that is nil.
+  /// Connects and shakes hands, by the session of an earlier connection where the server takes it;
+  /// greets with `key` unless that is nil.
   init(
-    _ server: TestServer, key: String? = "k", window: UInt64 = 0, receiveBufferBytes: Int32 = 0
+    _ server: TestServer, key: String? = "k", window: UInt64 = 0, receiveBufferBytes: Int32 = 0,
+    resuming earlier: RawClient? = nil
   ) throws {
     descriptor = try RawClient.connect(server, receiveBufferBytes: receiveBufferBytes)
     let authority = try Credentials.shared.get().authorityPEM
@@ -56,6 +60,10 @@ final class RawClient {
         trust: .authority(pem: authority), applicationProtocols: ["needletail/1"]))
     tls = try TLSConnection.connecting(
       on: descriptor.number, to: PeerName("127.0.0.1"), context: context)
+    if let earlier {
+      guard let session = earlier.tls.session else { throw Failure("the server gave no ticket") }
+      tls.resume(session)
+    }
     while true {
       switch try tls.handshake() {
       case .done:

@@ -18,6 +18,7 @@ struct TestServerOptions: Sendable {
   var database = DatabaseSettings(connection: "host=/nonexistent dbname=none")
   /// Whether the database is connected to.
   var usesDatabase = false
+  var tls = TLSSettings(applicationProtocols: ["needletail/1"])
 }
 
 /// The server's certificate and what its clients trust; made once, because keys take their time.
@@ -53,6 +54,7 @@ final class TestServer: Sendable {
     port = socket.address.port
     let held = Mutex<ListeningSocket?>(socket)
     let (database, connects) = (options.database, options.usesDatabase)
+    let tlsSettings = options.tls
     loops = try LoopGroup(count: 1) { _, _ in }
     let mailboxes = loops.mailboxes
     let failure: String? = run(on: mailboxes[0]) { loop in
@@ -64,7 +66,7 @@ final class TestServer: Sendable {
         if connects { database.start() }
         let server = try LoopServer(
           loop, index: 0, state: state, database: database, identity: identity,
-          tlsSettings: TLSSettings(applicationProtocols: ["needletail/1"]), load: load)
+          tlsSettings: tlsSettings, load: load)
         let acceptor = try Acceptor(
           loop, socket, state: state, mailboxes: mailboxes, load: load)
         loop.attachment = Place(server, acceptor, Stage(loop))

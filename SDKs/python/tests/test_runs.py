@@ -136,11 +136,14 @@ def test_an_exception_fails_the_run_and_an_interrupt_cancels_it(
     store: Store, make_peer: MakePeer, start_run: StartRun
 ) -> None:
     peer = make_peer(TrackingScript(store))
-    for error in (ZeroDivisionError, KeyboardInterrupt):
-        with pytest.raises(error), start_run(peer.port) as run:
+    for error in (
+        ZeroDivisionError(), KeyboardInterrupt(), SystemExit(), SystemExit(0), SystemExit(1),
+        SystemExit("no data"),
+    ):  # fmt: skip
+        with pytest.raises(type(error)), start_run(peer.port) as run:
             run.log({"loss": 1})
             raise error
-    assert [finish.status for finish in store.finishes] == [4, 5]
+    assert [finish.status for finish in store.finishes] == [4, 5, 3, 3, 4, 4]
     with pytest.raises(RuntimeError):
         run.log({"loss": 1})
 

@@ -91,9 +91,22 @@ extension ClientSession: DescriptorHandler, TurnHandler {
       case .wantRead, nil: break
       }
     } catch {
-      close(.connectionLost("Receiving failed: \(error)."))
+      close(receivingFailed(error))
     }
     return false
+  }
+
+  /// Tells a server that does not trust this side from a connection that broke.
+  ///
+  /// In TLS 1.3 the server looks at a client's certificate when the handshake has ended here.
+  private func receivingFailed(_ error: TLSError) -> ClientError {
+    guard phase == .greeting, error.reason == .peerRefused else {
+      return .connectionLost("Receiving failed: \(error).")
+    }
+    return .tls(
+      "TLS with \(endpoint.address) failed: \(error). If the server asks for a client's "
+        + "certificate, name one that it trusts: NEEDLETAIL_CERTIFICATE_FILE and "
+        + "NEEDLETAIL_KEY_FILE.")
   }
 
   private func take(_ input: [UInt8], _ count: Int) {

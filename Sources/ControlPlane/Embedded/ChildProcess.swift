@@ -1,4 +1,5 @@
 internal import CProcess
+internal import Foundation
 internal import Glibc
 
 /// A process that this one started, and waits for itself.
@@ -101,6 +102,14 @@ func isExecutable(_ path: String) -> Bool { unsafe access(path, X_OK) == 0 }
 /// The text of an `errno`.
 func systemErrorText(_ code: Int32) -> String {
   unsafe strerror(code).map { unsafe String(cString: $0) } ?? "error \(code)"
+}
+
+/// What stood in the way of one of Foundation's file operations.
+func fileErrorText(_ error: any Error) -> String {
+  guard let cause = (error as? CocoaError)?.underlying as? POSIXError else {
+    return error.localizedDescription
+  }
+  return systemErrorText(cause.code.rawValue)
 }
 
 /// Lends strings as a null-terminated array for the time of a call.

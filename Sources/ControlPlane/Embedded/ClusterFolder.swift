@@ -17,7 +17,6 @@ struct ClusterFolder {
   var draft: String { root + "/data.new" }
   var log: String { root + "/log" }
   var startLog: String { log + "/start.log" }
-  var lock: String { root + "/server.lock" }
   var settings: String { data + "/needletail.conf" }
   var postmasterFile: PostmasterFile? {
     readText(data + "/postmaster.pid").flatMap(PostmasterFile.init)
@@ -95,7 +94,8 @@ struct ClusterFolder {
     do {
       try Data(text.utf8).write(to: URL(filePath: draft))
     } catch {
-      throw EmbeddedPostgresError(.folderUnusable, "\(path) cannot be written: \(error)")
+      throw EmbeddedPostgresError(
+        .folderUnusable, "\(path) cannot be written: \(fileErrorText(error))")
     }
     guard unsafe chmod(draft, 0o600) == 0, unsafe chown(draft, account.user, account.group) == 0,
       unsafe rename(draft, path) == 0

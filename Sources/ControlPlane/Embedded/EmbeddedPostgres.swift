@@ -69,7 +69,7 @@ public actor EmbeddedPostgres {
     let folder = ClusterFolder(root: root, account: try .forPostgres(settings.account))
     try folder.prepare()
     try await folder.checkReachable()
-    lock = try FolderLock(folder.lock)
+    lock = try FolderLock(folder.root)
     do {
       let programs = try await choosePrograms(folder)
       cluster = (folder, programs)
@@ -123,6 +123,15 @@ public actor EmbeddedPostgres {
     }
   }
 
+  /// The connection string of the PostgreSQL that runs in a data folder; nil where none does.
+  static func connectionString(ofDataFolder path: String) -> String? {
+    let folder = ClusterFolder(root: absolutePath(path) + "/postgres", account: .current)
+    guard let file = folder.postmasterFile, file.status == "ready",
+      ClusterProcesses(dataFolder: folder.data).contains(file.pid)
+    else { return nil }
+    return connectionString(sockets: folder.sockets)
+  }
+
   /// A connection string (libpq's URL form) for the socket in a folder.
   static func connectionString(sockets: String) -> String {
     let allowed = CharacterSet.alphanumerics.union(CharacterSet(charactersIn: "-._~"))
@@ -159,7 +168,8 @@ public actor EmbeddedPostgres {
       do {
         try FileManager.default.removeItem(atPath: folder.draft)
       } catch {
-        throw EmbeddedPostgresError(.folderUnusable, "\(folder.draft) cannot be removed: \(error)")
+        throw EmbeddedPostgresError(
+          .folderUnusable, "\(folder.draft) cannot be removed: \(fileErrorText(error))")
       }
     }
     try await run(

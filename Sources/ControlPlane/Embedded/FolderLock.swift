@@ -2,21 +2,35 @@ internal import Foundation
 internal import Glibc
 
 /// Holds a folder for this process alone, until the value is freed or the process ends.
-final class FolderLock {
+final class FolderLock: Sendable {
+  /// The file in the folder that is locked.
+  static let fileName = "server.lock"
+
   private let descriptor: Int32
 
-  /// Locks by a file that tells the holder's number.
-  init(_ path: String) throws(EmbeddedPostgresError) {
+  /// Locks a folder by a file in it that tells the holder's number.
+  ///
+  /// - Throws: ``EmbeddedPostgresError`` `folderInUse`, which names the folder and its holder.
+  init(_ folder: String) throws(EmbeddedPostgresError) {
+    let path = "\(folder)/\(FolderLock.fileName)"
     let file = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard file >= 0 else {
       throw EmbeddedPostgresError(
         .folderUnusable, "\(path) cannot be made: \(systemErrorText(errno))")
     }
     guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
       close(file)
-      let holder = readText(path)?.trimmingCharacters(in: .whitespacesAndNewlines) ?? "unknown"
+      guard code == EWOULDBLOCK else {
+        throw EmbeddedPostgresError(
+          .folderUnusable, "\(path) cannot be locked: \(systemErrorText(code))")
+      }
+      // A holder that has just begun has not written its number yet.
+      let holder = readText(path).flatMap { pid_t($0.trimmingCharacters(in: .newlines)) }
+      let name = holder.map { "process \($0)" } ?? "a process that has just started"
       throw EmbeddedPostgresError(
-        .folderInUse, "another server (process \(holder)) uses the data folder of \(path)")
+        .folderInUse,
+        "another server (\(name)) uses the folder \(folder); stop it, or choose another folder")
     }
     descriptor = file
     let text = Array("\(getpid())\n".utf8)

@@ -65,6 +65,9 @@ struct MetricsText {
     gauge("needletail_open_streams", "Open streams.", Double(server.openStreams))
     counter("needletail_connections_accepted_total", "Accepted.", server.connectionsAccepted)
     counter(
+      "needletail_connections_refused_total", "Closed, because too many were open.",
+      server.connectionsRefused)
+    counter(
       "needletail_tls_handshake_failures_total", "Failed handshakes.", server.handshakeFailures)
     counter("needletail_hello_refused_total", "Refused Hellos.", server.helloRefused)
     counter(
@@ -72,6 +75,9 @@ struct MetricsText {
     counter(
       "needletail_slow_readers_total", "Connections dropped because the peer did not read.",
       server.slowReaders)
+    counter(
+      "needletail_streams_refused_total", "Calls beyond the open streams of a connection.",
+      server.streamsRefused)
     counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
     counter(
       "needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)

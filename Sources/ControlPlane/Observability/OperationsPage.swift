@@ -14,6 +14,26 @@ final class OperationsPage: Sendable {
   private let http: HTTPServer
   private let task: Task<Void, Never>
 
+  /// Makes sure that the port is free, before anything is started.
+  ///
+  /// - Throws: ``ControlPlaneError`` that names the port and what is in the way.
+  static func check(_ port: UInt16?) throws(ControlPlaneError) {
+    guard let port, port != 0 else { return }
+    do throws(SystemError) {
+      _ = try ListeningSocket(host: loopback, port: port)
+    } catch {
+      if error.isAddressInUse {
+        throw ControlPlaneError(
+          "operations port \(port) of \(loopback) is in use; stop what listens there, or choose "
+            + "another with --operations-port")
+      }
+      throw ControlPlaneError("cannot listen on the operations port \(port): \(error)")
+    }
+  }
+
+  /// Every machine has this loopback address; some have none of version 6.
+  private static let loopback = "127.0.0.1"
+
   /// Starts to listen; nil without a port.
   ///
   /// - Throws: ``ControlPlaneError`` when the port is not to be had.
@@ -23,8 +43,7 @@ final class OperationsPage: Sendable {
     guard let port else { return nil }
     let address: sockaddr_in
     do {
-      // Every machine has this loopback address; some have none of version 6.
-      address = try .inet(ip4: "127.0.0.1", port: port)
+      address = try .inet(ip4: loopback, port: port)
     } catch {
       throw ControlPlaneError("cannot listen on the operations port \(port): \(error)")
     }
@@ -100,6 +119,7 @@ final class OperationsPage: Sendable {
     let all = await snapshots(group)
     guard var sum = all.first?.server else { return "" }
     for snapshot in all.dropFirst() { sum.add(snapshot.server) }
+    sum.connectionsRefused = state.connectionsRefused
     return MetricsText.render(
       methods: state.router.methods.map(\.descriptor.name), server: sum,
       databases: all.map(\.database), loops: all.map(\.loop), software: state.settings.software)

@@ -11,12 +11,13 @@ struct DataFolder {
       try FileManager.default.createDirectory(
         atPath: self.path, withIntermediateDirectories: true)
     } catch {
-      throw ControlPlaneError("the data folder \(self.path) cannot be made: \(error)")
+      throw ControlPlaneError(
+        "the data folder \(self.path) cannot be made: \(fileErrorText(error))")
     }
   }
 
   var certificates: String { path + "/certificates" }
-  private var keyFile: String { path + "/api-key" }
+  var keyFile: String { path + "/api-key" }
   private var portFile: String { path + "/port" }
 
   /// The administrator's key; nil before the first start.

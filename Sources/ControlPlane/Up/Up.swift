@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import Foundation
 internal import Identity
+internal import Logging
 internal import Postgres
 internal import TLS
 
@@ -17,7 +18,7 @@ public struct UpOptions: Sendable {
   public var port: UInt16?
   /// Where to write how to connect, once ready.
   public var connectionFile: String?
-  /// Applied last to what the server is started with.
+  /// Applied to what the server is started with, before anything else is done with it.
   public var adjust: @Sendable (inout ServerOptions) throws(ControlPlaneError) -> Void = { _ in }
 
   /// Makes options with everything else found out.
@@ -31,12 +32,20 @@ public struct Up: Sendable {
 
   private let server: ControlPlane
   private let postgres: EmbeddedPostgres?
+  private let log: ServerLog
+  /// Held for as long as this serves.
+  private let lock: FolderLock
 
   /// Makes what is missing and serves.
   ///
   /// - Throws: ``ControlPlaneError`` that names what is in the way.
   public init(_ options: UpOptions) async throws(ControlPlaneError) {
     let folder = try DataFolder(options.dataFolder)
+    do throws(EmbeddedPostgresError) {
+      lock = try FolderLock(folder.path)
+    } catch {
+      throw ControlPlaneError("\(error)")
+    }
     let certificates: DevelopmentCertificates
     do throws(TLSError) {
       certificates = try DevelopmentCertificates.prepare(
@@ -44,27 +53,50 @@ public struct Up: Sendable {
     } catch {
       throw ControlPlaneError("the certificates cannot be made: \(error)")
     }
-    var embedded: EmbeddedPostgres?
-    let url: String
-    if let given = options.databaseURL {
-      url = given
+    var server = try Up.serverOptions(options, folder, certificates)
+    log = ServerLog(server)
+    if options.databaseURL == nil {
+      let (started, url) = try await Up.startPostgres(folder, log)
+      postgres = started
+      server.database.connection = url
     } else {
-      let private_ = EmbeddedPostgres(
-        EmbeddedPostgresSettings(dataFolder: folder.path)
-      ) { event in Up.report(event) }
-      do throws(EmbeddedPostgresError) {
-        url = try await private_.start()
-      } catch {
-        throw ControlPlaneError("PostgreSQL: \(error)")
-      }
-      embedded = private_
+      postgres = nil
     }
-    postgres = embedded
     do throws(ControlPlaneError) {
-      (server, instructions) = try await Up.serve(options, folder, certificates, url)
+      (self.server, instructions) = try await Up.serve(
+        options, server, folder, certificates.authorityFile, log)
     } catch {
-      await embedded?.stop()
+      await postgres?.stop()
+      log.flush()
       throw error
+    }
+  }
+
+  /// What the server is started with; a private database is still to come.
+  private static func serverOptions(
+    _ options: UpOptions, _ folder: DataFolder, _ certificates: DevelopmentCertificates
+  ) throws(ControlPlaneError) -> ServerOptions {
+    var server = ServerOptions(
+      database: DatabaseSettings(connection: options.databaseURL ?? ""),
+      certificateFile: certificates.certificateFile, keyFile: certificates.keyFile)
+    server.host = options.hosts.isEmpty ? "127.0.0.1" : "0.0.0.0"
+    server.port = options.port ?? ServerOptions.standardPort
+    if server.port == 0, let kept = folder.port { server.port = kept }
+    try options.adjust(&server)
+    return server
+  }
+
+  /// Starts the private PostgreSQL of a data folder; says how to connect to it.
+  private static func startPostgres(
+    _ folder: DataFolder, _ log: ServerLog
+  ) async throws(ControlPlaneError) -> (EmbeddedPostgres, url: String) {
+    let settings = EmbeddedPostgresSettings(dataFolder: folder.path)
+    let postgres = EmbeddedPostgres(settings) { event in report(event, log) }
+    do throws(EmbeddedPostgresError) {
+      return (postgres, try await postgres.start())
+    } catch {
+      log.flush()
+      throw ControlPlaneError("PostgreSQL: \(error)")
     }
   }
 
@@ -88,39 +120,44 @@ public struct Up: Sendable {
         return .failure(error)
       }
     }
+    log.flush()
     try result.get()
   }
 
   private static func serve(
-    _ options: UpOptions, _ folder: DataFolder, _ certificates: DevelopmentCertificates,
-    _ url: String
+    _ options: UpOptions, _ server: ServerOptions, _ folder: DataFolder, _ authorityFile: String,
+    _ log: ServerLog
   ) async throws(ControlPlaneError) -> (ControlPlane, String) {
-    _ = try await Migrations.up(url, to: nil)
-    let (first, key, isNew) = try await firstKey(url, folder)
-    var server = ServerOptions(
-      database: DatabaseSettings(connection: url),
-      certificateFile: certificates.certificateFile, keyFile: certificates.keyFile)
-    server.host = options.hosts.isEmpty ? "127.0.0.1" : "0.0.0.0"
-    server.port = options.port ?? ServerOptions.standardPort
-    if server.port == 0, let kept = folder.port { server.port = kept }
-    try options.adjust(&server)
-    let controlPlane = try await ControlPlane(server)
+    let url = server.database.connection
+    let wait = DatabaseWait(patience: server.databaseStartPatience) { patience, error in
+      log.logger.warning(
+        "waiting for the database",
+        metadata: [
+          "patience": .string(DurationText.text(patience)), "error": .string("\(error)"),
+        ])
+    }
+    _ = try await Migrations.up(url, to: nil, wait)
+    let (first, key, isNew) = try await firstKey(url, folder, wait)
+    let controlPlane = try await ControlPlane(server, log)
     try folder.keep(port: controlPlane.port)
     let connection = ConnectionFile(
       address: options.hosts.first ?? "127.0.0.1", port: controlPlane.port,
-      caFile: certificates.authorityFile, apiKey: key,
+      caFile: authorityFile, apiKey: key,
       organizationID: first.organizationID.description,
       projectID: first.projectID?.description ?? "")
     if let file = options.connectionFile { try connection.write(to: file) }
-    return (controlPlane, instructions(connection, options, isNewKey: isNew))
+    return (
+      controlPlane,
+      instructions(connection, options, isNewKey: isNew, keyFile: folder.keyFile)
+    )
   }
 
   /// The administrator's key of this data folder, made where there is none.
   private static func firstKey(
-    _ url: String, _ folder: DataFolder
+    _ url: String, _ folder: DataFolder, _ wait: DatabaseWait
   ) async throws(ControlPlaneError) -> (Bootstrap.Result, String, Bool) {
     let kept = folder.key
-    let first = try await bootstrap(url, whenThere: kept == nil ? .addKey : .keep)
+    let first = try await bootstrap(url, whenThere: kept.map { .keep($0) } ?? .addKey, wait)
     if let made = first.key {
       try folder.keep(key: made.text)
       return (first, made.text, true)
@@ -130,12 +167,12 @@ public struct Up: Sendable {
 
   /// Makes the first organization, or another key for its administrator.
   static func bootstrap(
-    _ url: String, whenThere: Bootstrap.WhenThere
+    _ url: String, whenThere: Bootstrap.WhenThere, _ wait: DatabaseWait
   ) async throws(ControlPlaneError) -> Bootstrap.Result {
     var settings = DatabaseSettings(connection: url)
     settings.role = "needletail_maintenance"
     settings.poolSize = 1
-    return try await LoopTask.run(settings) { database throws(ControlPlaneError) in
+    return try await LoopTask.run(settings, wait) { database throws(ControlPlaneError) in
       do throws(PostgresError) {
         return try await Bootstrap.run(database, whenThere: whenThere)
       } catch {
@@ -145,11 +182,25 @@ public struct Up: Sendable {
   }
 
   /// Makes another key for the first administrator and keeps it in the data folder.
+  ///
+  /// - Parameters:
+  ///   - dataFolder: Where `up` keeps the key.
+  ///   - databaseURL: The database; nil is the private one of the data folder, which must run.
+  /// - Returns: The new key.
+  /// - Throws: ``ControlPlaneError`` that names what is missing.
   public static func recoverKey(
-    dataFolder: String, databaseURL: String
+    dataFolder: String, databaseURL: String?
   ) async throws(ControlPlaneError) -> String {
+    guard
+      let url = databaseURL ?? EmbeddedPostgres.connectionString(ofDataFolder: dataFolder)
+    else {
+      throw ControlPlaneError(
+        "no database runs in the data folder \(dataFolder): start `needletail up` on it, or give "
+          + "--postgres URL or set DATABASE_URL")
+    }
     let folder = try DataFolder(dataFolder)
-    guard let key = try await bootstrap(databaseURL, whenThere: .addKey).key else {
+    let made = try await bootstrap(url, whenThere: .addKey, .inTerminal)
+    guard let key = made.key else {
       throw ControlPlaneError("no key was made")
     }
     try folder.keep(key: key.text)
@@ -157,7 +208,7 @@ public struct Up: Sendable {
   }
 
   private static func instructions(
-    _ connection: ConnectionFile, _ options: UpOptions, isNewKey: Bool
+    _ connection: ConnectionFile, _ options: UpOptions, isNewKey: Bool, keyFile: String
   ) -> String {
     var lines = [
       "Needletail is ready.",
@@ -168,22 +219,27 @@ public struct Up: Sendable {
     ]
     lines.append(
       isNewKey
-        ? "  API key       \(connection.apiKey)   (shown this once; kept in the data folder)"
-        : "  API key       as shown at the first start; kept in the data folder")
+        ? "  API key       \(connection.apiKey)   (shown this once; kept in \(keyFile))"
+        : "  API key       as shown before; kept in \(keyFile)")
     if let file = options.connectionFile { lines.append("  connection    \(file)") }
     return lines.joined(separator: "\n")
   }
 
-  private static func report(_ event: EmbeddedPostgresEvent) {
-    let text =
-      switch event {
-      case .created(let version): "made a private PostgreSQL \(version)"
-      case .started(let pid): "PostgreSQL runs as process \(pid)"
-      case .adopted(let pid): "took over the PostgreSQL that ran as process \(pid)"
-      case .died(let pid): "PostgreSQL, process \(pid), ended by itself"
-      case .restartFailed(let error): "PostgreSQL cannot be started again: \(error)"
-      case .stopped: "PostgreSQL has stopped"
-      }
-    FileHandle.standardError.write(Data("\(text)\n".utf8))
+  private static func report(_ event: EmbeddedPostgresEvent, _ log: ServerLog) {
+    let logger = log.logger
+    switch event {
+    case .created(let version):
+      logger.notice("PostgreSQL made", metadata: ["version": .string(version)])
+    case .started(let pid):
+      logger.notice("PostgreSQL started", metadata: ["pid": .stringConvertible(pid)])
+    case .adopted(let pid):
+      logger.notice("PostgreSQL taken over", metadata: ["pid": .stringConvertible(pid)])
+    case .died(let pid):
+      logger.error("PostgreSQL ended by itself", metadata: ["pid": .stringConvertible(pid)])
+    case .restartFailed(let error):
+      logger.error("PostgreSQL cannot be started again", metadata: ["error": .string("\(error)")])
+    case .stopped:
+      logger.notice("PostgreSQL stopped")
+    }
   }
 }

@@ -6,9 +6,17 @@ enum Console {
   static let isColored: Bool =
     isatty(STDOUT_FILENO) == 1 && variable("NO_COLOR") == nil && variable("TERM") != "dumb"
 
-  /// Writes text to standard output at once; ends the process when nobody reads it any more.
+  /// Writes text to standard output at once; ends the process when it cannot be written.
   static func write(_ text: String) {
-    guard send(text, to: STDOUT_FILENO) else { exit(0) }
+    guard send(text, to: STDOUT_FILENO) else { endUnwritten(errno) }
+  }
+
+  /// Ends the process because standard output took no more: in good order when its reader has
+  /// gone, as `head` does, else with an error.
+  static func endUnwritten(_ code: Int32) -> Never {
+    guard code != EPIPE else { Needletail.leave(.ok) }
+    complain("error: standard output cannot be written: \(unsafe String(cString: strerror(code)))")
+    Needletail.leave(.other)
   }
 
   /// Writes a line to standard output.

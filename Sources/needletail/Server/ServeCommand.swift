@@ -30,6 +30,17 @@ struct ServerFlags: ParsableArguments {
     help: "A setting as name=value; `needletail settings` lists them. May be repeated.")
   var assignments: [String] = []
 
+  /// Refuses wrong settings before anything is made or started.
+  func validate() throws {
+    var options = ServerOptions(
+      database: DatabaseSettings(connection: ""), certificateFile: "", keyFile: "")
+    do throws(ControlPlaneError) {
+      try applySettings(to: &options)
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+
   /// Applies the flags, then the settings of the environment and of `--set`.
   func apply(to options: inout ServerOptions) throws(ControlPlaneError) {
     if let listenAddress { options.host = listenAddress }
@@ -41,6 +52,10 @@ struct ServerFlags: ParsableArguments {
       }
       options.tls.clientAuthorityPEM = Array(data)
     }
+    try applySettings(to: &options)
+  }
+
+  private func applySettings(to options: inout ServerOptions) throws(ControlPlaneError) {
     try Setting.apply(
       environment: ProcessInfo.processInfo.environment, assignments: assignments, to: &options)
   }

@@ -135,15 +135,15 @@ struct KeysCommand: AsyncParsableCommand {
   struct Recover: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Make another key for the first administrator, shown once.",
-      discussion: "The database must be running: the private one of a data folder runs with `up`.")
+      discussion: """
+        The database must be running: the private one of the data folder runs with `up`. The key \
+        is kept in the data folder, where the next `up` finds it; older keys go on working.
+        """)
     @OptionGroup var place: DataFolderOption
 
     func run() async throws {
-      guard let url = place.chosenURL else {
-        throw ValidationError("no database: give --postgres URL or set DATABASE_URL")
-      }
       print(
-        try await Up.recoverKey(dataFolder: place.dataFolder, databaseURL: url))
+        try await Up.recoverKey(dataFolder: place.dataFolder, databaseURL: place.chosenURL))
     }
   }
 }

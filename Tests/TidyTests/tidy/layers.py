@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ControlPlane": {
         *("RPC", "Messages", "Postgres", "TLS", "EventLoop", "Wire", "Storage"),
         *SERVICES,
+        "CProcess",
     },
     "needletail": {
         *("ControlPlane", "Client", "Messages", "Storage"),
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }
 
-C_TARGETS = {"CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres"}
+C_TARGETS = {"CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres", "CProcess"}
 
 _IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?"

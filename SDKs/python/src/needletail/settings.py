@@ -90,7 +90,9 @@ def resolve(
     found = {name: next((s[name] for s in sources if s.get(name)), None) for name in arguments}
     if not found["url"]:
         raise SettingsError(
-            "no server: pass url=, set NEEDLETAIL_URL (needletail://host:7443), or store a profile"
+            "no server: pass url=, set NEEDLETAIL_URL (needletail://host:7443) or"
+            " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
+            " profile"
         )
     if not found["api_key"]:
         raise SettingsError("no API key: pass api_key= or set NEEDLETAIL_API_KEY")

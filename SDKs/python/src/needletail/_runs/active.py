@@ -116,7 +116,7 @@ class ActiveRun:
         /,
     ) -> None:
         if self._summary is None:
-            self.finish(status_of(kind), timeout_seconds=self._options.finish_timeout_seconds)
+            self.finish(status_of(error), timeout_seconds=self._options.finish_timeout_seconds)
 
     def log(
         self, metrics: Mapping[str, SupportsFloat], *, step: SupportsIndex | None = None
@@ -369,7 +369,7 @@ _active: set[ActiveRun] = set()
 def _finish_forgotten() -> None:
     """At exit: a run that nobody finished is finished as the program ends."""
     for active in list(_active):
-        active.finish(status_of(getattr(sys, "last_type", None)))
+        active.finish(status_of(getattr(sys, "last_value", None)))
 
 
 def _after_fork_in_child() -> None:

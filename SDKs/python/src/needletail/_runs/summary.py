@@ -45,8 +45,13 @@ class Options:
     finish_timeout_seconds: float
 
 
-def status_of(kind: type[BaseException] | None) -> Status:
-    """How a run ends that is left by this exception, or by none."""
-    if kind is None or (issubclass(kind, SystemExit)):
+def status_of(error: BaseException | None) -> Status:
+    """How a run ends that is left by this exception, or by none.
+
+    `sys.exit(1)` fails it: what a shell takes for a failure is none of a run's successes.
+    """
+    if isinstance(error, SystemExit):
+        return "completed" if error.code is None or error.code == 0 else "failed"
+    if error is None:
         return "completed"
-    return "cancelled" if issubclass(kind, KeyboardInterrupt) else "failed"
+    return "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"

@@ -30,6 +30,7 @@ _log = logging.getLogger("needletail")
 _AppendMetricsResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
 MAX_KEPT_ERRORS = 100
 OPEN_PATIENCE_SECONDS = 5.0
+GOODBYE_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
 # A key that may not write, or none at all, is a matter for a person: look again now and then.
@@ -184,12 +185,25 @@ class Uploader:
             _log.exception("the thread of run %s failed", self.metadata.run_id or "(new)")
             self.note(error)
         finally:
-            if self._stream is not None:
-                driver, call, _ = self._stream
-                driver.cancel(call)
-                self._stream = None
+            self._close_stream()
             with self.changed:
                 self.changed.notify_all()
+
+    def _close_stream(self) -> None:
+        """Ends the stream in order when nothing is left of it; else, or after a while, cuts it."""
+        if self._stream is None:
+            return
+        driver, call, events = self._stream
+        self._stream = None
+        if not self.appender.pending and not events.has_ended:
+            if not self._is_half_closed:
+                driver.send(call, b"", end_of_requests=True)
+            until = time.monotonic() + GOODBYE_SECONDS
+            while not events.has_ended and (rest := until - time.monotonic()) > 0:
+                self.wake.clear()
+                # Told between the look and the clear, it is seen at the next one.
+                self.wake.wait(min(rest, 0.05))
+        driver.cancel(call)
 
     def _turn(self) -> None:
         self._seal()

@@ -78,11 +78,17 @@ class AsyncDriver:
         self._engine.received(number, data, time.monotonic())
         self._touch()
 
-    def on_lost(self, number: int, error: Exception | None) -> None:
+    def on_lost(self, number: int, error: Exception | None, *, has_received: bool) -> None:
         """Tells the engine."""
         self._wires.pop(number, None)
-        reason = str(error) if error is not None else "the server closed the connection"
-        self._engine.disconnected(number, reason, time.monotonic())
+        lasting = None
+        if error is not None and not has_received:
+            lasting = tls.permanent_failure(self._settings.address, error)
+        if lasting is not None:
+            self._engine.refused(number, lasting, time.monotonic())
+        else:
+            reason = str(error) if error is not None else "the server closed the connection"
+            self._engine.disconnected(number, reason, time.monotonic())
         self._touch()
 
     def _touch(self) -> None:
@@ -173,7 +179,9 @@ class _Wire(asyncio.Protocol):
         self._number = number
         self._transport: asyncio.Transport | None = None
         self._early: list[bytes] | None = []
+        self._has_received = False
         self._is_lost = False
+        self._error: Exception | None = None
         self.closed: asyncio.Future[None] = driver.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -183,6 +191,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hands bytes on."""
+        self._has_received = True
         if self._early is not None:
             self._early.append(data)
         else:
@@ -191,10 +200,11 @@ class _Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tells the driver, once the driver knows of this connection."""
         self._is_lost = True
+        self._error = exc
         if not self.closed.done():
             self.closed.set_result(None)
         if self._early is None:
-            self._driver.on_lost(self._number, exc)
+            self._tell_lost()
 
     def begin(self) -> None:
         """Hands on what came early."""
@@ -202,7 +212,10 @@ class _Wire(asyncio.Protocol):
         for data in early or ():
             self._driver.on_received(self._number, data)
         if self._is_lost:
-            self._driver.on_lost(self._number, None)
+            self._tell_lost()
+
+    def _tell_lost(self) -> None:
+        self._driver.on_lost(self._number, self._error, has_received=self._has_received)
 
     def write(self, data: bytes) -> None:
         """Sends bytes."""

@@ -63,6 +63,7 @@ class StreamSocket:
         self._socket: socket.socket | None = None
         self._tls: ssl.SSLSocket | None = None
         self._is_open = False
+        self._has_received = False
         self._is_closed = False
         self._output = bytearray()
 
@@ -195,6 +196,7 @@ class StreamSocket:
                 return
             if not data:
                 raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection")
+            self._has_received = True
             self._owner.on_received(self._number, data, now)
         # TLS may hold bytes that the selector doesn't see: come back in the next turn.
         if self._tls is not None and self._tls.pending():
@@ -216,7 +218,7 @@ class StreamSocket:
 
     def _fail(self, error: OSError, now: float) -> None:
         address = self._settings.address
-        lasting = None if self._is_open else tls.permanent_failure(address, error)
+        lasting = None if self._has_received else tls.permanent_failure(address, error)
         problem = error.strerror or str(error)
         was_connecting = self._tls is None
         self._release_socket()

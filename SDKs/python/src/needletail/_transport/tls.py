@@ -52,13 +52,21 @@ def wrong_protocol(address: str, chosen: str | None) -> CallError | None:
 
 
 def permanent_failure(address: str, error: BaseException) -> CallError | None:
-    """The error of a handshake that fails the same way next time; None when it may not."""
+    """The error of a handshake that fails the same way next time; None when it may not.
+
+    A server looks at a client's certificate when the handshake has ended here (TLS 1.3), so what
+    fails before the first byte of the server belongs to it.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         message = f"the certificate of {address} is not trusted: {error.verify_message}"
         return call_error(Code.UNAVAILABLE, TLS_FAILED, message)
     lasting = ("ALERT", "PROTOCOL", "VERSION", "WRONG")
     if isinstance(error, ssl.SSLError) and error.reason and _any_in(lasting, error.reason):
-        return call_error(Code.UNAVAILABLE, TLS_FAILED, f"TLS with {address}: {error.reason}")
+        message = f"TLS with {address}: {error.reason}"
+        if _any_in(("CERTIFICATE", "UNKNOWN_CA"), error.reason):
+            message += "; the server asks for a client's certificate that it trusts: name one with"
+            message += " certificate_file and key_file, or in the environment"
+        return call_error(Code.UNAVAILABLE, TLS_FAILED, message)
     return None
 
 
