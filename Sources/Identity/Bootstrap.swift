@@ -92,11 +92,12 @@ public struct Bootstrap: Sendable {
         organizationID: organizationID, id: ids.next(now: now), userID: userID, role: "admin",
         createdAt: now))
     batch.add(
-      BootstrapQueries.createProject(
-        organizationID: organizationID, id: projectID, name: "Default project", slug: "default",
-        visibility: "organization", createdBy: userID, createdAt: now))
+      ProjectsQueries.createProject(
+        organizationID: organizationID, id: projectID, name: "Default project", description: "",
+        slug: "default", visibility: "organization", settingsJSON: "{}", createdBy: userID,
+        createdAt: now))
     batch.add(
-      BootstrapQueries.createProjectMember(
+      ProjectMembersQueries.createProjectMember(
         organizationID: organizationID, id: ids.next(now: now), projectID: projectID,
         userID: userID, role: "owner", addedBy: userID, createdAt: now))
     batch.add(

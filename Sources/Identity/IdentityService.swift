@@ -20,6 +20,8 @@ public struct IdentityService: IdentityHandlers {
           IdentityErrorReason.organizationNotFound, "There is no such organization."),
         "PROJECT_NOT_FOUND": .init(
           IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
+        "SLUG_TAKEN": .init(
+          IdentityErrorReason.slugTaken, "This slug is in use; choose another."),
       ])
   }
 

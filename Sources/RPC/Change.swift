@@ -77,14 +77,17 @@ extension CallContext {
 
   /// Commits a change that depends on what is there: `query` reads and locks it, `decide` answers
   /// and adds the statements, without any I/O between.
+  ///
+  /// A query of several tables sees them as they were before it waited for a lock; where that
+  /// matters, `lock` is the statement that waits, and `query` reads what came of it.
   public func commit<Row, Response: Message>(
-    locking query: Query<Row>,
+    holding lock: Query<Int>? = nil, locking query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(CallError) -> Response {
     do throws(ChangeFailure) {
       let (response, change) = try await database.transaction(work) {
         (transaction) async throws(ChangeFailure) -> (Response, Change) in
-        try await decideAndFinish(transaction, query, decide)
+        try await decideAndFinish(transaction, lock, query, decide)
       }
       feed.changed(change.resourceID)
       return response
@@ -99,11 +102,12 @@ extension CallContext {
   }
 
   private func decideAndFinish<Row, Response: Message>(
-    _ transaction: Transaction, _ query: Query<Row>,
+    _ transaction: Transaction, _ lock: Query<Int>?, _ query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(ChangeFailure) -> (Response, Change) {
     var first = Batch()
     if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
+    if let lock { first.add(lock) }
     let row = first.add(query)
     do throws(PostgresError) { try await transaction.run(first) } catch { throw .database(error) }
     var last = Batch()

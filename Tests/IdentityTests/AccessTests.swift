@@ -28,12 +28,20 @@ struct AccessTests {
     #expect(Access(known: []).permissions(role: "admin", scopes: ["*"]).isEmpty)
   }
 
-  @Test("A developer may do everything with experiments and runs, and look at everything")
+  @Test("A developer may do everything with projects, experiments and runs, and look at everything")
   func developer() {
-    #expect(Self.access.permissions(role: "developer", scopes: ["*"]) == Self.known)
+    let work = ["experiment.", "project.", "project_member.", "run.", ".get", ".list"]
+    let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
+    #expect(
+      permitted
+        == Self.known.filter { permission in
+          work.contains { permission.hasPrefix($0) || permission.hasSuffix($0) }
+        })
     let table = [
       ("run.create", true), ("run.log", true), ("run.update", true), ("experiment.update", true),
       ("run.delete", true), ("api_key.list", true), ("organization.get", true),
+      ("project.create", true),
+      ("project.delete", true), ("project_member.update", true), ("projects.create", false),
       ("api_key.create", false), ("organization.update", false), ("member.delete", false),
       ("runs.create", false), ("", false),
     ]

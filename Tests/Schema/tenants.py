@@ -81,8 +81,8 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
         call(connection, "createMembership", organization_id=organization, id=uuid7(),
              user_id=user, role="admin", **times)  # fmt: skip
         call(connection, "createProject", organization_id=organization, id=tenant.project_id,
-             name="Default", slug="default", visibility="organization", created_by=user,
-             **times)  # fmt: skip
+             name="Default", description="", slug="default", visibility="organization",
+             settings_json="{}", created_by=user, **times)  # fmt: skip
         call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
              project_id=tenant.project_id, user_id=user, added_by=user, role="owner",
              **times)  # fmt: skip

@@ -47,21 +47,3 @@ insert into organization_memberships (
     organization_id, id, user_id, role, joined_at, created_at, updated_at
 )
 values (:organization_id, :id, :user_id, :role, :created_at, :created_at, :created_at);
-
--- Adds a project.
--- name: createProject :exec
-insert into projects (
-    organization_id, id, name, slug, visibility, created_by, created_at, updated_at
-)
-values (
-    :organization_id, :id, :name, :slug, :visibility, :created_by, :created_at, :created_at
-);
-
--- Makes a user a member of a project.
--- name: createProjectMember :exec
-insert into project_members (
-    organization_id, id, project_id, user_id, role, added_by, created_at, updated_at
-)
-values (
-    :organization_id, :id, :project_id, :user_id, :role, :added_by, :created_at, :created_at
-);

@@ -27,7 +27,11 @@ struct Access {
   }
 
   /// What developers work with, beside looking at everything.
-  private static let workResources: Set<String> = ["experiment", "run"]
+  ///
+  /// Which projects they may change is for ``ProjectAccess`` to say.
+  private static let workResources: Set<String> = [
+    "experiment", "project", "project_member", "run",
+  ]
 
   /// Whether a scope, "*", "run.*" or "run.get", covers a permission.
   static func pattern(_ pattern: String, matches permission: String) -> Bool {

@@ -45,7 +45,7 @@ enum IdentityConstraints {
     "organization_memberships_pkey": internalFault,
     "organization_memberships_role_check": "FIELD_INVALID",
     "organization_memberships_user_id_fkey": internalFault,
-    "idx_projects_slug": "CONFLICT",
+    "idx_projects_slug": "SLUG_TAKEN",
     "projects_created_by_fkey": internalFault,
     "projects_description_check": "FIELD_INVALID",
     "projects_name_check": "FIELD_INVALID",
