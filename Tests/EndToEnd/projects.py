@@ -22,6 +22,7 @@ class Person:
     """A member with a client."""
 
     id: str
+    api_key: str
     client: needletail.Client
 
 
@@ -59,7 +60,7 @@ def open_team(served: UpServer, sql: Connection, name: str = "team") -> Iterator
                 f"needletail://{found['address']}:{found['port']}",
                 api_key=api_key, ca_file=found["ca_file"],
             )  # fmt: skip
-            return Person(str(identifier), stack.enter_context(client))
+            return Person(str(identifier), api_key, stack.enter_context(client))
 
         def member(role: str) -> Person:
             made = create_member(sql, organization.id, role=role)
