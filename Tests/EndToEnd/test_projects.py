@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import needletail
 import pytest
 from needletail.identity import ProjectRole, Visibility
-from projects import Team, audited, open_team, refused
-from wire import IDENTITY, Wire, identity_message
+from projects import Person, Team, audited, open_team, refused
+from wire import IDENTITY, Wire, identity_message, message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -280,3 +280,47 @@ def test_a_project_whose_slug_was_taken_meanwhile_stays_deleted(team: Team) -> N
     refused("PROJECT_NOT_FOUND", identity.get_project, id=project.id)
     identity.update_project(id=other.id, slug=f"s-{uuid.uuid4()}")
     assert identity.undelete_project(id=project.id).slug == project.slug
+
+
+def test_what_is_in_a_deleted_project_is_not_found_until_it_is_back(
+    team: Team, served: UpServer
+) -> None:
+    project = team.project(visibility=Visibility.ORGANIZATION).id
+    tracking = team.owner.client.tracking
+    experiment = tracking.create_experiment(project_id=project, name="inside")
+    run = tracking.create_run(experiment_id=experiment.id, name="inside")
+    team.owner.client.identity.delete_project(id=project)
+    for person in (team.admin, team.owner, team.developer):
+        inside = person.client.tracking
+        for reason, method, fields in (
+            ("EXPERIMENT_NOT_FOUND", "get_experiment", {"id": experiment.id}),
+            ("EXPERIMENT_NOT_FOUND", "update_experiment", {"id": experiment.id, "name": "mine"}),
+            ("EXPERIMENT_NOT_FOUND", "create_run", {"experiment_id": experiment.id}),
+            ("PROJECT_NOT_FOUND", "create_experiment", {"project_id": project, "name": "x"}),
+            ("RUN_NOT_FOUND", "get_run", {"id": run.id}),
+            ("RUN_NOT_FOUND", "update_run", {"id": run.id, "name": "mine"}),
+            ("RUN_NOT_FOUND", "finish_run", {"id": run.id}),
+            ("RUN_NOT_FOUND", "list_run_metrics", {"run_id": run.id}),
+            ("RUN_NOT_FOUND", "get_metric_history", {"run_id": run.id, "key": "loss"}),
+        ):
+            refused(reason, getattr(inside, method), **fields)
+        assert list(inside.iterate_experiments()) == []
+        assert list(inside.iterate_experiments(project_id=project)) == []
+        for filters in ({}, {"project_id": project}, {"experiment_id": experiment.id}):
+            assert run.id not in [found.id for found in inside.iterate_runs(**filters)]
+        assert append(served, person, run.id) == "RUN_NOT_FOUND"
+    team.owner.client.identity.undelete_project(id=project)
+    for person in (team.admin, team.owner, team.developer):
+        inside = person.client.tracking
+        assert inside.get_experiment(id=experiment.id) == experiment
+        assert inside.get_run(id=run.id).etag == run.etag
+        assert append(served, person, run.id) == ""
+
+
+def append(served: UpServer, person: Person, run: str) -> str:
+    """Log a point to a run; return the reason for which it was refused."""
+    series = message("MetricSeries", key="loss", steps=[1], values=[1.0])
+    runs = [message("RunMetrics", run_id=run, series=[series])]
+    batch = message("AppendMetricsRequest", writer_id=str(uuid.uuid4()), sequence=1, runs=runs)
+    with Wire.opened({**served.connection, "api_key": person.api_key}) as wire:
+        return str(wire.end(wire.open("AppendMetrics", batch)).status.reason)
