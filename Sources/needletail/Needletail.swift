@@ -28,8 +28,8 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Client",
         subcommands: [
-          WhoAmI.self, Projects.self, Runs.self, Experiments.self, Call.self, Describe.self,
-          Ping.self,
+          WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
+          ServiceAccounts.self, Call.self, Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])

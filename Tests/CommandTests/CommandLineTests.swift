@@ -14,6 +14,12 @@ import Wire
       ["runs", "show", "latest", "--width", "60"],
       ["runs", "watch", "0198", "--skip-history", "--stay"],
       ["experiments", "list", "--name", "x", "--connection-file", "c.json"],
+      ["orgs", "show"], ["orgs", "update", "--slug", "acme", "--settings", "@s.json"],
+      ["members", "list", "--limit", "5"], ["members", "set-role", "0198", "Developer"],
+      ["members", "remove", "0198", "--yes"], ["members", "deactivate", "0198"],
+      ["service-accounts", "create", "nightly", "--role", "viewer"],
+      ["service-accounts", "update", "0198", "--no-active"],
+      ["service-accounts", "delete", "--yes", "0198"],
       ["call", "Tracking/GetRun", #"{"id":"x"}"#, "--idempotency-key", "k"], ["call", "Echo", "-"],
       ["describe"], ["describe", "Run"], ["ping", "--count", "2"],
       [
@@ -35,7 +41,11 @@ import Wire
       ["runs", "list", "--limit", "0"], ["runs", "show"], ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
       ["whoami", "-o", "xml"], ["whoami", "--timeout", "0"], ["whoami", "--timeout", "1y"],
-      ["completions", "tcsh"], ["up", "--set", "nonsense=1"],
+      ["completions", "tcsh"], ["members", "remove", "0198"], ["orgs", "update"],
+      ["members", "set-role", "0198", "owner"], ["service-accounts", "delete", "0198"],
+      ["service-accounts", "create", "nightly"], ["service-accounts", "update", "0198"],
+      ["service-accounts", "list", "--limit", "0"], ["members", "list", "--limit", "0"],
+      ["up", "--set", "nonsense=1"],
       ["serve", "--certificate", "c", "--key", "k", "--set", "pool-size=many"],
     ])
   func refuses(arguments: [String]) {

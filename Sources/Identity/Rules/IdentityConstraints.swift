@@ -14,7 +14,7 @@ enum IdentityConstraints {
     "tier_limits_max_users_check": internalFault,
     "tier_limits_pkey": internalFault,
     "tier_limits_tier_check": internalFault,
-    "idx_organizations_slug": "CONFLICT",
+    "idx_organizations_slug": "SLUG_TAKEN",
     "organizations_billing_email_check": "FIELD_INVALID",
     "organizations_max_models_check": "FIELD_INVALID",
     "organizations_max_users_check": "FIELD_INVALID",
