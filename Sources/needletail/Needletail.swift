@@ -22,13 +22,13 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Server",
         subcommands: [
-          UpCommand.self, ServeCommand.self, MigrateCommand.self, KeysCommand.self,
-          SettingsCommand.self,
+          UpCommand.self, ServeCommand.self, MigrateCommand.self, SettingsCommand.self,
         ]),
       CommandGroup(
         name: "Client",
         subcommands: [
-          WhoAmI.self, Runs.self, Experiments.self, Call.self, Describe.self, Ping.self,
+          WhoAmI.self, Runs.self, Experiments.self, KeysCommand.self, Call.self, Describe.self,
+          Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])
