@@ -75,8 +75,7 @@ public struct KeyAuthenticator: Authenticator {
 
   /// The stored key, if the given one is the same and may be used now.
   ///
-  /// - Parameter host: The address it comes from; nil where that is not known, which opens no key
-  ///   that is bound to addresses.
+  /// Where the address that it comes from is not known, no key that is bound to addresses may be.
   static func opens(
     _ apiKey: String, _ row: APIKeysQueries.AuthenticateRow?, from host: String?
   ) -> APIKeysQueries.AuthenticateRow? {
