@@ -4,7 +4,7 @@ public import RPC
 
 /// `needletail.identity.v1.Identity`: organizations, users, projects, keys and access.
 public struct IdentityService: IdentityHandlers {
-  private let access: Access
+  let access: Access
 
   /// Makes the service of a server whose methods ask for `permissions`.
   public init(permissions: Set<String>) {

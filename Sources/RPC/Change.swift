@@ -17,6 +17,8 @@ public struct Change {
   public var projectID: UUID?
   /// A JSON object: what is worth keeping of before and after.
   public var detailsJSON: String
+  /// Whether the answer holds a secret, which is shown once: a replay is refused, not answered.
+  public var showsSecret = false
 
   /// Describes a change.
   public init(
@@ -61,7 +63,9 @@ extension CallContext {
   ) async throws(CallError) -> Response {
     var batch = Batch()
     if !idempotencyKey.isEmpty {
-      batch.add(claimKey(response: response.encoded, resourceID: change.resourceID))
+      batch.add(
+        claimKey(
+          response: change.showsSecret ? nil : response.encoded, resourceID: change.resourceID))
     }
     statements(&batch)
     record(change, in: &batch)
@@ -118,7 +122,8 @@ extension CallContext {
       throw .refused(error)
     }
     if !idempotencyKey.isEmpty {
-      last.add(keepAnswer(decided.0.encoded, decided.1.resourceID))
+      let response = decided.1.showsSecret ? nil : decided.0.encoded
+      last.add(keepAnswer(response, decided.1.resourceID))
     }
     record(decided.1, in: &last)
     do throws(PostgresError) { try await transaction.finish(last) } catch { throw .database(error) }
@@ -154,7 +159,7 @@ extension CallContext {
       resourceID: resourceID, isPermanent: false)
   }
 
-  private func keepAnswer(_ response: [UInt8], _ resourceID: UUID) -> Query<Int> {
+  private func keepAnswer(_ response: [UInt8]?, _ resourceID: UUID) -> Query<Int> {
     JournalQueries.completeIdempotencyRecord(
       response: response, resourceID: resourceID, organizationID: principal.organizationID,
       principalID: principal.id, key: idempotencyKey)
@@ -183,13 +188,20 @@ extension CallContext {
         RpcErrorReason.idempotencyKeyReused,
         "This idempotency key was used for another request; use a new key for a new change.")
     }
-    guard let bytes = record.response else {
-      throw CallError.internal("an idempotency record has no answer")
-    }
+    guard let bytes = record.response else { throw secretAlreadyShown(record.resourceID) }
     do throws(MessageError) {
       return try Response.decode(bytes)
     } catch {
       throw CallError.internal("the answer kept for an idempotency key does not decode: \(error)")
     }
+  }
+
+  private func secretAlreadyShown(_ resourceID: UUID?) -> CallError {
+    guard let resourceID else { return .internal("an idempotency record has no answer") }
+    return CallError(
+      RpcErrorReason.secretAlreadyShown,
+      "This call was made before, and its secret was shown then: if that was lost, revoke "
+        + "\(resourceID) and make another.",
+      details: ["resource_id": resourceID.description])
   }
 }

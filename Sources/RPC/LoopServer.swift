@@ -13,6 +13,9 @@ public final class LoopServer {
   /// Wakes the watchers on this loop.
   public let feed: ChangeFeed
 
+  /// Looks after the keys of open connections.
+  let keys: KeyWatch
+
   let loop: Loop
   private(set) var tls: TLSContext
   private var tlsSettings: TLSSettings
@@ -48,6 +51,7 @@ public final class LoopServer {
     tls = try TLSContext(server: identity, settings: tlsSettings)
     metrics = ServerMetrics(methodCount: state.router.methods.count)
     feed = ChangeFeed(loop, database)
+    keys = KeyWatch(loop, state, database, feed)
     scheduleSweep()
   }
 
@@ -82,7 +86,8 @@ public final class LoopServer {
   }
 
   func forget(_ number: Int32) {
-    guard sessions.removeValue(forKey: number) != nil else { return }
+    guard let session = sessions.removeValue(forKey: number) else { return }
+    keys.leave(session)
     metrics.connections -= 1
     state.connectionEnded()
     load.release(index)

@@ -20,6 +20,8 @@ public struct ServerMetrics: Sendable {
   public var handshakeFailures: UInt64 = 0
   /// Hellos that were refused.
   public var helloRefused: UInt64 = 0
+  /// Connections that were ended with their keys.
+  public var keysEnded: UInt64 = 0
   /// Connections that broke a rule of the protocol.
   public var protocolErrors: UInt64 = 0
   /// Connections dropped because the peer did not read.
@@ -81,6 +83,7 @@ public struct ServerMetrics: Sendable {
     connectionsRefused &+= other.connectionsRefused
     handshakeFailures &+= other.handshakeFailures
     helloRefused &+= other.helloRefused
+    keysEnded &+= other.keysEnded
     protocolErrors &+= other.protocolErrors
     slowReaders &+= other.slowReaders
     streamsRefused &+= other.streamsRefused

@@ -81,6 +81,16 @@ public protocol Authenticator: Sendable {
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal
+
+  /// Says what became of keys, where that is not what was seen.
+  func standings(
+    of keys: [KeySeen], database: Database, deadline: Instant
+  ) async throws(PostgresError) -> [KeyStanding]
+
+  /// Notes that keys were used.
+  func recordUses(
+    _ uses: [KeyUse], database: Database, deadline: Instant
+  ) async throws(PostgresError)
 }
 
 /// Is told what the server did; must not block.

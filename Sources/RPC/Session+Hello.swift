@@ -26,6 +26,7 @@ extension Session {
     guard phase == .serving else { return }
     self.principal = principal
     allowed = server.state.router.allowed(by: principal.permissions)
+    server.keys.join(self, principal)
     machine.welcome(now: loop.now.nanoseconds)
     output.welcome(
       Welcome(

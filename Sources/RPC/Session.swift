@@ -38,6 +38,8 @@ final class Session: DescriptorHandler, TurnHandler {
   var principal: Principal?
   /// By method index, whether the principal may call it.
   var allowed: [Bool] = []
+  /// The last stream when the use of the key was noted.
+  var notedStream: UInt32 = 0
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]
 

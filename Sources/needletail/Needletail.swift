@@ -22,14 +22,13 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Server",
         subcommands: [
-          UpCommand.self, ServeCommand.self, MigrateCommand.self, KeysCommand.self,
-          SettingsCommand.self,
+          UpCommand.self, ServeCommand.self, MigrateCommand.self, SettingsCommand.self,
         ]),
       CommandGroup(
         name: "Client",
         subcommands: [
           WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
-          ServiceAccounts.self, Call.self, Describe.self, Ping.self,
+          ServiceAccounts.self, KeysCommand.self, Call.self, Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])

@@ -28,9 +28,10 @@ struct AccessTests {
     #expect(Access(known: []).permissions(role: "admin", scopes: ["*"]).isEmpty)
   }
 
-  @Test("A developer may do everything with projects, experiments and runs, and look at everything")
+  @Test(
+    "A developer may do everything with projects, experiments, runs and own keys, and look at all")
   func developer() {
-    let work = ["experiment.", "project.", "project_member.", "run.", ".get", ".list"]
+    let work = ["api_key.", "experiment.", "project.", "project_member.", "run.", ".get", ".list"]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
       permitted
@@ -40,9 +41,9 @@ struct AccessTests {
     let table = [
       ("run.create", true), ("run.log", true), ("run.update", true), ("experiment.update", true),
       ("run.delete", true), ("api_key.list", true), ("organization.get", true),
-      ("project.create", true),
-      ("project.delete", true), ("project_member.update", true), ("projects.create", false),
-      ("api_key.create", false), ("organization.update", false), ("member.delete", false),
+      ("project.create", true), ("api_key.create", true), ("project.delete", true),
+      ("project_member.update", true), ("projects.create", false),
+      ("organization.update", false), ("member.delete", false),
       ("runs.create", false), ("", false),
     ]
     for (permission, isPermitted) in table {
@@ -50,14 +51,18 @@ struct AccessTests {
     }
   }
 
-  @Test("A viewer may get and list, and nothing that changes anything")
+  @Test("A viewer may get and list, and change nothing but own keys")
   func viewer() {
     let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
-    #expect(permitted == Self.known.filter { $0.hasSuffix(".get") || $0.hasSuffix(".list") })
+    #expect(
+      permitted
+        == Self.known.filter {
+          $0.hasSuffix(".get") || $0.hasSuffix(".list") || $0.hasPrefix("api_key.")
+        })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))
     let changing = (ServerMethods.all + IdentityMethods.all + TrackingMethods.all)
-      .filter { $0.idempotency != .read }
+      .filter { $0.idempotency != .read && !$0.permission.hasPrefix("api_key.") }
     #expect(!changing.isEmpty)
     for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
   }

@@ -149,7 +149,7 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 /// Takes the key "k" and no other.
-struct OneKey: Authenticator {
+struct OneKey: UnchangingKeys {
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal {
@@ -160,6 +160,19 @@ struct OneKey: Authenticator {
       organizationID: .zero, id: .zero, kind: "user", label: "", apiKeyID: .zero, role: "admin",
       permissions: ["test.call"])
   }
+}
+
+/// Keys that nothing ever becomes of.
+protocol UnchangingKeys: Authenticator {}
+
+extension UnchangingKeys {
+  func standings(
+    of keys: [KeySeen], database: Database, deadline: Instant
+  ) async throws(PostgresError) -> [KeyStanding] { [] }
+
+  func recordUses(
+    _ uses: [KeyUse], database: Database, deadline: Instant
+  ) async throws(PostgresError) {}
 }
 
 /// A reason that a test makes up.

@@ -71,6 +71,8 @@ struct MetricsText {
       "needletail_tls_handshake_failures_total", "Failed handshakes.", server.handshakeFailures)
     counter("needletail_hello_refused_total", "Refused Hellos.", server.helloRefused)
     counter(
+      "needletail_keys_ended_total", "Connections that ended with their keys.", server.keysEnded)
+    counter(
       "needletail_protocol_errors_total", "Connections that broke a rule.", server.protocolErrors)
     counter(
       "needletail_slow_readers_total", "Connections dropped because the peer did not read.",

@@ -20,8 +20,10 @@ struct Access {
     let isLooking = verb == "get" || verb == "list"
     switch role {
     case "admin": return true
-    case "developer": return isLooking || workResources.contains(String(resource))
-    case "viewer": return isLooking
+    case "developer":
+      return isLooking || ownResources.contains(String(resource))
+        || workResources.contains(String(resource))
+    case "viewer": return isLooking || ownResources.contains(String(resource))
     default: return false
     }
   }
@@ -32,6 +34,23 @@ struct Access {
   private static let workResources: Set<String> = [
     "experiment", "project", "project_member", "run",
   ]
+
+  /// What everybody looks after for themselves: the handlers keep all but administrators to what is
+  /// their own.
+  private static let ownResources: Set<String> = ["api_key"]
+
+  /// Whether a scope names something that there is: everything, a resource or a permission.
+  func knows(scope: String) -> Bool {
+    if scope == "*" || known.contains(scope) { return true }
+    let resource = scope.dropLast()
+    return scope.hasSuffix(".*") && resource.count > 1
+      && known.contains { $0.hasPrefix(resource) }
+  }
+
+  /// The first of `scopes` that goes beyond what `own` permit, or nil.
+  static func excess(of scopes: [String], beyond own: [String]) -> String? {
+    scopes.first { scope in !own.contains { pattern($0, matches: scope) } }
+  }
 
   /// Whether a scope, "*", "run.*" or "run.get", covers a permission.
   static func pattern(_ pattern: String, matches permission: String) -> Bool {
