@@ -25,7 +25,7 @@ extension IdentityService {
         allowedCIDRs: request.allowedCidrs, organizationID: organizationID,
         ownKeyID: call.principal.apiKeyID, userID: userID)
     ) { (row, batch) throws(CallError) in
-      guard let row else { throw memberNotFound(userID) }
+      guard let row else { throw holderNotFound(userID) }
       guard userID == call.principal.id || call.seesAllKeys else { throw notYours() }
       try checkScopes(request.scopes, within: row.ownScopes)
       let record = APIKeyRecord(
@@ -287,7 +287,7 @@ private func apiKeyOver(_ id: UUID) -> CallError {
     "The API key \(id) was revoked or has expired; make another.")
 }
 
-private func memberNotFound(_ id: UUID) -> CallError {
+private func holderNotFound(_ id: UUID) -> CallError {
   CallError(IdentityErrorReason.userNotFound, "There is no member \(id) in your organization.")
 }
 

@@ -27,12 +27,14 @@ limit 1;
 -- name: lockInstallation :exec
 select installation.id from installation for update;
 
--- Adds an organization.
+-- Adds the organization of who installs it, whom no plan bounds.
 -- name: createOrganization :exec
 insert into organizations (
-    id, name, slug, is_personal, billing_email, created_at, updated_at
+    id, name, slug, is_personal, billing_email, subscription_plan, created_at, updated_at
 )
-values (:id, :name, :slug, :is_personal, :billing_email, :created_at, :created_at);
+values (
+    :id, :name, :slug, :is_personal, :billing_email, 'enterprise', :created_at, :created_at
+);
 
 -- Adds a person.
 -- name: createUser :exec

@@ -39,7 +39,8 @@ as $$
                 and organization.subscription_status = 'active'
                 and principal.is_active
                 and principal.deleted_at is null
-                and membership.role is not null,
+                and membership.role is not null
+                and membership.is_active,
                 false
             ) as is_usable,
             coalesce(api_key.scopes, '{}') as scopes,
