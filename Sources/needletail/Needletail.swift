@@ -28,7 +28,8 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Client",
         subcommands: [
-          WhoAmI.self, Runs.self, Experiments.self, Call.self, Describe.self, Ping.self,
+          WhoAmI.self, Runs.self, Experiments.self, Audit.self, Call.self, Describe.self,
+          Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])
