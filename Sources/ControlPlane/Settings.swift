@@ -143,6 +143,20 @@ public struct Setting: Sendable {
   private static let generalSettings: [Setting] = [
     count("loops", "event loops; 0 = one per core", \.loops, least: 0),
     flag("log-every-call", "log calls that succeeded, too", \.logsEveryCall),
+    duration(
+      "audit-refusal-interval", "time for which refusals of one kind are one audit entry",
+      \.server.auditRefusalInterval),
+    duration(
+      "audit-export-horizon", "age from which an export sends audit entries",
+      \.server.auditExportHorizon),
+    Setting(
+      name: "audit-file", help: "a file to append audit entries to: its full path, or none",
+      show: { $0.auditFile ?? "none" },
+      read: { options, text in
+        guard text == "none" || text.hasPrefix("/") else { return false }
+        options.auditFile = text == "none" ? nil : text
+        return true
+      }),
     Setting(
       name: "log-level", help: "debug, info, notice, warning or error",
       show: { $0.logLevel },

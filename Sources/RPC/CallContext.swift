@@ -84,6 +84,7 @@ public final class CallContext {
   public var peer: SocketAddress { session.peer }
   /// Wakes the watchers of what was changed.
   public var feed: ChangeFeed { session.server.feed }
+  var audit: AuditJournal { session.server.audit }
   /// A time-ordered identifier.
   public func nextID() -> UUID { session.server.nextID() }
   /// What the whole server shares.

@@ -68,14 +68,14 @@ extension CallContext {
           response: change.showsSecret ? nil : response.encoded, resourceID: change.resourceID))
     }
     statements(&batch)
-    record(change, in: &batch)
+    let entry = record(change, in: &batch)
     do throws(PostgresError) {
       try await database.commit(work, batch)
     } catch {
       if isReplay(error) { return try await replay() }
       throw callError(error)
     }
-    feed.changed(change.resourceID)
+    committed(change, entry)
     return response
   }
 
@@ -89,11 +89,11 @@ extension CallContext {
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(CallError) -> Response {
     do throws(ChangeFailure) {
-      let (response, change) = try await database.transaction(work) {
-        (transaction) async throws(ChangeFailure) -> (Response, Change) in
+      let (response, change, entry) = try await database.transaction(work) {
+        (transaction) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) in
         try await decideAndFinish(transaction, lock, query, decide)
       }
-      feed.changed(change.resourceID)
+      committed(change, entry)
       return response
     } catch {
       switch error {
@@ -108,7 +108,7 @@ extension CallContext {
   private func decideAndFinish<Row, Response: Message>(
     _ transaction: Transaction, _ lock: Query<Int>?, _ query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
-  ) async throws(ChangeFailure) -> (Response, Change) {
+  ) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) {
     var first = Batch()
     if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
     if let lock { first.add(lock) }
@@ -125,31 +125,40 @@ extension CallContext {
       let response = decided.1.showsSecret ? nil : decided.0.encoded
       last.add(keepAnswer(response, decided.1.resourceID))
     }
-    record(decided.1, in: &last)
+    let entry = record(decided.1, in: &last)
     do throws(PostgresError) { try await transaction.finish(last) } catch { throw .database(error) }
-    return decided
+    return (decided.0, decided.1, entry)
   }
 
   // MARK: What every change leaves
 
-  private func record(_ change: Change, in batch: inout Batch) {
+  /// Adds the audit entry, which it returns, and the event.
+  private func record(_ change: Change, in batch: inout Batch) -> AuditRecord? {
     let now = WallClock.microseconds()
-    if method.isAudited {
-      batch.add(
-        JournalQueries.insertAuditLog(
-          organizationID: principal.organizationID, id: nextID(), actorType: principal.kind,
-          actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
-          action: change.action, outcome: "success", reason: nil,
-          resourceType: change.resourceType, resourceID: change.resourceID,
-          projectID: change.projectID, detailsJSON: change.detailsJSON, ipAddress: peer.host,
-          userAgent: client, requestID: requestID, createdAt: now))
-    }
+    let entry = method.isAudited ? auditRecord(change, now) : nil
+    if let entry { batch.add(entry.insertion) }
     batch.add(
       JournalQueries.insertEvent(
         organizationID: principal.organizationID, id: nextID(), type: change.event,
         resourceType: change.resourceType, resourceID: change.resourceID,
         projectID: change.projectID, actorType: principal.kind, actorID: principal.id,
         requestID: requestID, dataJSON: change.detailsJSON, createdAt: now))
+    return entry
+  }
+
+  private func auditRecord(_ change: Change, _ now: Int64) -> AuditRecord {
+    AuditRecord(
+      id: nextID(), organizationID: principal.organizationID, actorType: principal.kind,
+      actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
+      action: change.action, outcome: "success", reason: nil, resourceType: change.resourceType,
+      resourceID: change.resourceID, projectID: change.projectID, detailsJSON: change.detailsJSON,
+      ipAddress: peer.host, client: client, requestID: requestID, createdAt: now)
+  }
+
+  /// Tells those who watch, and the audit log's sinks.
+  private func committed(_ change: Change, _ entry: AuditRecord?) {
+    feed.changed(change.resourceID)
+    if let entry { audit.committed(entry) }
   }
 
   private func claimKey(response: [UInt8]?, resourceID: UUID?) -> Query<Int> {

@@ -26,6 +26,9 @@ public final class LoopServer {
   private var isDraining = false
   private var identifiers = UUIDGenerator()
 
+  /// Refused attempts, and what the sinks are told.
+  private(set) lazy var audit = AuditJournal(self)
+
   /// Counts since the start.
   public internal(set) var metrics: ServerMetrics
 
@@ -126,6 +129,11 @@ public final class LoopServer {
     drained = []
     for report in due { report() }
   }
+
+  /// Writes the last entries of the audit log and waits, a few seconds at most, for its sinks.
+  ///
+  /// To be called before the database is closed.
+  public func flushAudit() async { await audit.flush() }
 
   /// Ends every connection now.
   public func closeAll() {

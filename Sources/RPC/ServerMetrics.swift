@@ -34,6 +34,10 @@ public struct ServerMetrics: Sendable {
   public var bytesWritten: UInt64 = 0
   /// Times a stream waited for the peer's window.
   public var creditStalls: UInt64 = 0
+  /// Refused attempts that no entry of the audit log counts.
+  public var auditRefusalsDropped: UInt64 = 0
+  /// Entries that a sink of the audit log was too slow for.
+  public var auditSinkDropped: UInt64 = 0
   /// Streams open now.
   public var openStreams = 0
 
@@ -90,6 +94,8 @@ public struct ServerMetrics: Sendable {
     bytesRead &+= other.bytesRead
     bytesWritten &+= other.bytesWritten
     creditStalls &+= other.creditStalls
+    auditRefusalsDropped &+= other.auditRefusalsDropped
+    auditSinkDropped &+= other.auditSinkDropped
     openStreams += other.openStreams
   }
 }

@@ -36,6 +36,14 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 10.
   public var keyUpdatesPerMinuteMax = 10
+  /// How long refused attempts of one kind are counted before they are one entry of the audit log.
+  ///
+  /// Default 1 min.
+  public var auditRefusalInterval: Duration = .seconds(60)
+  /// How old an entry of the audit log is when an export sends it.
+  ///
+  /// More than a call waits for the database between its entry's id and its commit. Default 15 s.
+  public var auditExportHorizon: Duration = .seconds(15)
   /// What the server calls itself: "needletail/0.1.0".
   public var software: String
 

@@ -16,6 +16,8 @@ public final class ServerState: Sendable {
   public let reasons: ReasonTable
   /// Is told of every call and connection that ends.
   public let observer: any Observer
+  /// Who is told of the audit log's entries.
+  public let auditOutlets: [AuditOutlet]
   /// When the server started.
   public let startedAt: Instant
 
@@ -26,7 +28,7 @@ public final class ServerState: Sendable {
   /// Makes the state of a server that serves `services`.
   public init(
     settings: ServerSettings, router: Router, authenticator: any Authenticator,
-    reasons: ReasonTable, observer: any Observer
+    reasons: ReasonTable, observer: any Observer, auditOutlets: [AuditOutlet]
   ) {
     self.settings = settings
     self.router = router
@@ -35,6 +37,7 @@ public final class ServerState: Sendable {
     all.merge(reasons)
     self.reasons = all
     self.observer = observer
+    self.auditOutlets = auditOutlets
     startedAt = .now()
   }
 

@@ -120,6 +120,9 @@ extension Session {
   func fail(_ call: CallContext, _ error: CallError) {
     var error = error
     error.status.requestID = call.requestID
+    if error.status.code == .permissionDenied {
+      server.audit.refusals.note(call, error.status.reason)
+    }
     if phase == .serving {
       output.end(stream: call.stream, status: error.status)
       scheduleFlush()

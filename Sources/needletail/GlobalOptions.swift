@@ -14,6 +14,8 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
 struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
   let duration: Duration
 
+  init(duration: Duration) { self.duration = duration }
+
   init?(argument: String) {
     let units: [(suffix: String, factor: Double)] = [
       ("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400),

@@ -36,15 +36,16 @@ struct AccessTests {
     #expect(
       permitted
         == Self.known.filter { permission in
-          work.contains { permission.hasPrefix($0) || permission.hasSuffix($0) }
+          !permission.hasPrefix("audit_log.")
+            && work.contains { permission.hasPrefix($0) || permission.hasSuffix($0) }
         })
     let table = [
       ("run.create", true), ("run.log", true), ("run.update", true), ("experiment.update", true),
       ("run.delete", true), ("api_key.list", true), ("organization.get", true),
       ("project.create", true), ("api_key.create", true), ("project.delete", true),
       ("project_member.update", true), ("projects.create", false),
-      ("organization.update", false), ("member.delete", false),
-      ("runs.create", false), ("", false),
+      ("organization.update", false), ("member.delete", false), ("runs.create", false),
+      ("audit_log.list", false), ("audit_log.export", false), ("", false),
     ]
     for (permission, isPermitted) in table {
       #expect(Access.role("developer", permits: permission) == isPermitted, "\(permission)")
@@ -57,7 +58,8 @@ struct AccessTests {
     #expect(
       permitted
         == Self.known.filter {
-          $0.hasSuffix(".get") || $0.hasSuffix(".list") || $0.hasPrefix("api_key.")
+          ($0.hasSuffix(".get") || $0.hasSuffix(".list")) && !$0.hasPrefix("audit_log.")
+            || $0.hasPrefix("api_key.")
         })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))

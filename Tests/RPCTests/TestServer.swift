@@ -16,6 +16,8 @@ struct TestServerOptions: Sendable {
   var methods: [any ServedMethod] = ServerState.ownMethods + Stage.methods
   var reasons = ReasonTable()
   var database = DatabaseSettings(connection: "host=/nonexistent dbname=none")
+  /// Who is told of the audit log's entries.
+  var auditSinks: [any AuditSink] = []
   /// Whether the database is connected to.
   var usesDatabase = false
   var tls = TLSSettings(applicationProtocols: ["needletail/1"])
@@ -48,7 +50,8 @@ final class TestServer: Sendable {
     let identity = try Credentials.shared.get().identity
     let state = ServerState(
       settings: options.settings, router: Router(options.methods),
-      authenticator: options.authenticator, reasons: options.reasons, observer: ended)
+      authenticator: options.authenticator, reasons: options.reasons, observer: ended,
+      auditOutlets: try options.auditSinks.map { try AuditOutlet($0) })
     self.state = state
     let socket = try ListeningSocket(host: "127.0.0.1", port: 0)
     port = socket.address.port

@@ -86,6 +86,12 @@ struct MetricsText {
     counter(
       "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
       server.creditStalls)
+    counter(
+      "needletail_audit_refusals_dropped_total",
+      "Refused attempts that no entry of the audit log counts.", server.auditRefusalsDropped)
+    counter(
+      "needletail_audit_sink_dropped_total",
+      "Entries that a sink of the audit log was too slow for.", server.auditSinkDropped)
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {

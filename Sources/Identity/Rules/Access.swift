@@ -17,7 +17,8 @@ struct Access {
   static func role(_ role: String, permits permission: String) -> Bool {
     guard let verb = permission.split(separator: ".").last else { return false }
     let resource = permission.split(separator: ".").first ?? ""
-    let isLooking = verb == "get" || verb == "list"
+    // The audit log tells of every project, also of those that not everybody sees.
+    let isLooking = (verb == "get" || verb == "list") && resource != "audit_log"
     switch role {
     case "admin": return true
     case "developer":
