@@ -175,6 +175,8 @@ static int set_protocols(SSL_CTX *context, const uint8_t *protocols, unsigned le
 int ntl_context_serve(SSL_CTX *context, const uint8_t *protocols, unsigned protocols_length) {
   /* Of many connections most are idle, and those hold no record buffers; a client has few. */
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  /* A read returns behind a key update, so that no client can keep it busy with them. */
+  SSL_CTX_clear_mode(context, SSL_MODE_AUTO_RETRY);
   if (!set_protocols(context, protocols, protocols_length)) return 0;
   if (protocols_length > 0) {
     SSL_CTX_set_client_hello_cb(context, require_protocol_offer, NULL);

@@ -244,7 +244,7 @@ final class Session: DescriptorHandler, TurnHandler {
   }
 
   /// Key updates cost this side a key derivation each and the peer next to nothing.
-  private func checkKeyUpdates(_ now: Instant) {
+  func checkKeyUpdates(_ now: Instant) {
     if now.since(keyUpdatesSince) >= .seconds(60) {
       keyUpdatesSince = now
       keyUpdatesCounted = tls.keyUpdateCount
