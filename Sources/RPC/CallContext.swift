@@ -32,6 +32,8 @@ public final class CallContext {
   let requestBytes: [UInt8]
   /// Message bytes of the Call that the session counts until the handler is done with them.
   var heldBytes = 0
+  /// Request bytes whose Credit waits until the key's rate allows more.
+  var unreturnedBytes = 0
   /// Requests of a client stream that wait for the handler.
   var requests = RequestQueue()
   /// Whether the first request in the queue came with the Call, which no window counts.

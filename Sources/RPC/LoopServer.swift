@@ -22,6 +22,7 @@ public final class LoopServer {
   private let load: LoopLoad
   private let index: Int
   private(set) var sessions: [Int32: Session] = [:]
+  private var shares: [UUID: RateShare] = [:]
   private var drained: [() -> Void] = []
   private var isDraining = false
   private var identifiers = UUIDGenerator()
@@ -59,18 +60,20 @@ public final class LoopServer {
   }
 
   /// Takes over a connection that was just accepted.
-  func adopt(_ descriptor: consuming Descriptor, from peer: SocketAddress) {
+  func adopt(
+    _ descriptor: consuming Descriptor, from peer: SocketAddress, _ permit: Permit
+  ) {
     guard !isDraining else {
       // It was accepted before the listening socket was closed.
-      state.connectionEnded()
+      permit.end()
       return load.release(index)
     }
     descriptor.disableDelay()
-    descriptor.setUserTimeout(state.settings.writeStallTimeout)
+    descriptor.setUserTimeout(state.settings.acknowledgementTimeout)
     let number = descriptor.number
     do throws(TLSError) {
       let connection = try TLSConnection.accepting(on: number, context: tls)
-      let session = Session(self, consume descriptor, connection, peer, id: nextID())
+      let session = Session(self, consume descriptor, connection, peer, permit, id: nextID())
       try session.begin()
       sessions[number] = session
       metrics.connections += 1
@@ -78,7 +81,7 @@ public final class LoopServer {
     } catch {
       state.observer.note(
         .error, "a connection could not be served: \(error)", [("peer", peer.description)])
-      state.connectionEnded()
+      permit.end()
       load.release(index)
     }
   }
@@ -92,9 +95,30 @@ public final class LoopServer {
     guard let session = sessions.removeValue(forKey: number) else { return }
     keys.leave(session)
     metrics.connections -= 1
-    state.connectionEnded()
+    session.permit.end()
+    if let principal = session.principal { releaseShare(of: principal.apiKeyID) }
     load.release(index)
     if sessions.isEmpty { reportDrained() }
+  }
+
+  // MARK: Rates
+
+  /// What this loop has of a key's rate, for one more connection; nil when nothing is bounded.
+  func share(of key: UUID) -> RateShare? {
+    guard state.rates.isOn else { return nil }
+    let share = shares[key] ?? RateShare(state.rates.take(key, now: loop.now.nanoseconds))
+    shares[key] = share
+    share.users += 1
+    return share
+  }
+
+  private func releaseShare(of key: UUID) {
+    guard let share = shares[key] else { return }
+    share.users -= 1
+    guard share.users == 0 else { return }
+    share.close(now: loop.now.nanoseconds)
+    shares[key] = nil
+    state.rates.release(key)
   }
 
   // MARK: Certificates

@@ -12,36 +12,46 @@ extension Session {
       // collected.
       let kept = input.count <= ReadBuffer.capacityBytes / 2 ? input.count : 0
       if kept > 0 { server.readBuffer.fill(input) }
-      let end = fill(from: kept)
+      let (end, isDry) = fill(from: kept)
       if end > kept { take(end, kept: kept) }
       budget -= end - kept
-      if !tls.hasBufferedInput { break }
+      if isDry || !tls.hasBufferedInput { break }
     }
     if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
   }
 
   /// Reads records into the loop's buffer, behind its first `count` bytes, until it is full or
   /// nothing more is there without asking the kernel again.
-  private func fill(from count: Int) -> Int {
+  ///
+  /// It is dry when only the kernel can bring more: part of a record counts as buffered, too, and
+  /// whoever asked for it again and again would never come to an end.
+  private func fill(from count: Int) -> (count: Int, isDry: Bool) {
     var count = count
+    var updates = tls.keyUpdateCount
     do throws(TLSError) {
       while count < ReadBuffer.capacityBytes {
         switch try read(at: count) {
         case .bytes(let more): count += more
-        case .wantRead: return count
+        case .wantRead:
+          // TLS returns behind each key update, so that a flood of them can be counted.
+          guard tls.keyUpdateCount > updates, phase == .serving else { return (count, true) }
+          updates = tls.keyUpdateCount
+          checkKeyUpdates(loop.now)
+          continue
         case .wantWrite:
           waitsForWritable = true
-          return count
+          return (count, true)
         case .closed(let isClean):
           inputEnded(isClean ? "the peer closed the connection" : "the connection was cut")
-          return count
+          return (count, true)
         }
-        if !tls.hasBufferedInput { return count }
+        if !tls.hasBufferedInput { return (count, true) }
       }
     } catch {
       inputEnded("TLS failed: \(error)")
+      return (count, true)
     }
-    return count
+    return (count, false)
   }
 
   private func read(at offset: Int) throws(TLSError) -> TLSTransfer {
@@ -147,6 +157,7 @@ extension Session {
     guard let call = calls[stream] else { return }
     call.requests.append(unsafe body.extracting(data.message).withUnsafeBytes { unsafe Array($0) })
     if data.endOfRequests { call.requests.isEnded = true }
+    charge(data.message.count)
     queuedMessages += 1
     if queuedMessages >= Session.queuedMessagesMax { pauseReading() }
     call.requestArrived.notify()

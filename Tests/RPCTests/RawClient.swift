@@ -153,6 +153,13 @@ final class RawClient {
     }
   }
 
+  /// Sends bytes below TLS.
+  func sendRecordPart(_ bytes: [UInt8]) throws {
+    guard unsafe Glibc.send(descriptor.number, bytes, bytes.count, 0) == bytes.count else {
+      throw Failure("the socket took less than all")
+    }
+  }
+
   /// Says close_notify and that nothing follows.
   func finish() throws {
     _ = try tls.shutdown()
