@@ -6,7 +6,7 @@ import Wire
 @testable import RPC
 
 /// Takes keys "<key>/<organization>", two numbers.
-struct NumberedKeys: Authenticator {
+struct NumberedKeys: UnchangingKeys {
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal {
