@@ -114,6 +114,14 @@ CANONICAL: Final[list[tuple[str, str, Meaning]]] = [
     ("end_ok_status", DOWN, {"stream": 1, "end": {"status": {}}}),
     ("end_error", DOWN, {"stream": 7, "end": {"status": STATUS}}),
     (
+        "end_rate_limited",
+        DOWN,
+        {
+            "stream": 9,
+            "end": {"status": {"code": 8, "reason": "RATE_LIMITED", "retry_after_ms": 12}},
+        },
+    ),
+    (
         "end_unknown_code",
         DOWN,
         {"stream": 7, "end": {"status": {"code": 99, "reason": "NEW"}}},
@@ -128,6 +136,20 @@ CANONICAL: Final[list[tuple[str, str, Meaning]]] = [
     ("ping_token_zero", EITHER, {"ping": {}}),
     ("pong", EITHER, {"pong": {"token": "1"}}),
     ("goaway_announced", DOWN, {"goaway": {"last_stream": 2**32 - 1}}),
+    (
+        "goaway_too_many_connections",
+        DOWN,
+        {
+            "goaway": {
+                "status": {
+                    "code": 8,
+                    "reason": "TOO_MANY_CONNECTIONS",
+                    "retry_after_ms": 1000,
+                    "details": {"limit": "key", "max": "2048"},
+                }
+            }
+        },
+    ),
     ("goaway_drain", DOWN, {"goaway": {"last_stream": 12}}),
     (
         "goaway_status",

@@ -53,7 +53,12 @@ def _idle_connections(settings: Settings, outcome: Outcome) -> None:
             server(
                 settings.work / "idle",
                 postgres=database.url,
-                arguments=("--set", "idle-timeout=10m"),  # no Ping in between
+                arguments=(
+                    *("--set", "idle-timeout=10m"),  # no Ping in between
+                    # All are of one key.
+                    *("--set", f"connections-per-key-max={2 * _CONNECTIONS}"),
+                    *("--set", f"connections-per-organization-max={2 * _CONNECTIONS}"),
+                ),
             )
         )
         endpoint = Endpoint.of(started.connection)

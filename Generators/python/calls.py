@@ -135,7 +135,7 @@ class CallsWriter:
             default = self._qualify_default(self._types.parameter_default(field))
             if default == "None" and not annotation.endswith("| None"):
                 annotation += " | None"
-            lines.append(f"        {field.name}: {annotation} = {default},")
+            lines.append(f"        {field.python_name}: {annotation} = {default},")
         return lines
 
     def _qualify_default(self, default: str) -> str:
@@ -148,11 +148,11 @@ class CallsWriter:
         lines = [f"        request = {request}("]
         for field in message.fields:
             if field.is_repeated:
-                lines.append(f"            {field.name}=tuple({field.name}),")
+                lines.append(f"            {field.python_name}=tuple({field.python_name}),")
             elif not field.has_presence and field.kind in _NO_PRESENCE:
                 raise ValueError(f"{message.full_name}.{field.name} must be optional in a request")
             else:
-                lines.append(f"            {field.name}={field.name},")
+                lines.append(f"            {field.python_name}={field.python_name},")
         return [*lines, "        )"]
 
     def _method(self, service: Service, method: Method, *, is_async: bool) -> list[str]:
@@ -215,9 +215,10 @@ class CallsWriter:
         lines += docstring(f"Walks over every page of `{name}`.", "        ")
         lines += ['        page_token = ""', "        while True:"]
         lines += [f"            page = {wait}self.{name}("]
-        lines += [f"                {f.name}={f.name}," for f in request.fields]
+        lines += [f"                {f.python_name}={f.python_name}," for f in request.fields]
         lines += ["                timeout_seconds=timeout_seconds,", "            )"]
-        lines += [f"            for item in page.{items[0].name}:", "                yield item"]
+        lines += [f"            for item in page.{items[0].python_name}:"]
+        lines += ["                yield item"]
         lines += ["            page_token = page.next_page_token"]
         lines += ["            if not page_token:", "                return"]
         return lines
@@ -226,4 +227,4 @@ class CallsWriter:
 def _parameters_text(message: Message, is_streamed: bool) -> tuple[str, ...]:  # noqa: FBT001
     if is_streamed or not message.fields:
         return ()
-    return tuple(f"`{field.name}`: {field.comment}" for field in message.fields)
+    return tuple(f"`{field.python_name}`: {field.comment}" for field in message.fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import keyword
 import re
 import subprocess
 import tempfile
@@ -63,6 +64,23 @@ class Field:
     type_name: str  # full name of the enum or message; "key, value" scalars of a map
     is_repeated: bool
     has_presence: bool  # absent and default are told apart: `optional`, or member of a oneof
+
+    @property
+    def python_name(self) -> str:
+        """The name in Python, which has words of its own: `from` is `from_`."""
+        return f"{self.name}_" if keyword.iskeyword(self.name) else self.name
+
+    def of(self, message: str) -> str:
+        """The field of a protobuf message, as an expression."""
+        if keyword.iskeyword(self.name):
+            return f'getattr({message}, "{self.name}")'
+        return f"{message}.{self.name}"
+
+    def assignment(self, message: str, value: str) -> str:
+        """The statement that sets the field of a protobuf message."""
+        if keyword.iskeyword(self.name):
+            return f'setattr({message}, "{self.name}", {value})'
+        return f"{message}.{self.name} = {value}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -96,7 +96,8 @@ class TypesWriter:
         lines = ["", "", "@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)"]
         lines += [f"class {message.python_name}:", *docstring(message.comment, "    ")]
         for field in message.fields:
-            lines += ["", f"    {field.name}: {self.annotation(field)} = {self._default(field)}"]
+            annotation, default = self.annotation(field), self._default(field)
+            lines += ["", f"    {field.python_name}: {annotation} = {default}"]
             lines += docstring(field.comment, "    ")
         return lines
 
@@ -149,11 +150,11 @@ class TypesWriter:
         if not message.fields:
             return [*lines, "    del message", f"    return {name}()"]
         lines.append(f"    return {name}(")
-        lines += [f"        {f.name}={self._decoded_value(f)}," for f in message.fields]
+        lines += [f"        {f.python_name}={self._decoded_value(f)}," for f in message.fields]
         return [*lines, "    )"]
 
     def _decoded_value(self, field: Field) -> str:
-        source = f"message.{field.name}"
+        source = field.of("message")
         if field.is_repeated:
             if field.kind in {"message", "enum", "timestamp"}:
                 return f"tuple({self._decode_one(field, 'item')} for item in {source})"
@@ -182,7 +183,7 @@ class TypesWriter:
         return lines
 
     def _encoded_lines(self, field: Field) -> Iterator[str]:
-        source, target = f"value.{field.name}", f"message.{field.name}"
+        source, target = f"value.{field.python_name}", field.of("message")
         if field.is_repeated:
             if field.kind in {"message", "timestamp"}:
                 yield f"for item in {source}:"
@@ -204,7 +205,7 @@ class TypesWriter:
             return f"{self._name(field.type_name, 'encode_')}({source}, {target})"
         if field.kind == "timestamp":
             return f"encode_time({source}, {target})"
-        return f"{target} = {source}"
+        return field.assignment("message", source)
 
 
 def _all(names: list[str]) -> list[str]:

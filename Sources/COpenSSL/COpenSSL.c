@@ -28,13 +28,23 @@ static void free_context_state(
   OPENSSL_clear_free(state, sizeof(struct context_state));
 }
 
+/* A record takes one or two. OpenSSL goes on while anything comes that is no data: a peer who sends
+   key updates as fast as they are taken would keep one call busy for ever. */
+#define RECEIVES_MAX 4
+
 /* A socket BIO that never raises SIGPIPE; OpenSSL's own calls write(2). */
 static int socket_read(BIO *bio, char *bytes, int size) {
-  int descriptor = (int)(intptr_t)BIO_get_data(bio);
+  struct ntl_facts *facts = BIO_get_data(bio);
   ssize_t count;
   BIO_clear_retry_flags(bio);
+  if (facts->receives_left == 0) {
+    errno = EAGAIN;
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  facts->receives_left--;
   do {
-    count = recv(descriptor, bytes, (size_t)size, 0);
+    count = recv(facts->descriptor, bytes, (size_t)size, 0);
   } while (count < 0 && errno == EINTR);
   if (count == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) BIO_set_retry_read(bio);
@@ -42,11 +52,11 @@ static int socket_read(BIO *bio, char *bytes, int size) {
 }
 
 static int socket_write(BIO *bio, const char *bytes, int size) {
-  int descriptor = (int)(intptr_t)BIO_get_data(bio);
+  struct ntl_facts *facts = BIO_get_data(bio);
   ssize_t count;
   BIO_clear_retry_flags(bio);
   do {
-    count = send(descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
+    count = send(facts->descriptor, bytes, (size_t)size, MSG_NOSIGNAL);
   } while (count < 0 && errno == EINTR);
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) BIO_set_retry_write(bio);
   return (int)count;
@@ -232,10 +242,10 @@ static void observe(int is_outgoing, int version, int content_type, const void *
   }
 }
 
-static int use_socket(SSL *connection, int descriptor) {
+static int use_socket(SSL *connection, struct ntl_facts *facts) {
   BIO *bio = BIO_new(socket_method);
   if (bio == NULL) return 0;
-  BIO_set_data(bio, (void *)(intptr_t)descriptor);
+  BIO_set_data(bio, facts);
   BIO_set_init(bio, 1);
   SSL_set_bio(connection, bio, bio);
   return 1;
@@ -257,7 +267,8 @@ static int use_memory(SSL *connection) {
 SSL *ntl_connection_new(SSL_CTX *context, int descriptor, struct ntl_facts *facts) {
   SSL *connection = SSL_new(context);
   if (connection == NULL) return NULL;
-  if (!(descriptor < 0 ? use_memory(connection) : use_socket(connection, descriptor))) {
+  facts->descriptor = descriptor;
+  if (!(descriptor < 0 ? use_memory(connection) : use_socket(connection, facts))) {
     SSL_free(connection);
     return NULL;
   }
@@ -313,6 +324,7 @@ static enum ntl_step step_after(SSL *connection, struct ntl_facts *facts, int re
 enum ntl_step ntl_handshake(SSL *connection, struct ntl_facts *facts) {
   ERR_clear_error();
   errno = 0;
+  facts->receives_left = RECEIVES_MAX;
   int result = SSL_do_handshake(connection);
   return result == 1 ? NTL_DONE : step_after(connection, facts, result);
 }
@@ -320,6 +332,7 @@ enum ntl_step ntl_handshake(SSL *connection, struct ntl_facts *facts) {
 enum ntl_step ntl_read(
     SSL *connection, struct ntl_facts *facts, void *bytes, size_t size, size_t *count) {
   errno = 0;
+  facts->receives_left = RECEIVES_MAX;
   int result = SSL_read_ex(connection, bytes, size, count);
   return result == 1 ? NTL_DONE : step_after(connection, facts, result);
 }
@@ -327,6 +340,7 @@ enum ntl_step ntl_read(
 enum ntl_step ntl_write(
     SSL *connection, struct ntl_facts *facts, const void *bytes, size_t size, size_t *count) {
   size_t written = 0;
+  facts->receives_left = RECEIVES_MAX;
   /* A call takes one record's worth (16 KiB); what a caller has is taken as far as it goes. */
   while (written < size) {
     size_t part = 0;
@@ -348,6 +362,7 @@ enum ntl_step ntl_shutdown(SSL *connection, struct ntl_facts *facts) {
   if (facts->has_failed || SSL_in_init(connection)) return NTL_DONE;
   ERR_clear_error();
   errno = 0;
+  facts->receives_left = RECEIVES_MAX;
   int result = SSL_shutdown(connection);
   if (result >= 0) return NTL_DONE;
   enum ntl_step step = step_after(connection, facts, result);

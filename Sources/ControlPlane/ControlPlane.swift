@@ -21,6 +21,7 @@ public final class ControlPlane: Sendable {
   private let log: ServerLog
   private let options: ServerOptions
   private let operations: OperationsPage?
+  private let auditFile: AuditFile?
   private let isStopping = Atomic<Bool>(false)
   /// Why the server stopped by itself.
   private let failure = Mutex<String?>(nil)
@@ -47,7 +48,10 @@ public final class ControlPlane: Sendable {
     address = listener.address.host
     port = listener.address.port
     try OperationsPage.check(options.operationsPort)
-    state = ControlPlane.makeState(options, log.logger)
+    auditFile = try options.auditFile.map { path throws(ControlPlaneError) in
+      try AuditFile(path, log.logger)
+    }
+    state = try ControlPlane.makeState(options, auditFile, log.logger)
     let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
     let load = LoopLoad(loops: count)
     let shared = DatabaseShared(options.database, loops: count)
@@ -132,7 +136,9 @@ public final class ControlPlane: Sendable {
     }
   }
 
-  private static func makeState(_ options: ServerOptions, _ logger: Logger) -> ServerState {
+  private static func makeState(
+    _ options: ServerOptions, _ auditFile: AuditFile?, _ logger: Logger
+  ) throws(ControlPlaneError) -> ServerState {
     let tracking = TrackingService()
     let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
     let permissions = Set(methods.map(\.permission).filter { $0 != Router.selfPermission })
@@ -144,7 +150,18 @@ public final class ControlPlane: Sendable {
         ServerState.ownMethods + IdentityService(permissions: permissions).methods
           + tracking.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
-      observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall))
+      observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),
+      auditOutlets: try outlets((auditFile.map { [$0] } ?? []) + options.auditSinks))
+  }
+
+  private static func outlets(
+    _ sinks: [any AuditSink]
+  ) throws(ControlPlaneError) -> [AuditOutlet] {
+    do throws(SystemError) {
+      return try sinks.map { sink throws(SystemError) in try AuditOutlet(sink) }
+    } catch {
+      throw ControlPlaneError("the audit log's sinks cannot be started: \(error)")
+    }
   }
 
   private static func prepare(
@@ -194,7 +211,9 @@ public final class ControlPlane: Sendable {
     group.mailboxes[0].post { [self] loop in
       (loop.attachment as? LoopState)?.watchSignals { [self] signal in
         switch signal {
-        case .hangup: reload()
+        case .hangup:
+          auditFile?.reopen()
+          reload()
         case .interrupt, .terminate: stop()
         }
       }

@@ -153,9 +153,12 @@ final class LoopState: ServesConnections {
     listener?.close()
     maintenance?.close()
     maintenance = nil
-    server.drain { [server] in
-      server.database.close()
-      done()
+    server.drain { [server, loop] in
+      loop.spawn {
+        await server.flushAudit()
+        server.database.close()
+        done()
+      }
     }
   }
 }

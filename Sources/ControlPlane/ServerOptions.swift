@@ -26,6 +26,12 @@ public struct ServerOptions: Sendable {
   public var operationsPort: UInt16? = nil
   /// Whether calls that succeeded are logged, too.
   public var logsEveryCall = false
+  /// The file that the audit log's entries are appended to as JSON lines; nil = none.
+  ///
+  /// Opened again on SIGHUP.
+  public var auditFile: String? = nil
+  /// Who else is told of the audit log's entries, once they are committed.
+  public var auditSinks: [any AuditSink] = []
   /// "debug", "info", "notice", "warning" or "error".
   public var logLevel = "info"
 

@@ -56,10 +56,10 @@ public struct Setting: Sendable {
 
   /// Every setting, by subject.
   public static let all: [Setting] =
-    connectionSettings + streamSettings + floodSettings + databaseSettings + generalSettings
+    connectionSettings + admissionSettings + streamSettings + floodSettings + databaseSettings
+    + generalSettings
 
   private static let connectionSettings: [Setting] = [
-    count("connections-max", "open connections of the process", \.server.connectionsMax),
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),
     duration("hello-timeout", "time from connecting to Hello", \.server.wire.helloTimeout),
     duration("idle-timeout", "silence after which the peer is pinged", \.server.wire.idleTimeout),
@@ -70,6 +70,12 @@ public struct Setting: Sendable {
       \.server.wire.frameBytesPerSecondMin),
     duration(
       "write-stall-timeout", "time that answers may stay unread", \.server.writeStallTimeout),
+    number(
+      "write-bytes-per-second-min", "bytes a second that are read of answers that wait",
+      \.server.writeBytesPerSecondMin),
+    duration(
+      "acknowledgement-timeout", "time that TCP may leave sent bytes unacknowledged",
+      \.server.acknowledgementTimeout),
     duration(
       "drain-timeout", "time that open streams have at shutdown", \.server.wire.drainTimeout),
     duration("linger-timeout", "time to read a last Goaway", \.server.wire.lingerTimeout),
@@ -81,6 +87,36 @@ public struct Setting: Sendable {
       "output-bytes-pause", "bytes of calls at work and of answers above which reading pauses",
       \.server.outputBytesPause),
     duration("accept-pause", "pause of accepting without descriptors", \.server.acceptPause),
+  ]
+
+  private static let admissionSettings: [Setting] = [
+    count("connections-max", "open connections of the process", \.server.connectionsMax),
+    count(
+      "connections-per-address-max", "open connections of an address (IPv6: of a /64)",
+      \.server.connectionsPerAddressMax),
+    count(
+      "connections-per-key-max", "open connections of an API key", \.server.connectionsPerKeyMax),
+    count(
+      "connections-per-organization-max", "open connections of an organization",
+      \.server.connectionsPerOrganizationMax),
+    count(
+      "unauthenticated-max", "open connections that are not greeted yet",
+      \.server.unauthenticatedMax),
+    count(
+      "unauthenticated-per-address-max",
+      "open connections of an address that are not greeted yet",
+      \.server.unauthenticatedPerAddressMax),
+    count(
+      "failed-hellos-per-minute-max",
+      "refused Hellos of an address in a minute, after which it is answered late",
+      \.server.failedHellosPerMinuteMax),
+    duration("failed-hello-delay", "how late those are answered", \.server.failedHelloDelay),
+    number(
+      "calls-per-second", "calls of an API key in a second; 0 = any number",
+      \.server.callsPerSecond, least: 0),
+    number(
+      "bytes-per-second", "bytes of an API key's messages in a second, both ways; 0 = any number",
+      \.server.bytesPerSecond, least: 0),
   ]
 
   private static let streamSettings: [Setting] = [
@@ -143,6 +179,20 @@ public struct Setting: Sendable {
   private static let generalSettings: [Setting] = [
     count("loops", "event loops; 0 = one per core", \.loops, least: 0),
     flag("log-every-call", "log calls that succeeded, too", \.logsEveryCall),
+    duration(
+      "audit-refusal-interval", "time for which refusals of one kind are one audit entry",
+      \.server.auditRefusalInterval),
+    duration(
+      "audit-export-horizon", "age from which an export sends audit entries",
+      \.server.auditExportHorizon),
+    Setting(
+      name: "audit-file", help: "a file to append audit entries to: its full path, or none",
+      show: { $0.auditFile ?? "none" },
+      read: { options, text in
+        guard text == "none" || text.hasPrefix("/") else { return false }
+        options.auditFile = text == "none" ? nil : text
+        return true
+      }),
     Setting(
       name: "log-level", help: "debug, info, notice, warning or error",
       show: { $0.logLevel },
@@ -181,13 +231,13 @@ extension Setting {
   }
 
   private static func number<Value: FixedWidthInteger & Sendable>(
-    _ name: String, _ help: String, _ path: Path<Value>
+    _ name: String, _ help: String, _ path: Path<Value>, least: Value = 1
   ) -> Setting {
     Setting(
-      name: name, help: "\(help); a whole number from 1",
+      name: name, help: "\(help); a whole number from \(least)",
       show: { String($0[keyPath: path]) },
       read: { options, text in
-        guard let value = Value(text), value >= 1 else { return false }
+        guard let value = Value(text), value >= least else { return false }
         options[keyPath: path] = value
         return true
       })

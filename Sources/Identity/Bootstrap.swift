@@ -68,7 +68,7 @@ public struct Bootstrap: Sendable {
   ) async throws(PostgresError) -> Bool {
     guard let key = APIKey(text) else { return false }
     let row = try await transaction.run(APIKeysQueries.authenticate(keyID: key.id))
-    return KeyAuthenticator.opens(text, row)?.organizationID == organizationID
+    return KeyAuthenticator.opens(text, row, from: nil)?.organizationID == organizationID
   }
 
   private static func make(_ transaction: Transaction) async throws(PostgresError) -> Result {
@@ -92,11 +92,12 @@ public struct Bootstrap: Sendable {
         organizationID: organizationID, id: ids.next(now: now), userID: userID, role: "admin",
         createdAt: now))
     batch.add(
-      BootstrapQueries.createProject(
-        organizationID: organizationID, id: projectID, name: "Default project", slug: "default",
-        visibility: "organization", createdBy: userID, createdAt: now))
+      ProjectsQueries.createProject(
+        organizationID: organizationID, id: projectID, name: "Default project", description: "",
+        slug: "default", visibility: "organization", settingsJSON: "{}", createdBy: userID,
+        createdAt: now))
     batch.add(
-      BootstrapQueries.createProjectMember(
+      ProjectMembersQueries.createProjectMember(
         organizationID: organizationID, id: ids.next(now: now), projectID: projectID,
         userID: userID, role: "owner", addedBy: userID, createdAt: now))
     batch.add(
@@ -113,6 +114,6 @@ public struct Bootstrap: Sendable {
     return APIKeysQueries.createApiKey(
       organizationID: organizationID, id: ids.next(now: now), userID: userID, name: name,
       keyID: key.id, keyPrefix: key.shownPrefix, secretHash: key.hash, scopes: ["*"],
-      createdBy: userID, expiresAt: nil, createdAt: now)
+      allowedCIDRs: [], createdBy: userID, expiresAt: nil, createdAt: now)
   }
 }

@@ -4,7 +4,7 @@ public import RPC
 
 /// `needletail.identity.v1.Identity`: organizations, users, projects, keys and access.
 public struct IdentityService: IdentityHandlers {
-  private let access: Access
+  let access: Access
 
   /// Makes the service of a server whose methods ask for `permissions`.
   public init(permissions: Set<String>) {
@@ -13,14 +13,30 @@ public struct IdentityService: IdentityHandlers {
 
   /// What the refusals of this service's tables and statements mean.
   public static var reasons: ReasonTable {
-    ReasonTable(
-      constraints: IdentityConstraints.reasons,
-      meanings: [
-        "ORGANIZATION_NOT_FOUND": .init(
-          IdentityErrorReason.organizationNotFound, "There is no such organization."),
-        "PROJECT_NOT_FOUND": .init(
-          IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
-      ])
+    var table = ReasonTable(refusals)
+    table.merge(ReasonTable(constraints: IdentityConstraints.reasons, meanings: meanings))
+    return table
+  }
+
+  /// By the name with which statements refuse.
+  private static var refusals: [String: ReasonTable.Entry] {
+    [
+      "PLAN_LIMIT_REACHED": .init(
+        IdentityErrorReason.planLimitReached,
+        "The organization has as many as its plan allows: take one away, or ask for more.")
+    ]
+  }
+
+  /// By the name that constraints are mapped to.
+  private static var meanings: [String: ReasonTable.Entry] {
+    [
+      "ORGANIZATION_NOT_FOUND": .init(
+        IdentityErrorReason.organizationNotFound, "There is no such organization."),
+      "PROJECT_NOT_FOUND": .init(
+        IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
+      "SLUG_TAKEN": .init(
+        IdentityErrorReason.slugTaken, "The slug is taken: choose another one."),
+    ]
   }
 
   /// Returns who the connection's API key belongs to and what it may do.

@@ -28,7 +28,9 @@ public struct KeyAuthenticator: Authenticator {
     } catch {
       throw databaseAway(error)
     }
-    guard let row = KeyAuthenticator.opens(apiKey, row) else { throw invalidKey() }
+    guard let row = KeyAuthenticator.opens(apiKey, row, from: peer.host) else {
+      throw invalidKey()
+    }
     return Principal(
       organizationID: row.organizationID, id: row.userID,
       kind: row.userKind == "service_account" ? "service_account" : "user", label: row.userLabel,
@@ -40,14 +42,47 @@ public struct KeyAuthenticator: Authenticator {
   private static let nobody = String(repeating: "0", count: APIKey.idCharacters)
   private static let noHash = [UInt8](repeating: 0, count: Digest.byteCount)
 
+  /// What became of keys since they were seen.
+  public func standings(
+    of keys: [KeySeen], database: Database, deadline: Instant
+  ) async throws(PostgresError) -> [KeyStanding] {
+    let rows = try await database.read(
+      Work(scope: .none, deadline: deadline, cancellation: nil),
+      APIKeysQueries.listChangedKeyStandings(
+        organizationIDs: keys.map(\.organizationID), ids: keys.map(\.apiKeyID),
+        versions: keys.map(\.version)))
+    return rows.map { row in
+      let ranges = row.allowedCIDRs
+      return KeyStanding(
+        apiKeyID: row.apiKeyID, version: row.version, isUsable: row.isUsable,
+        expiresAt: row.expiresAt, role: row.role,
+        permissions: access.permissions(role: row.role, scopes: row.scopes),
+        admits: { peer in KeyAuthenticator.admits(peer.host, ranges) })
+    }
+  }
+
+  /// Notes when keys were used, an organization at a time.
+  public func recordUses(
+    _ uses: [KeyUse], database: Database, deadline: Instant
+  ) async throws(PostgresError) {
+    for (organizationID, uses) in Dictionary(grouping: uses, by: \.organizationID) {
+      _ = try await database.commit(
+        Work(scope: .organization(organizationID), deadline: deadline, cancellation: nil),
+        APIKeysQueries.recordApiKeyUse(
+          ids: uses.map(\.apiKeyID), usedAt: uses.map(\.usedAt), organizationID: organizationID))
+    }
+  }
+
   /// The stored key, if the given one is the same and may be used now.
+  ///
+  /// Where the address that it comes from is not known, no key that is bound to addresses may be.
   static func opens(
-    _ apiKey: String, _ row: APIKeysQueries.AuthenticateRow?
+    _ apiKey: String, _ row: APIKeysQueries.AuthenticateRow?, from host: String?
   ) -> APIKeysQueries.AuthenticateRow? {
     let given = Digest.sha256(Array(apiKey.utf8))
     let stored = row?.secretHash ?? noHash
     let isSame = unsafe constantTimeEquals(given.span.bytes, stored.span.bytes)
-    guard isSame, let row, isGood(row) else { return nil }
+    guard isSame, let row, isGood(row), admits(host, row.allowedCIDRs) else { return nil }
     return row
   }
 
@@ -55,8 +90,13 @@ public struct KeyAuthenticator: Authenticator {
     let isExpired = row.expiresAt.map { $0 <= WallClock.microseconds() } ?? false
     return !isExpired && !row.isRevoked && row.isOrganizationActive && row.isUserActive
       && !row.role.isEmpty
-      // A key that is bound to addresses is not taken from anywhere until they can be compared.
-      && row.allowedCIDRs.isEmpty
+  }
+
+  /// Whether a key that is bound to `ranges`, or to none, is taken from an address.
+  private static func admits(_ host: String?, _ ranges: [String]) -> Bool {
+    if ranges.isEmpty { return true }
+    guard let host else { return false }
+    return ranges.contains { AddressRange($0)?.contains(host) ?? false }
   }
 
   private func invalidKey() -> CallError {

@@ -12,6 +12,9 @@ public final class Acceptor: DescriptorHandler {
   private let load: LoopLoad
   private var isPaused = false
   private var isClosed = false
+  /// Connections that were refused since the log was told.
+  private var refusals = 0
+  private var nextNote = Instant(nanoseconds: 0)
 
   /// How many connections one turn accepts at most, so that the loop's other work goes on.
   static let acceptsPerTurnMax = 64
@@ -57,11 +60,12 @@ public final class Acceptor: DescriptorHandler {
   }
 
   private func handOver(_ descriptor: consuming Descriptor, _ peer: SocketAddress) {
-    guard state.admitConnection() else {
+    let permit: Permit
+    switch state.admission.arrive(from: peer) {
+    case .success(let admitted): permit = admitted
+    case .failure(let refused):
       // Closing at once is all that can be said before a handshake.
-      state.observer.note(
-        .warning, "connection refused: too many are open", [("peer", peer.description)])
-      return
+      return noteRefusal(refused.limit, peer)
     }
     let index = load.take()
     let number = descriptor.release()
@@ -70,8 +74,19 @@ public final class Acceptor: DescriptorHandler {
         _ = Descriptor(adopting: number)
         return
       }
-      server.adopt(Descriptor(adopting: number), from: peer)
+      server.adopt(Descriptor(adopting: number), from: peer, permit)
     }
+  }
+
+  /// One line a second at most: whoever floods connections shall not flood the log.
+  private func noteRefusal(_ limit: ConnectionLimit, _ peer: SocketAddress) {
+    refusals += 1
+    guard loop.now >= nextNote else { return }
+    state.observer.note(
+      .warning, "connection refused: too many are open",
+      [("limit", limit.name), ("peer", peer.description), ("count", "\(refusals)")])
+    refusals = 0
+    nextNote = loop.now.advanced(by: .seconds(1))
   }
 
   /// Without a descriptor the socket stays readable: stop looking for a while instead of spinning.

@@ -32,6 +32,8 @@ public final class CallContext {
   let requestBytes: [UInt8]
   /// Message bytes of the Call that the session counts until the handler is done with them.
   var heldBytes = 0
+  /// Request bytes whose Credit waits until the key's rate allows more.
+  var unreturnedBytes = 0
   /// Requests of a client stream that wait for the handler.
   var requests = RequestQueue()
   /// Whether the first request in the queue came with the Call, which no window counts.
@@ -84,6 +86,7 @@ public final class CallContext {
   public var peer: SocketAddress { session.peer }
   /// Wakes the watchers of what was changed.
   public var feed: ChangeFeed { session.server.feed }
+  var audit: AuditJournal { session.server.audit }
   /// A time-ordered identifier.
   public func nextID() -> UUID { session.server.nextID() }
   /// What the whole server shares.

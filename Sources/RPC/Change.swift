@@ -17,6 +17,8 @@ public struct Change {
   public var projectID: UUID?
   /// A JSON object: what is worth keeping of before and after.
   public var detailsJSON: String
+  /// Whether the answer holds a secret, which is shown once: a replay is refused, not answered.
+  public var showsSecret = false
 
   /// Describes a change.
   public init(
@@ -61,32 +63,37 @@ extension CallContext {
   ) async throws(CallError) -> Response {
     var batch = Batch()
     if !idempotencyKey.isEmpty {
-      batch.add(claimKey(response: response.encoded, resourceID: change.resourceID))
+      batch.add(
+        claimKey(
+          response: change.showsSecret ? nil : response.encoded, resourceID: change.resourceID))
     }
     statements(&batch)
-    record(change, in: &batch)
+    let entry = record(change, in: &batch)
     do throws(PostgresError) {
       try await database.commit(work, batch)
     } catch {
       if isReplay(error) { return try await replay() }
       throw callError(error)
     }
-    feed.changed(change.resourceID)
+    committed(change, entry)
     return response
   }
 
   /// Commits a change that depends on what is there: `query` reads and locks it, `decide` answers
   /// and adds the statements, without any I/O between.
+  ///
+  /// A query of several tables sees them as they were before it waited for a lock; where that
+  /// matters, `lock` is the statement that waits, and `query` reads what came of it.
   public func commit<Row, Response: Message>(
-    locking query: Query<Row>,
+    holding lock: Query<Int>? = nil, locking query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(CallError) -> Response {
     do throws(ChangeFailure) {
-      let (response, change) = try await database.transaction(work) {
-        (transaction) async throws(ChangeFailure) -> (Response, Change) in
-        try await decideAndFinish(transaction, query, decide)
+      let (response, change, entry) = try await database.transaction(work) {
+        (transaction) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) in
+        try await decideAndFinish(transaction, lock, query, decide)
       }
-      feed.changed(change.resourceID)
+      committed(change, entry)
       return response
     } catch {
       switch error {
@@ -99,11 +106,12 @@ extension CallContext {
   }
 
   private func decideAndFinish<Row, Response: Message>(
-    _ transaction: Transaction, _ query: Query<Row>,
+    _ transaction: Transaction, _ lock: Query<Int>?, _ query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
-  ) async throws(ChangeFailure) -> (Response, Change) {
+  ) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) {
     var first = Batch()
     if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
+    if let lock { first.add(lock) }
     let row = first.add(query)
     do throws(PostgresError) { try await transaction.run(first) } catch { throw .database(error) }
     var last = Batch()
@@ -114,33 +122,43 @@ extension CallContext {
       throw .refused(error)
     }
     if !idempotencyKey.isEmpty {
-      last.add(keepAnswer(decided.0.encoded, decided.1.resourceID))
+      let response = decided.1.showsSecret ? nil : decided.0.encoded
+      last.add(keepAnswer(response, decided.1.resourceID))
     }
-    record(decided.1, in: &last)
+    let entry = record(decided.1, in: &last)
     do throws(PostgresError) { try await transaction.finish(last) } catch { throw .database(error) }
-    return decided
+    return (decided.0, decided.1, entry)
   }
 
   // MARK: What every change leaves
 
-  private func record(_ change: Change, in batch: inout Batch) {
+  /// Adds the audit entry, which it returns, and the event.
+  private func record(_ change: Change, in batch: inout Batch) -> AuditRecord? {
     let now = WallClock.microseconds()
-    if method.isAudited {
-      batch.add(
-        JournalQueries.insertAuditLog(
-          organizationID: principal.organizationID, id: nextID(), actorType: principal.kind,
-          actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
-          action: change.action, outcome: "success", reason: nil,
-          resourceType: change.resourceType, resourceID: change.resourceID,
-          projectID: change.projectID, detailsJSON: change.detailsJSON, ipAddress: peer.host,
-          userAgent: client, requestID: requestID, createdAt: now))
-    }
+    let entry = method.isAudited ? auditRecord(change, now) : nil
+    if let entry { batch.add(entry.insertion) }
     batch.add(
       JournalQueries.insertEvent(
         organizationID: principal.organizationID, id: nextID(), type: change.event,
         resourceType: change.resourceType, resourceID: change.resourceID,
         projectID: change.projectID, actorType: principal.kind, actorID: principal.id,
         requestID: requestID, dataJSON: change.detailsJSON, createdAt: now))
+    return entry
+  }
+
+  private func auditRecord(_ change: Change, _ now: Int64) -> AuditRecord {
+    AuditRecord(
+      id: nextID(), organizationID: principal.organizationID, actorType: principal.kind,
+      actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
+      action: change.action, outcome: "success", reason: nil, resourceType: change.resourceType,
+      resourceID: change.resourceID, projectID: change.projectID, detailsJSON: change.detailsJSON,
+      ipAddress: peer.host, client: client, requestID: requestID, createdAt: now)
+  }
+
+  /// Tells those who watch, and the audit log's sinks.
+  private func committed(_ change: Change, _ entry: AuditRecord?) {
+    feed.changed(change.resourceID)
+    if let entry { audit.committed(entry) }
   }
 
   private func claimKey(response: [UInt8]?, resourceID: UUID?) -> Query<Int> {
@@ -150,7 +168,7 @@ extension CallContext {
       resourceID: resourceID, isPermanent: false)
   }
 
-  private func keepAnswer(_ response: [UInt8], _ resourceID: UUID) -> Query<Int> {
+  private func keepAnswer(_ response: [UInt8]?, _ resourceID: UUID) -> Query<Int> {
     JournalQueries.completeIdempotencyRecord(
       response: response, resourceID: resourceID, organizationID: principal.organizationID,
       principalID: principal.id, key: idempotencyKey)
@@ -179,13 +197,20 @@ extension CallContext {
         RpcErrorReason.idempotencyKeyReused,
         "This idempotency key was used for another request; use a new key for a new change.")
     }
-    guard let bytes = record.response else {
-      throw CallError.internal("an idempotency record has no answer")
-    }
+    guard let bytes = record.response else { throw secretAlreadyShown(record.resourceID) }
     do throws(MessageError) {
       return try Response.decode(bytes)
     } catch {
       throw CallError.internal("the answer kept for an idempotency key does not decode: \(error)")
     }
+  }
+
+  private func secretAlreadyShown(_ resourceID: UUID?) -> CallError {
+    guard let resourceID else { return .internal("an idempotency record has no answer") }
+    return CallError(
+      RpcErrorReason.secretAlreadyShown,
+      "This call was made before, and its secret was shown then: if that was lost, revoke "
+        + "\(resourceID) and make another.",
+      details: ["resource_id": resourceID.description])
   }
 }

@@ -44,6 +44,19 @@ public enum JSONText {
   }
 }
 
+extension JSONText {
+  /// What the audit log keeps of a change: the fields that differ, before and after; nil = absent.
+  public static func change(
+    _ fields: [(name: String, before: String?, after: String?)]
+  ) -> String {
+    let changed = fields.filter { $0.before != $0.after }
+    func side(_ pick: ((name: String, before: String?, after: String?)) -> String?) -> String {
+      object(changed.compactMap { field in pick(field).map { (field.name, $0) } })
+    }
+    return "{\"before\":\(side { $0.before }),\"after\":\(side { $0.after })}"
+  }
+}
+
 private struct Scanner {
   let bytes: [UInt8]
   var position = 0

@@ -13,15 +13,22 @@ public final class LoopServer {
   /// Wakes the watchers on this loop.
   public let feed: ChangeFeed
 
+  /// Looks after the keys of open connections.
+  let keys: KeyWatch
+
   let loop: Loop
   private(set) var tls: TLSContext
   private var tlsSettings: TLSSettings
   private let load: LoopLoad
   private let index: Int
   private(set) var sessions: [Int32: Session] = [:]
+  private var shares: [UUID: RateShare] = [:]
   private var drained: [() -> Void] = []
   private var isDraining = false
   private var identifiers = UUIDGenerator()
+
+  /// Refused attempts, and what the sinks are told.
+  private(set) lazy var audit = AuditJournal(self)
 
   /// Counts since the start.
   public internal(set) var metrics: ServerMetrics
@@ -48,22 +55,25 @@ public final class LoopServer {
     tls = try TLSContext(server: identity, settings: tlsSettings)
     metrics = ServerMetrics(methodCount: state.router.methods.count)
     feed = ChangeFeed(loop, database)
+    keys = KeyWatch(loop, state, database, feed)
     scheduleSweep()
   }
 
   /// Takes over a connection that was just accepted.
-  func adopt(_ descriptor: consuming Descriptor, from peer: SocketAddress) {
+  func adopt(
+    _ descriptor: consuming Descriptor, from peer: SocketAddress, _ permit: Permit
+  ) {
     guard !isDraining else {
       // It was accepted before the listening socket was closed.
-      state.connectionEnded()
+      permit.end()
       return load.release(index)
     }
     descriptor.disableDelay()
-    descriptor.setUserTimeout(state.settings.writeStallTimeout)
+    descriptor.setUserTimeout(state.settings.acknowledgementTimeout)
     let number = descriptor.number
     do throws(TLSError) {
       let connection = try TLSConnection.accepting(on: number, context: tls)
-      let session = Session(self, consume descriptor, connection, peer, id: nextID())
+      let session = Session(self, consume descriptor, connection, peer, permit, id: nextID())
       try session.begin()
       sessions[number] = session
       metrics.connections += 1
@@ -71,7 +81,7 @@ public final class LoopServer {
     } catch {
       state.observer.note(
         .error, "a connection could not be served: \(error)", [("peer", peer.description)])
-      state.connectionEnded()
+      permit.end()
       load.release(index)
     }
   }
@@ -82,11 +92,33 @@ public final class LoopServer {
   }
 
   func forget(_ number: Int32) {
-    guard sessions.removeValue(forKey: number) != nil else { return }
+    guard let session = sessions.removeValue(forKey: number) else { return }
+    keys.leave(session)
     metrics.connections -= 1
-    state.connectionEnded()
+    session.permit.end()
+    if let principal = session.principal { releaseShare(of: principal.apiKeyID) }
     load.release(index)
     if sessions.isEmpty { reportDrained() }
+  }
+
+  // MARK: Rates
+
+  /// What this loop has of a key's rate, for one more connection; nil when nothing is bounded.
+  func share(of key: UUID) -> RateShare? {
+    guard state.rates.isOn else { return nil }
+    let share = shares[key] ?? RateShare(state.rates.take(key, now: loop.now.nanoseconds))
+    shares[key] = share
+    share.users += 1
+    return share
+  }
+
+  private func releaseShare(of key: UUID) {
+    guard let share = shares[key] else { return }
+    share.users -= 1
+    guard share.users == 0 else { return }
+    share.close(now: loop.now.nanoseconds)
+    shares[key] = nil
+    state.rates.release(key)
   }
 
   // MARK: Certificates
@@ -121,6 +153,11 @@ public final class LoopServer {
     drained = []
     for report in due { report() }
   }
+
+  /// Writes the last entries of the audit log and waits, a few seconds at most, for its sinks.
+  ///
+  /// To be called before the database is closed.
+  public func flushAudit() async { await audit.flush() }
 
   /// Ends every connection now.
   public func closeAll() {

@@ -14,12 +14,23 @@ public struct ServerMetrics: Sendable {
   public var connections = 0
   /// Connections accepted.
   public var connectionsAccepted: UInt64 = 0
-  /// Connections of the process that were closed at once, because too many were open.
-  public var connectionsRefused: UInt64 = 0
+  /// Connections of the process that were refused, because too many were open, by
+  /// ``ConnectionLimit``.
+  public var connectionsRefused = [UInt64](repeating: 0, count: ConnectionLimit.allCases.count)
   /// TLS handshakes that failed or took too long.
   public var handshakeFailures: UInt64 = 0
   /// Hellos that were refused.
   public var helloRefused: UInt64 = 0
+  /// Connections that were ended with their keys.
+  public var keysEnded: UInt64 = 0
+  /// Hellos that were answered late, because their address had failed too often.
+  public var helloDelayed: UInt64 = 0
+  /// Calls that were not started, because their key was beyond its rate.
+  public var callsRateLimited: UInt64 = 0
+  /// Times that the streams of a connection waited for their key's rate.
+  public var streamsPaced: UInt64 = 0
+  /// Connections that were told to calm down.
+  public var floods: UInt64 = 0
   /// Connections that broke a rule of the protocol.
   public var protocolErrors: UInt64 = 0
   /// Connections dropped because the peer did not read.
@@ -32,6 +43,10 @@ public struct ServerMetrics: Sendable {
   public var bytesWritten: UInt64 = 0
   /// Times a stream waited for the peer's window.
   public var creditStalls: UInt64 = 0
+  /// Refused attempts that no entry of the audit log counts.
+  public var auditRefusalsDropped: UInt64 = 0
+  /// Entries that a sink of the audit log was too slow for.
+  public var auditSinkDropped: UInt64 = 0
   /// Streams open now.
   public var openStreams = 0
 
@@ -78,15 +93,24 @@ public struct ServerMetrics: Sendable {
     for index in rows.indices { rows[index] &+= other.rows[index] }
     connections += other.connections
     connectionsAccepted &+= other.connectionsAccepted
-    connectionsRefused &+= other.connectionsRefused
+    for index in connectionsRefused.indices {
+      connectionsRefused[index] &+= other.connectionsRefused[index]
+    }
+    helloDelayed &+= other.helloDelayed
+    callsRateLimited &+= other.callsRateLimited
+    streamsPaced &+= other.streamsPaced
+    floods &+= other.floods
     handshakeFailures &+= other.handshakeFailures
     helloRefused &+= other.helloRefused
+    keysEnded &+= other.keysEnded
     protocolErrors &+= other.protocolErrors
     slowReaders &+= other.slowReaders
     streamsRefused &+= other.streamsRefused
     bytesRead &+= other.bytesRead
     bytesWritten &+= other.bytesWritten
     creditStalls &+= other.creditStalls
+    auditRefusalsDropped &+= other.auditRefusalsDropped
+    auditSinkDropped &+= other.auditSinkDropped
     openStreams += other.openStreams
   }
 }

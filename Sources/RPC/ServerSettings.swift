@@ -8,6 +8,34 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 20,000.
   public var connectionsMax = 20_000
+  /// Open connections of an address: IPv4, or the 64-bit prefix of IPv6.
+  ///
+  /// Default 4,096.
+  public var connectionsPerAddressMax = 4_096
+  /// Open connections of an API key.
+  ///
+  /// Default 2,048.
+  public var connectionsPerKeyMax = 2_048
+  /// Open connections of an organization.
+  ///
+  /// Default 8,192.
+  public var connectionsPerOrganizationMax = 8_192
+  /// Connections of the process whose Hello is not answered yet.
+  ///
+  /// Default 1,024.
+  public var unauthenticatedMax = 1_024
+  /// Connections of an address whose Hello is not answered yet.
+  ///
+  /// Default 64.
+  public var unauthenticatedPerAddressMax = 64
+  /// Refused Hellos of an address in a minute, after which its Hellos are answered late.
+  ///
+  /// Default 20.
+  public var failedHellosPerMinuteMax = 20
+  /// How late those are answered.
+  ///
+  /// Default 1 s.
+  public var failedHelloDelay: Duration = .seconds(1)
   /// Time for the TLS handshake.
   ///
   /// Default 10 s.
@@ -16,6 +44,22 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 60 s.
   public var writeStallTimeout: Duration = .seconds(60)
+  /// Bytes a second that a peer must take while answers wait, on the average of that time.
+  ///
+  /// Default 1 KiB.
+  public var writeBytesPerSecondMin: UInt64 = 1 << 10
+  /// Time that sent bytes may stay without the acknowledgement of TCP.
+  ///
+  /// Default 30 s.
+  public var acknowledgementTimeout: Duration = .seconds(30)
+  /// Calls a second of an API key, with a burst of one second's; 0 = no bound.
+  ///
+  /// Default 0.
+  public var callsPerSecond: UInt64 = 0
+  /// Message bytes a second of an API key, both ways, with a burst of one second's; 0 = no bound.
+  ///
+  /// Default 0.
+  public var bytesPerSecond: UInt64 = 0
   /// Bytes of a connection that one turn of the loop reads at most.
   ///
   /// Default 256 KiB.
@@ -36,6 +80,14 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 10.
   public var keyUpdatesPerMinuteMax = 10
+  /// How long refused attempts of one kind are counted before they are one entry of the audit log.
+  ///
+  /// Default 1 min.
+  public var auditRefusalInterval: Duration = .seconds(60)
+  /// How old an entry of the audit log is when an export sends it.
+  ///
+  /// More than a call waits for the database between its entry's id and its commit. Default 15 s.
+  public var auditExportHorizon: Duration = .seconds(15)
   /// What the server calls itself: "needletail/0.1.0".
   public var software: String
 

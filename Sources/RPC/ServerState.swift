@@ -16,17 +16,20 @@ public final class ServerState: Sendable {
   public let reasons: ReasonTable
   /// Is told of every call and connection that ends.
   public let observer: any Observer
+  /// Who is told of the audit log's entries.
+  public let auditOutlets: [AuditOutlet]
   /// When the server started.
   public let startedAt: Instant
 
   private let draining = Atomic<Bool>(false)
-  private let connections = Atomic<Int>(0)
-  private let refused = Atomic<UInt64>(0)
+  let admission: Admission
+  let rates: KeyRates
+  private let failedHellos: Mutex<FailedHellos>
 
   /// Makes the state of a server that serves `services`.
   public init(
     settings: ServerSettings, router: Router, authenticator: any Authenticator,
-    reasons: ReasonTable, observer: any Observer
+    reasons: ReasonTable, observer: any Observer, auditOutlets: [AuditOutlet]
   ) {
     self.settings = settings
     self.router = router
@@ -35,6 +38,10 @@ public final class ServerState: Sendable {
     all.merge(reasons)
     self.reasons = all
     self.observer = observer
+    self.auditOutlets = auditOutlets
+    admission = Admission(settings)
+    rates = KeyRates(settings)
+    failedHellos = Mutex(FailedHellos(perMinute: settings.failedHellosPerMinuteMax))
     startedAt = .now()
   }
 
@@ -42,10 +49,10 @@ public final class ServerState: Sendable {
   public var isDraining: Bool { draining.load(ordering: .relaxed) }
 
   /// Open connections of the process.
-  public var connectionCount: Int { connections.load(ordering: .relaxed) }
+  public var connectionCount: Int { admission.connectionCount }
 
-  /// Connections that were closed at once, because too many were open.
-  public var connectionsRefused: UInt64 { refused.load(ordering: .relaxed) }
+  /// Connections that were refused because too many were open, by ``ConnectionLimit``.
+  public var connectionsRefused: [UInt64] { admission.refused }
 
   /// Lets Health say that the server is shutting down.
   public func drain() { draining.store(true, ordering: .relaxed) }
@@ -53,16 +60,15 @@ public final class ServerState: Sendable {
   /// The methods of `needletail.rpc.v1.Server`, which every server has.
   public static var ownMethods: [any ServedMethod] { ServerService().methods }
 
-  /// Counts a new connection, unless there are too many.
-  func admitConnection() -> Bool {
-    let (old, _) = connections.wrappingAdd(1, ordering: .relaxed)
-    if old < settings.connectionsMax { return true }
-    connections.wrappingSubtract(1, ordering: .relaxed)
-    refused.wrappingAdd(1, ordering: .relaxed)
-    return false
+  /// Whether a Hello of the address is to be answered late.
+  func isSuspect(_ block: AddressBlock, now: Instant) -> Bool {
+    failedHellos.withLock { $0.isSuspect(block, now: now.nanoseconds) }
   }
 
-  func connectionEnded() { connections.wrappingSubtract(1, ordering: .relaxed) }
+  /// A Hello of the address was refused for its key.
+  func helloFailed(_ block: AddressBlock, now: Instant) {
+    failedHellos.withLock { $0.failed(block, now: now.nanoseconds) }
+  }
 }
 
 /// What a program keeps on each loop: the way from a loop to the server on it.
@@ -81,6 +87,16 @@ public protocol Authenticator: Sendable {
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal
+
+  /// Says what became of keys, where that is not what was seen.
+  func standings(
+    of keys: [KeySeen], database: Database, deadline: Instant
+  ) async throws(PostgresError) -> [KeyStanding]
+
+  /// Notes that keys were used.
+  func recordUses(
+    _ uses: [KeyUse], database: Database, deadline: Instant
+  ) async throws(PostgresError)
 }
 
 /// Is told what the server did; must not block.

@@ -7,6 +7,7 @@ extension Session {
 
   /// Routes, authorizes and starts a call.
   func open(_ stream: UInt32, _ frame: Frame.Call, _ body: RawSpan) {
+    if let error = beyondRate(frame.message.count) { return refuse(stream, error) }
     guard let principal, let index = server.state.router.find(body.extracting(frame.method)) else {
       return refuse(stream, unknownMethod(body.extracting(frame.method)))
     }
@@ -110,6 +111,7 @@ extension Session {
           "The answer of \(message.byteCount) bytes does not fit a frame; ask for less at once."))
     }
     if phase == .serving {
+      charge(message.byteCount)
       output.end(stream: call.stream, message: message)
       scheduleFlush()
     }
@@ -120,6 +122,9 @@ extension Session {
   func fail(_ call: CallContext, _ error: CallError) {
     var error = error
     error.status.requestID = call.requestID
+    if error.status.code == .permissionDenied {
+      server.audit.refusals.note(call, error.status.reason)
+    }
     if phase == .serving {
       output.end(stream: call.stream, status: error.status)
       scheduleFlush()
@@ -162,6 +167,10 @@ extension Session {
   /// A handler is done with `bytes` of requests.
   func returnCredit(_ call: CallContext, _ bytes: Int) {
     guard phase == .serving, bytes > 0 else { return }
+    if mustPace() {
+      call.unreturnedBytes += bytes
+      return
+    }
     let due = machine.consume(bytes, on: call.stream)
     if due.streamBytes > 0 { output.credit(stream: call.stream, bytes: due.streamBytes) }
     if due.connectionBytes > 0 { output.credit(stream: 0, bytes: due.connectionBytes) }
@@ -182,6 +191,10 @@ extension Session {
       hasBlockedResponders = true
       return false
     }
+    if mustPace() {
+      hasBlockedResponders = true
+      return false
+    }
     if machine.canSend(on: call.stream) { return true }
     server.metrics.creditStalls &+= 1
     return false
@@ -197,6 +210,7 @@ extension Session {
         "A response of \(message.byteCount) bytes does not fit a frame; ask for less at once.")
     }
     guard phase == .serving else { throw CallError(.connectionLost) }
+    charge(message.byteCount)
     machine.didSend(message.byteCount, on: call.stream)
     output.data(stream: call.stream, message: message, endOfRequests: false)
     scheduleFlush()

@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import Messages
 internal import Postgres
 internal import Wire
 
@@ -6,16 +7,33 @@ extension Session {
   /// Finds out whom the key belongs to, then greets; frames wait meanwhile.
   func authenticate(_ hello: Hello) {
     client = String(hello.client.prefix(Session.clientCharactersMax))
-    let deadline = begunAt.advanced(by: settings.wire.helloTimeout)
+    let isLate = server.state.isSuspect(permit.block, now: loop.now)
     loop.spawn { [self] in
+      var deadline = begunAt.advanced(by: settings.wire.helloTimeout)
+      if isLate {
+        // Good keys wait, too: how long an answer takes says nothing about the key.
+        server.metrics.helloDelayed &+= 1
+        await pause(settings.failedHelloDelay)
+        guard phase == .serving else { return }
+        deadline = deadline.advanced(by: settings.failedHelloDelay)
+      }
       do throws(CallError) {
         let principal = try await server.state.authenticator.authenticate(
           hello.apiKey, from: peer, database: server.database, deadline: deadline)
         welcome(principal)
       } catch {
         server.metrics.helloRefused &+= 1
+        if error.status.code == .unauthenticated {
+          server.state.helloFailed(permit.block, now: loop.now)
+        }
         end(error.status, "Hello was refused: \(error.status.reason)")
       }
+    }
+  }
+
+  private func pause(_ duration: Duration) async {
+    await Waiter.suspend(unless: { false }) { waiter in
+      loop.schedule(after: duration) { waiter.resume() }
     }
   }
 
@@ -24,8 +42,15 @@ extension Session {
 
   private func welcome(_ principal: Principal) {
     guard phase == .serving else { return }
+    if let limit = permit.join(principal) {
+      server.metrics.helloRefused &+= 1
+      return end(
+        tooManyConnections(limit).status, "Hello was refused: too many connections (\(limit.name))")
+    }
     self.principal = principal
+    rate = server.share(of: principal.apiKeyID)
     allowed = server.state.router.allowed(by: principal.permissions)
+    server.keys.join(self, principal)
     machine.welcome(now: loop.now.nanoseconds)
     output.welcome(
       Welcome(
@@ -35,5 +60,16 @@ extension Session {
     scheduleFlush()
     // What came right behind Hello has waited for this.
     loop.atEndOfTurn(ReadAgain(self))
+  }
+
+  private func tooManyConnections(_ limit: ConnectionLimit) -> CallError {
+    let (whose, max) =
+      limit == .key
+      ? ("API key", settings.connectionsPerKeyMax)
+      : ("organization", settings.connectionsPerOrganizationMax)
+    return CallError(
+      RpcErrorReason.tooManyConnections,
+      "This \(whose) has \(max) connections open, which is all it may; close one first.",
+      details: ["limit": limit.name, "max": "\(max)"], retryAfter: .seconds(1))
   }
 }

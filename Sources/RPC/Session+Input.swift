@@ -157,6 +157,7 @@ extension Session {
     guard let call = calls[stream] else { return }
     call.requests.append(unsafe body.extracting(data.message).withUnsafeBytes { unsafe Array($0) })
     if data.endOfRequests { call.requests.isEnded = true }
+    charge(data.message.count)
     queuedMessages += 1
     if queuedMessages >= Session.queuedMessagesMax { pauseReading() }
     call.requestArrived.notify()

@@ -28,8 +28,8 @@ extension Session {
       return abandon("TLS failed: \(error)")
     }
     server.metrics.bytesWritten &+= UInt64(written - before)
-    noteProgress(madeProgress: written > before)
     let unsent = output.count - written
+    outflow.wrote(written - before, waiting: unsent, now: loop.now.nanoseconds)
     if unsent == 0 {
       output.removeAll(keepingCapacity: written <= Session.keptOutputBytes)
       written = 0
@@ -57,14 +57,6 @@ extension Session {
         return
       case .closed: return abandon("the connection was cut")
       }
-    }
-  }
-
-  private func noteProgress(madeProgress: Bool) {
-    if written == output.count {
-      stalledSince = nil
-    } else if madeProgress || stalledSince == nil {
-      stalledSince = loop.now
     }
   }
 

@@ -22,6 +22,8 @@ final class Session: DescriptorHandler, TurnHandler {
   let server: LoopServer
   let loop: Loop
   let peer: SocketAddress
+  /// The connection's place among those that are counted.
+  let permit: Permit
   /// Names the connection in Welcome, in the log and in the audit log.
   let connectionID: UUID
   let settings: ServerSettings
@@ -38,6 +40,12 @@ final class Session: DescriptorHandler, TurnHandler {
   var principal: Principal?
   /// By method index, whether the principal may call it.
   var allowed: [Bool] = []
+  /// The last stream when the use of the key was noted.
+  var notedStream: UInt32 = 0
+  /// What this loop has of the key's rate; nil = no bound.
+  var rate: RateShare?
+  /// Streams wait for their key's bytes, and a timer tells when there are some.
+  var isPacing = false
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]
 
@@ -60,8 +68,8 @@ final class Session: DescriptorHandler, TurnHandler {
   var written = 0
   var isFlushScheduled = false
   var waitsForWritable = false
-  /// When output last made progress, while some waits.
-  var stalledSince: Instant?
+  /// Whether the peer takes what is written.
+  var outflow: Outflow
   var isShutdownSent = false
   /// A call waits for `output` to shrink.
   var hasBlockedResponders = false
@@ -76,15 +84,18 @@ final class Session: DescriptorHandler, TurnHandler {
 
   init(
     _ server: LoopServer, _ descriptor: consuming Descriptor, _ tls: consuming TLSConnection,
-    _ peer: SocketAddress, id: UUID
+    _ peer: SocketAddress, _ permit: Permit, id: UUID
   ) {
     self.server = server
     self.descriptor = descriptor
     self.tls = tls
     self.peer = peer
+    self.permit = permit
     loop = server.loop
     connectionID = id
     settings = server.state.settings
+    outflow = Outflow(
+      period: settings.writeStallTimeout, bytesPerSecondMin: settings.writeBytesPerSecondMin)
     begunAt = loop.now
     keyUpdatesSince = loop.now
     machine = ServerMachine(limits: settings.wire, now: loop.now.nanoseconds)
@@ -156,6 +167,7 @@ final class Session: DescriptorHandler, TurnHandler {
   func fail(_ error: ProtocolError) {
     isProtocolError = true
     server.metrics.protocolErrors &+= 1
+    if case .enhanceYourCalm = error { server.metrics.floods &+= 1 }
     end(error.status, "\(error)")
   }
 
@@ -209,9 +221,9 @@ final class Session: DescriptorHandler, TurnHandler {
     case .closed: return
     case .serving, .closing: break
     }
-    if let stalledSince, now.since(stalledSince) >= settings.writeStallTimeout {
+    if outflow.isStalled(now: now.nanoseconds) {
       server.metrics.slowReaders &+= 1
-      return abandon("the peer read nothing for \(settings.writeStallTimeout)")
+      return abandon("the peer read nothing, or too little, for \(settings.writeStallTimeout)")
     }
     checkKeyUpdates(now)
     expire(now)

@@ -45,6 +45,24 @@ public struct Validator {
     }
   }
 
+  /// The greatest length of a slug, in bytes.
+  public static let slugBytesMax = 100
+
+  /// Checks a slug: lower-case letters, digits, and dashes between them.
+  public mutating func slug(_ field: String, _ text: String) {
+    let bytes = text.utf8
+    let isWord = { (byte: UInt8) in (97...122).contains(byte) || (48...57).contains(byte) }
+    guard (1...Validator.slugBytesMax).contains(bytes.count), bytes.first.map(isWord) == true,
+      bytes.last.map(isWord) == true,
+      bytes.allSatisfy({ isWord($0) || $0 == UInt8(ascii: "-") })
+    else {
+      return refuse(
+        field,
+        "must be 1 to \(Validator.slugBytesMax) of a-z, 0-9 and -, beginning and ending with a "
+          + "letter or a digit")
+    }
+  }
+
   /// Checks a text's size in bytes.
   public mutating func text(_ field: String, _ text: String, bytesMax: Int) {
     if text.utf8.count > bytesMax {

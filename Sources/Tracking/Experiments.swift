@@ -37,7 +37,10 @@ extension TrackingService {
       Change(
         action: "experiment.create", event: "experiment.created", resourceType: "experiment",
         resourceID: id, projectID: projectID,
-        detailsJSON: JSONText.object([("name", request.name)]))
+        detailsJSON: JSONText.change([
+          ("name", nil, request.name), ("description", nil, request.description),
+          ("config_json", nil, config),
+        ]))
     ) { batch in
       batch.add(
         ExperimentsQueries.createExperiment(
@@ -149,8 +152,10 @@ extension TrackingService {
         Change(
           action: "experiment.update", event: "experiment.updated", resourceType: "experiment",
           resourceID: id, projectID: row.projectID,
-          detailsJSON: JSONText.object([
-            ("name_before", row.name), ("name", request.name ?? row.name),
+          detailsJSON: JSONText.change([
+            ("name", row.name, response.experiment?.name),
+            ("description", row.description, response.experiment?.description),
+            ("config_json", row.configJSON, response.experiment?.configJSON),
           ]))
       )
     }
@@ -161,16 +166,6 @@ extension TrackingService {
 func experimentNotFound(_ id: UUID) -> CallError {
   CallError(
     TrackingErrorReason.experimentNotFound, "There is no experiment \(id) in your organization.")
-}
-
-/// Refuses a change of something that has changed since the caller saw it.
-func checkETag(_ etag: String, revision: Int64) throws(CallError) {
-  guard etag.isEmpty || etag == String(revision) else {
-    throw CallError(
-      RpcErrorReason.etagMismatch,
-      "It was changed since you read it; read it again and repeat your change on that.",
-      details: ["current_etag": String(revision)])
-  }
 }
 
 extension Experiment {

@@ -38,7 +38,7 @@ extension TrackingService {
     var response = CreateRunResponse()
     response.run = Run(record, now: now)
     return try await call.commit(
-      response, Change("create", "created", record)
+      response, Change("create", "created", from: nil, to: record)
     ) { batch in
       batch.add(
         RunsQueries.createRun(
@@ -107,7 +107,7 @@ extension TrackingService {
           organizationID: call.principal.organizationID, id: id))
       var response = UpdateRunResponse()
       response.run = Run(record, now: now)
-      return (response, Change("update", "updated", record))
+      return (response, Change("update", "updated", from: RunRecord(row), to: record))
     }
   }
 
@@ -135,7 +135,7 @@ extension TrackingService {
           organizationID: call.principal.organizationID, id: id))
       var response = FinishRunResponse()
       response.run = Run(record, now: now)
-      return (response, Change("finish", "finished", record))
+      return (response, Change("finish", "finished", from: RunRecord(row), to: record))
     }
   }
 
@@ -158,13 +158,17 @@ func runFinished(_ id: UUID) -> CallError {
 
 extension Change {
   /// A change of a run.
-  fileprivate init(_ verb: String, _ event: String, _ run: RunRecord) {
+  fileprivate init(_ verb: String, _ event: String, from before: RunRecord?, to run: RunRecord) {
+    func time(_ microseconds: Int64?) -> String? { microseconds.map { String($0) } }
     self.init(
       action: "run.\(verb)", event: "run.\(event)", resourceType: "run", resourceID: run.id,
       projectID: run.projectID,
-      detailsJSON: JSONText.object([
-        ("name", run.name), ("status", run.status.text),
-        ("experiment_id", run.experimentID.description),
+      detailsJSON: JSONText.change([
+        ("experiment_id", before?.experimentID.description, run.experimentID.description),
+        ("name", before?.name, run.name), ("description", before?.description, run.description),
+        ("status", before?.status.text, run.status.text),
+        ("started_at_us", time(before?.startedAt), time(run.startedAt)),
+        ("completed_at_us", time(before?.completedAt), time(run.completedAt)),
       ]))
   }
 }

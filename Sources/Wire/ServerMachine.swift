@@ -145,7 +145,7 @@ public struct ServerMachine: ~Copyable, Sendable {
   public var openStreams: Int { streams.table.count }
 
   /// The highest stream that was opened.
-  var lastStream: UInt32 { UInt32(clamping: streams.next - 1) }
+  public var lastStream: UInt32 { UInt32(clamping: streams.next - 1) }
 
   // MARK: The connection
 

@@ -10,13 +10,15 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
   case json
 }
 
-/// A time on the command line: "30", "1.5s", "200ms", "2m".
+/// A time on the command line: "30", "1.5s", "200ms", "2m", "90d".
 struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
   let duration: Duration
 
+  init(duration: Duration) { self.duration = duration }
+
   init?(argument: String) {
     let units: [(suffix: String, factor: Double)] = [
-      ("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600),
+      ("ms", 0.001), ("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400),
     ]
     let unit = units.first { argument.hasSuffix($0.suffix) } ?? ("", 1)
     let digits = argument.dropLast(unit.suffix.count)

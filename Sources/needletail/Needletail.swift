@@ -22,13 +22,13 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Server",
         subcommands: [
-          UpCommand.self, ServeCommand.self, MigrateCommand.self, KeysCommand.self,
-          SettingsCommand.self,
+          UpCommand.self, ServeCommand.self, MigrateCommand.self, SettingsCommand.self,
         ]),
       CommandGroup(
         name: "Client",
         subcommands: [
-          WhoAmI.self, Runs.self, Experiments.self, Call.self, Describe.self, Ping.self,
+          WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
+          ServiceAccounts.self, KeysCommand.self, Audit.self, Call.self, Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])

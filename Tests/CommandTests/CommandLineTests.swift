@@ -14,6 +14,18 @@ import Wire
       ["runs", "show", "latest", "--width", "60"],
       ["runs", "watch", "0198", "--skip-history", "--stay"],
       ["experiments", "list", "--name", "x", "--connection-file", "c.json"],
+      ["orgs", "show"], ["orgs", "update", "--slug", "acme", "--settings", "@s.json"],
+      ["members", "list", "--limit", "5"], ["members", "set-role", "0198", "Developer"],
+      ["members", "remove", "0198", "--yes"], ["members", "deactivate", "0198"],
+      ["service-accounts", "create", "nightly", "--role", "viewer"],
+      ["service-accounts", "update", "0198", "--no-active"],
+      ["service-accounts", "delete", "--yes", "0198"],
+      ["keys", "create", "laptop", "--scope", "run.*", "--scope", "*", "--from", "10.0.0.0/8"],
+      ["keys", "create", "laptop", "--scope", "*", "--expires-in", "90d", "--user", "0198"],
+      ["keys", "list", "--all", "--limit", "3"], ["keys", "show", "0198"],
+      ["keys", "update", "0198", "--name", "x", "--from-anywhere", "--etag", "1"],
+      ["keys", "revoke", "0198", "--yes"], ["keys", "rotate", "0198", "--overlap", "24h"],
+      ["keys", "rotate", "0198", "--now"], ["keys", "recover", "--data-dir", "d"],
       ["call", "Tracking/GetRun", #"{"id":"x"}"#, "--idempotency-key", "k"], ["call", "Echo", "-"],
       ["describe"], ["describe", "Run"], ["ping", "--count", "2"],
       [
@@ -34,8 +46,15 @@ import Wire
       ["nothing"], ["whoami", "--bogus"], ["runs", "list", "--status", "sleeping"],
       ["runs", "list", "--limit", "0"], ["runs", "show"], ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
+      ["keys", "create", "laptop"], ["keys", "revoke", "0198"], ["keys", "rotate", "0198"],
+      ["keys", "rotate", "0198", "--overlap", "1h", "--now"],
+      ["keys", "update", "0198", "--from", "10.0.0.0/8", "--from-anywhere"],
       ["whoami", "-o", "xml"], ["whoami", "--timeout", "0"], ["whoami", "--timeout", "1y"],
-      ["completions", "tcsh"], ["up", "--set", "nonsense=1"],
+      ["completions", "tcsh"], ["members", "remove", "0198"], ["orgs", "update"],
+      ["members", "set-role", "0198", "owner"], ["service-accounts", "delete", "0198"],
+      ["service-accounts", "create", "nightly"], ["service-accounts", "update", "0198"],
+      ["service-accounts", "list", "--limit", "0"], ["members", "list", "--limit", "0"],
+      ["up", "--set", "nonsense=1"],
       ["serve", "--certificate", "c", "--key", "k", "--set", "pool-size=many"],
     ])
   func refuses(arguments: [String]) {
@@ -47,6 +66,7 @@ import Wire
     arguments: [
       ("30", Duration.seconds(30)), ("1.5s", .milliseconds(1_500)), ("200ms", .milliseconds(200)),
       ("2m", .seconds(120)), ("1h", .seconds(3_600)),
+      ("90d", .seconds(7_776_000)),
     ])
   func times(text: String, duration: Duration) {
     #expect(TimeArgument(argument: text)?.duration == duration)

@@ -33,6 +33,8 @@ struct SettingTests {
     switch setting.name {
     case "log-level":
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
+    case "audit-file":
+      return (["/var/log/audit.jsonl", "none"], nonsense + ["audit.jsonl", "./audit", "None"])
     case "tls-minimum-version":
       return (["1.2", "1.3"], nonsense + ["1.1", "1", "TLSv1.3", "1.20"])
     default: return ([], [])

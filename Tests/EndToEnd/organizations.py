@@ -90,3 +90,37 @@ def create_organization(
             ],
         )  # fmt: skip
     return Organization(organization, project, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a test has to know of somebody in an organization."""
+
+    id: uuid.UUID
+    api_key: str
+
+
+def create_member(sql: Connection, organization: uuid.UUID, *, role: str = "developer") -> Member:
+    """Write another member of an organization, with a key."""
+    identifier, key = make_key()
+    user = uuid7()
+    with sql.transaction():
+        sql.execute("set local role needletail_maintenance")
+        sql.execute(
+            "insert into users (id, email, display_name) values (%s, %s, %s)",
+            [user, f"{user}@example.com", f"member {user}"],
+        )
+        sql.execute(
+            "insert into organization_memberships (organization_id, id, user_id, role)"
+            " values (%s, %s, %s, %s)",
+            [organization, uuid7(), user, role],
+        )
+        sql.execute(
+            "insert into api_keys (organization_id, id, user_id, name, key_id, key_prefix,"
+            " secret_hash, scopes, created_by) values (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                organization, uuid7(), user, "test", identifier, f"ntl_{identifier[:4]}…",
+                hashlib.sha256(key.encode()).digest(), ["*"], user,
+            ],
+        )  # fmt: skip
+    return Member(user, key)

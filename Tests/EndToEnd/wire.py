@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 Frame = message_class("needletail.rpc.v1.Frame")
 READ_SECONDS = 30.0
 TRACKING = "needletail.tracking.v1.Tracking"
+IDENTITY = "needletail.identity.v1.Identity"
 
 
 def message(name: str, /, **fields: Any) -> Any:
     """Make a message of the Tracking service by its short name."""
     return message_class(f"needletail.tracking.v1.{name}")(**fields)
+
+
+def identity_message(name: str, /, **fields: Any) -> Any:
+    """Make a message of the Identity service by its short name."""
+    return message_class(f"needletail.identity.v1.{name}")(**fields)
 
 
 class ClosedError(Exception):

@@ -28,28 +28,43 @@ struct AccessTests {
     #expect(Access(known: []).permissions(role: "admin", scopes: ["*"]).isEmpty)
   }
 
-  @Test("A developer may do everything with experiments and runs, and look at everything")
+  @Test(
+    "A developer may do everything with projects, experiments, runs and own keys, and look at all")
   func developer() {
-    #expect(Self.access.permissions(role: "developer", scopes: ["*"]) == Self.known)
+    let work = ["api_key.", "experiment.", "project.", "project_member.", "run.", ".get", ".list"]
+    let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
+    #expect(
+      permitted
+        == Self.known.filter { permission in
+          !permission.hasPrefix("audit_log.")
+            && work.contains { permission.hasPrefix($0) || permission.hasSuffix($0) }
+        })
     let table = [
       ("run.create", true), ("run.log", true), ("run.update", true), ("experiment.update", true),
       ("run.delete", true), ("api_key.list", true), ("organization.get", true),
-      ("api_key.create", false), ("organization.update", false), ("member.delete", false),
-      ("runs.create", false), ("", false),
+      ("project.create", true), ("api_key.create", true), ("project.delete", true),
+      ("project_member.update", true), ("projects.create", false),
+      ("organization.update", false), ("member.delete", false), ("runs.create", false),
+      ("audit_log.list", false), ("audit_log.export", false), ("", false),
     ]
     for (permission, isPermitted) in table {
       #expect(Access.role("developer", permits: permission) == isPermitted, "\(permission)")
     }
   }
 
-  @Test("A viewer may get and list, and nothing that changes anything")
+  @Test("A viewer may get and list, and change nothing but own keys")
   func viewer() {
     let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
-    #expect(permitted == Self.known.filter { $0.hasSuffix(".get") || $0.hasSuffix(".list") })
+    #expect(
+      permitted
+        == Self.known.filter {
+          ($0.hasSuffix(".get") || $0.hasSuffix(".list")) && !$0.hasPrefix("audit_log.")
+            || $0.hasPrefix("api_key.")
+        })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))
     let changing = (ServerMethods.all + IdentityMethods.all + TrackingMethods.all)
-      .filter { $0.idempotency != .read }
+      .filter { $0.idempotency != .read && !$0.permission.hasPrefix("api_key.") }
     #expect(!changing.isEmpty)
     for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
   }

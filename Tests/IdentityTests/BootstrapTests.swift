@@ -147,6 +147,10 @@ struct BootstrapTests {
       "update organization_memberships set deleted_at = now()",
       "update organization_memberships set deleted_at = null"
     ),
+    (
+      "update organization_memberships set is_active = false",
+      "update organization_memberships set is_active = true"
+    ),
   ]
 
   @Test("Every key that is not good gets the same answer, whatever is wrong with it")

@@ -46,6 +46,8 @@ import Testing
     #expect(TrackingErrorReason.runNotFound.codeNumber == 5)
     #expect(RpcErrorReason.internal.name == "INTERNAL")
     #expect(RpcErrorReason.internal.codeNumber == 13)
-    #expect(IdentityErrorReason.allCases.count == 2)
+    let names = IdentityErrorReason.allCases.map(\.name)
+    #expect(names.contains("PROJECT_NOT_FOUND") && !names.contains("UNSPECIFIED"))
+    #expect(Set(names).count == names.count)
   }
 }

@@ -154,7 +154,7 @@ struct BadInputTests {
     try client.send(bytes: frames.bytes)
     server.settle()
     // Calls that run when reading pauses are answered still.
-    let answerBytes = 64 << 10
+    let answerBytes = 128 << 10
     let waiting = server.perform { place in
       place.server.sessions.values.map { $0.output.count }.max() ?? 0
     }

@@ -6,8 +6,8 @@ final class Companion {
   private let client: RawClient
   private var count: UInt8 = 0
 
-  init(_ server: TestServer) throws {
-    client = try RawClient(server)
+  init(_ server: TestServer, key: String = "k") throws {
+    client = try RawClient(server, key: key)
     try expectEcho()
   }
 

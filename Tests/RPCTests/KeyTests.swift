@@ -11,7 +11,7 @@ import Wire
 @testable import RPC
 
 /// A migrated database with its first organization, and servers on it.
-private struct Installation: Sendable {
+struct Installation: Sendable {
   let connection: String
   let key: String
   let projectID: String
@@ -54,13 +54,17 @@ private struct Installation: Sendable {
       $0.usesDatabase = true
       $0.authenticator = KeyAuthenticator(permissions: permissions)
       $0.reasons = TrackingService.reasons
+      $0.reasons.merge(IdentityService.reasons)
       $0.methods =
         ServerState.ownMethods + IdentityService(permissions: permissions).methods
         + TrackingService().methods
     }
   }
 
-  func sql(_ text: String) throws { try TestCluster.shared().sql(text, in: connection) }
+  @discardableResult
+  func sql(_ text: String) throws -> String {
+    try TestCluster.shared().sql(text, in: connection)
+  }
 
   /// Makes another key for the administrator; `assignments` change its row.
   func makeKey(_ assignments: String = "") throws -> String {
@@ -105,7 +109,7 @@ struct KeyTests {
       "quoted": "'; drop table api_keys; --",
       "expired": try installation.makeKey("expires_at = now() - interval '1 second'"),
       "revoked": try installation.makeKey("revoked_at = now(), revoked_by = user_id"),
-      "bound to addresses": try installation.makeKey("allowed_cidrs = '{10.0.0.0/8}'"),
+      "bound to other addresses": try installation.makeKey("allowed_cidrs = '{10.0.0.0/8}'"),
     ]
     var seen: Set<String> = []
     for (name, key) in keys {

@@ -106,7 +106,7 @@ struct LivenessTests {
     try Companion(server).expectEcho()
     try first.expectEcho()
     #expect(server.ended.notes.contains { $0.contains("too many are open") })
-    #expect(server.state.connectionsRefused == 1)
+    #expect(server.state.connectionsRefused[ConnectionLimit.total.rawValue] == 1)
   }
 
   @Test("Session tickets outlive a reload and one change of their keys, and no second")

@@ -1,3 +1,4 @@
+import EventLoop
 import Glibc
 import Testing
 import Wire
@@ -16,6 +17,23 @@ struct RecordTests {
       server.settle()
       try companion.expectEcho()
     }
+  }
+
+  @Test("TCP gives up on a peer that acknowledges nothing")
+  func acknowledgements() throws {
+    let server = try TestServer { $0.settings.acknowledgementTimeout = .seconds(17) }
+    let client = try RawClient(server)
+    let milliseconds = server.perform { place in
+      place.server.sessions.values.map { session in
+        var value: Int32 = 0
+        var size = socklen_t(MemoryLayout<Int32>.size)
+        _ = unsafe getsockopt(
+          session.descriptor.number, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &value, &size)
+        return value
+      }
+    }
+    #expect(milliseconds == [17_000])
+    _ = client
   }
 
   @Test("A flood of key updates ends its connection at the bound that is set, and no other")

@@ -11,7 +11,7 @@ import Wire
 @Suite("Requests that do not decode")
 struct RequestTests {
   /// Takes every key, for everything.
-  private struct Everybody: Authenticator {
+  private struct Everybody: UnchangingKeys {
     func authenticate(
       _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
     ) async throws(CallError) -> Principal {

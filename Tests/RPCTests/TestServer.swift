@@ -16,6 +16,8 @@ struct TestServerOptions: Sendable {
   var methods: [any ServedMethod] = ServerState.ownMethods + Stage.methods
   var reasons = ReasonTable()
   var database = DatabaseSettings(connection: "host=/nonexistent dbname=none")
+  /// Who is told of the audit log's entries.
+  var auditSinks: [any AuditSink] = []
   /// Whether the database is connected to.
   var usesDatabase = false
   var tls = TLSSettings(applicationProtocols: ["needletail/1"])
@@ -48,7 +50,8 @@ final class TestServer: Sendable {
     let identity = try Credentials.shared.get().identity
     let state = ServerState(
       settings: options.settings, router: Router(options.methods),
-      authenticator: options.authenticator, reasons: options.reasons, observer: ended)
+      authenticator: options.authenticator, reasons: options.reasons, observer: ended,
+      auditOutlets: try options.auditSinks.map { try AuditOutlet($0) })
     self.state = state
     let socket = try ListeningSocket(host: "127.0.0.1", port: 0)
     port = socket.address.port
@@ -149,7 +152,7 @@ struct Failure: Error, CustomStringConvertible {
 }
 
 /// Takes the key "k" and no other.
-struct OneKey: Authenticator {
+struct OneKey: UnchangingKeys {
   func authenticate(
     _ apiKey: String, from peer: SocketAddress, database: Database, deadline: Instant
   ) async throws(CallError) -> Principal {
@@ -160,6 +163,19 @@ struct OneKey: Authenticator {
       organizationID: .zero, id: .zero, kind: "user", label: "", apiKeyID: .zero, role: "admin",
       permissions: ["test.call"])
   }
+}
+
+/// Keys that nothing ever becomes of.
+protocol UnchangingKeys: Authenticator {}
+
+extension UnchangingKeys {
+  func standings(
+    of keys: [KeySeen], database: Database, deadline: Instant
+  ) async throws(PostgresError) -> [KeyStanding] { [] }
+
+  func recordUses(
+    _ uses: [KeyUse], database: Database, deadline: Instant
+  ) async throws(PostgresError) {}
 }
 
 /// A reason that a test makes up.

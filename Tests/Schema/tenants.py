@@ -81,15 +81,15 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
         call(connection, "createMembership", organization_id=organization, id=uuid7(),
              user_id=user, role="admin", **times)  # fmt: skip
         call(connection, "createProject", organization_id=organization, id=tenant.project_id,
-             name="Default", slug="default", visibility="organization", created_by=user,
-             **times)  # fmt: skip
+             name="Default", description="", slug="default", visibility="organization",
+             settings_json="{}", created_by=user, **times)  # fmt: skip
         call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
              project_id=tenant.project_id, user_id=user, added_by=user, role="owner",
              **times)  # fmt: skip
         call(connection, "createApiKey", organization_id=organization, id=tenant.api_key_id,
              user_id=user, name="first", key_id=f"{name}0000key", key_prefix="ntl_abcd",
-             secret_hash=bytes(32), scopes=["*"], created_by=user, expires_at=None,
-             **times)  # fmt: skip
+             secret_hash=bytes(32), scopes=["*"], allowed_cidrs=[],
+             created_by=user, expires_at=None, **times)  # fmt: skip
     with acting(connection, tenant):
         call(connection, "createExperiment", organization_id=organization,
              id=tenant.experiment_id, project_id=tenant.project_id, user_id=user,

@@ -204,6 +204,7 @@ def test_hello_finds_a_key_before_the_organization_is_known(
         ("update users set is_active = false", {"is_user_active": False}),
         ("update users set deleted_at = now()", {"is_user_active": False}),
         ("update organization_memberships set deleted_at = now()", {"role": ""}),
+        ("update organization_memberships set is_active = false", {"is_user_active": False}),
         (
             "update organizations set subscription_status = 'suspended'",
             {"is_organization_active": False},

@@ -31,6 +31,23 @@ def test_names_become_snake_case(name: str, expected: str) -> None:
     assert model.snake_case(name) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "python_name", "read", "write"),
+    [
+        ("until", "until", "message.until", "message.until = value"),
+        ("from", "from_", 'getattr(message, "from")', 'setattr(message, "from", value)'),
+    ],
+)
+def test_a_field_with_a_name_that_is_pythons_own_has_an_underscore(
+    name: str, python_name: str, read: str, write: str
+) -> None:
+    """Callers write `from_`; protobuf's own message keeps the name."""
+    field = model.Field(name, "", "str", "", is_repeated=False, has_presence=False)
+    assert field.python_name == python_name
+    assert field.of("message") == read
+    assert field.assignment("message", "value") == write
+
+
 def test_a_docstring_is_a_summary_and_the_rest() -> None:
     """One line where it fits; otherwise the first sentence stands alone."""
     assert docstring("Short.", "    ") == ['    """Short."""']

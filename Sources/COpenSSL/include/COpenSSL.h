@@ -36,6 +36,9 @@ enum ntl_step {
 /* What a connection remembers beside OpenSSL's own state; 8 bytes, owned by the connection. */
 struct ntl_facts {
   uint32_t key_updates;
+  int32_t descriptor;
+  /* How often the socket may still be read before the call under way returns. */
+  uint8_t receives_left;
   uint8_t alert_sent;
   uint8_t alert_received;
   uint8_t has_alert_sent : 1;

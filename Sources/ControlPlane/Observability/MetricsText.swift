@@ -64,12 +64,27 @@ struct MetricsText {
     gauge("needletail_connections", "Open connections.", Double(server.connections))
     gauge("needletail_open_streams", "Open streams.", Double(server.openStreams))
     counter("needletail_connections_accepted_total", "Accepted.", server.connectionsAccepted)
-    counter(
-      "needletail_connections_refused_total", "Closed, because too many were open.",
-      server.connectionsRefused)
+    head(
+      "needletail_connections_refused_total", "counter", "Refused, because too many were open.")
+    for limit in ConnectionLimit.allCases {
+      line(
+        "needletail_connections_refused_total", [("limit", limit.name)],
+        Double(server.connectionsRefused[limit.rawValue]))
+    }
     counter(
       "needletail_tls_handshake_failures_total", "Failed handshakes.", server.handshakeFailures)
     counter("needletail_hello_refused_total", "Refused Hellos.", server.helloRefused)
+    counter(
+      "needletail_keys_ended_total", "Connections that ended with their keys.", server.keysEnded)
+    counter(
+      "needletail_hello_delayed_total", "Hellos answered late.", server.helloDelayed)
+    counter(
+      "needletail_calls_rate_limited_total", "Calls beyond the rate of their key.",
+      server.callsRateLimited)
+    counter(
+      "needletail_streams_paced_total", "Times that streams waited for the rate of their key.",
+      server.streamsPaced)
+    counter("needletail_floods_total", "Connections told to calm down.", server.floods)
     counter(
       "needletail_protocol_errors_total", "Connections that broke a rule.", server.protocolErrors)
     counter(
@@ -84,6 +99,12 @@ struct MetricsText {
     counter(
       "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
       server.creditStalls)
+    counter(
+      "needletail_audit_refusals_dropped_total",
+      "Refused attempts that no entry of the audit log counts.", server.auditRefusalsDropped)
+    counter(
+      "needletail_audit_sink_dropped_total",
+      "Entries that a sink of the audit log was too slow for.", server.auditSinkDropped)
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {

@@ -27,12 +27,14 @@ limit 1;
 -- name: lockInstallation :exec
 select installation.id from installation for update;
 
--- Adds an organization.
+-- Adds the organization of who installs it, whom no plan bounds.
 -- name: createOrganization :exec
 insert into organizations (
-    id, name, slug, is_personal, billing_email, created_at, updated_at
+    id, name, slug, is_personal, billing_email, subscription_plan, created_at, updated_at
 )
-values (:id, :name, :slug, :is_personal, :billing_email, :created_at, :created_at);
+values (
+    :id, :name, :slug, :is_personal, :billing_email, 'enterprise', :created_at, :created_at
+);
 
 -- Adds a person.
 -- name: createUser :exec
@@ -47,21 +49,3 @@ insert into organization_memberships (
     organization_id, id, user_id, role, joined_at, created_at, updated_at
 )
 values (:organization_id, :id, :user_id, :role, :created_at, :created_at, :created_at);
-
--- Adds a project.
--- name: createProject :exec
-insert into projects (
-    organization_id, id, name, slug, visibility, created_by, created_at, updated_at
-)
-values (
-    :organization_id, :id, :name, :slug, :visibility, :created_by, :created_at, :created_at
-);
-
--- Makes a user a member of a project.
--- name: createProjectMember :exec
-insert into project_members (
-    organization_id, id, project_id, user_id, role, added_by, created_at, updated_at
-)
-values (
-    :organization_id, :id, :project_id, :user_id, :role, :added_by, :created_at, :created_at
-);

@@ -17,17 +17,41 @@ struct Access {
   static func role(_ role: String, permits permission: String) -> Bool {
     guard let verb = permission.split(separator: ".").last else { return false }
     let resource = permission.split(separator: ".").first ?? ""
-    let isLooking = verb == "get" || verb == "list"
+    // The audit log tells of every project, also of those that not everybody sees.
+    let isLooking = (verb == "get" || verb == "list") && resource != "audit_log"
     switch role {
     case "admin": return true
-    case "developer": return isLooking || workResources.contains(String(resource))
-    case "viewer": return isLooking
+    case "developer":
+      return isLooking || ownResources.contains(String(resource))
+        || workResources.contains(String(resource))
+    case "viewer": return isLooking || ownResources.contains(String(resource))
     default: return false
     }
   }
 
   /// What developers work with, beside looking at everything.
-  private static let workResources: Set<String> = ["experiment", "run"]
+  ///
+  /// Which projects they may change is for ``ProjectAccess`` to say.
+  private static let workResources: Set<String> = [
+    "experiment", "project", "project_member", "run",
+  ]
+
+  /// What everybody looks after for themselves: the handlers keep all but administrators to what is
+  /// their own.
+  private static let ownResources: Set<String> = ["api_key"]
+
+  /// Whether a scope names something that there is: everything, a resource or a permission.
+  func knows(scope: String) -> Bool {
+    if scope == "*" || known.contains(scope) { return true }
+    let resource = scope.dropLast()
+    return scope.hasSuffix(".*") && resource.count > 1
+      && known.contains { $0.hasPrefix(resource) }
+  }
+
+  /// The first of `scopes` that goes beyond what `own` permit, or nil.
+  static func excess(of scopes: [String], beyond own: [String]) -> String? {
+    scopes.first { scope in !own.contains { pattern($0, matches: scope) } }
+  }
 
   /// Whether a scope, "*", "run.*" or "run.get", covers a permission.
   static func pattern(_ pattern: String, matches permission: String) -> Bool {

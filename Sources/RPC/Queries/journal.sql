@@ -10,10 +10,11 @@ values (
     :resource_id?, :is_permanent
 );
 
--- Stores the answer of a key that this transaction claimed before it knew the answer.
+-- Stores the answer of a key that this transaction claimed before it knew the answer. No response:
+-- it holds a secret that is shown once.
 -- name: completeIdempotencyRecord :exec
 update idempotency_records
-set response = :response, resource_id = :resource_id?
+set response = :response?, resource_id = :resource_id?
 where
     organization_id = :organization_id
     and principal_id = :principal_id

@@ -28,8 +28,8 @@ values (
     :created_at
 );
 
--- One live experiment of a project that the caller sees. `sees_all_projects` spares
--- administrators the look.
+-- One live experiment of a project that the caller sees. `sees_all_projects`: administrators see
+-- whatever is not deleted, which is a shorter look.
 -- name: getExperiment :optional
 select
     experiment.id,
@@ -46,7 +46,17 @@ where
     experiment.organization_id = :organization_id
     and experiment.id = :id
     and experiment.deleted_at is null
-    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id));
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = experiment.organization_id
+                        and gone.project_id = experiment.project_id
+                )
+        else needletail_sees_project(experiment.project_id, :user_id)
+    end;
 
 -- The same, and nobody else changes it until the transaction ends.
 -- name: lockExperiment :optional
@@ -65,7 +75,17 @@ where
     experiment.organization_id = :organization_id
     and experiment.id = :id
     and experiment.deleted_at is null
-    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = experiment.organization_id
+                        and gone.project_id = experiment.project_id
+                )
+        else needletail_sees_project(experiment.project_id, :user_id)
+    end
 for no key update of experiment;
 
 -- Changes what is given of a locked experiment. The revision goes up by one.
@@ -98,7 +118,17 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
-    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = experiment.organization_id
+                        and gone.project_id = experiment.project_id
+                )
+        else needletail_sees_project(experiment.project_id, :user_id)
+    end
 order by experiment.id desc
 limit :page_size::bigint;
 
@@ -122,6 +152,16 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
-    and (:sees_all_projects or needletail_sees_project(experiment.project_id, :user_id))
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = experiment.organization_id
+                        and gone.project_id = experiment.project_id
+                )
+        else needletail_sees_project(experiment.project_id, :user_id)
+    end
 order by experiment.id desc
 limit :page_size::bigint;

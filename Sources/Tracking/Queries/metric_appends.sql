@@ -47,7 +47,17 @@ with held as (
         run.organization_id = :organization_id
         and run.id = any(:run_ids::uuid[])
         and run.deleted_at is null
-        and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id))
+        and case
+            when :sees_all_projects
+                then
+                    not exists (
+                        select from deleted_projects as gone
+                        where
+                            gone.organization_id = run.organization_id
+                            and gone.project_id = run.project_id
+                    )
+            else needletail_sees_project(run.project_id, :user_id)
+        end
     order by run.id
     for share of run
 )

@@ -9,8 +9,9 @@ internal import Wire
 /// Each call under way is a slot that starts its next call when it has its answer: no tasks, no
 /// queues, and no allocation a call on this side.
 final class LoadWorker: SessionOwner {
-  /// Connections that are opened at the same time.
-  private static let openingMax = 64
+  /// Connections that all loops open at the same time: fewer than a server takes of an address
+  /// before they have greeted.
+  private static let openingMax = 48
 
   private let loop: Loop
   private let plan: LoadPlan
@@ -79,7 +80,7 @@ final class LoadWorker: SessionOwner {
 
   private func openMore() {
     guard let context, !hasFailed else { return }
-    while opening < Self.openingMax, sessions.count < connections {
+    while opening < max(1, Self.openingMax / plan.loops), sessions.count < connections {
       opening += 1
       sessions.append(ClientSession(on: loop, to: plan.endpoint, context: context, owner: self))
     }

@@ -125,25 +125,3 @@ struct MigrateCommand: AsyncParsableCommand {
     }
   }
 }
-
-/// Looks after keys on the database's own machine.
-struct KeysCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "keys", abstract: "Look after API keys, on the database's own machine.",
-    subcommands: [Recover.self])
-
-  struct Recover: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Make another key for the first administrator, shown once.",
-      discussion: """
-        The database must be running: the private one of the data folder runs with `up`. The key \
-        is kept in the data folder, where the next `up` finds it; older keys go on working.
-        """)
-    @OptionGroup var place: DataFolderOption
-
-    func run() async throws {
-      print(
-        try await Up.recoverKey(dataFolder: place.dataFolder, databaseURL: place.chosenURL))
-    }
-  }
-}

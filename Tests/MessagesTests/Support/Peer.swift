@@ -41,12 +41,6 @@ extension Peer {
 
   static let served = identity + server + experiments + runs + metrics
 
-  private static let identity = unsafe [
-    Peer(WhoAmIRequest.self, Needletail_Identity_V1_WhoAmIRequest.self),
-    Peer(WhoAmIResponse.self, Needletail_Identity_V1_WhoAmIResponse.self),
-    Peer(ProjectSummary.self, Needletail_Identity_V1_ProjectSummary.self),
-  ]
-
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),
     Peer(HealthResponse.self, Needletail_Rpc_V1_HealthResponse.self),

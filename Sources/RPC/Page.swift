@@ -1,19 +1,24 @@
 internal import Messages
-internal import Postgres
-internal import RPC
+public import Postgres
 
 /// A page of a listing whose order is that of its identifiers, newest first.
-struct Page {
+public struct Page {
   /// What the listing is of; a token of another listing is refused.
-  let purpose: String
+  public let purpose: String
   /// How many rows the caller gets.
-  let size: Int
+  public let size: Int
+
+  /// Describes a page.
+  public init(purpose: String, size: Int) {
+    self.purpose = purpose
+    self.size = size
+  }
 
   /// One more than the caller gets, which tells whether there is a next page.
-  var rowsToRead: Int64 { Int64(size) + 1 }
+  public var rowsToRead: Int64 { Int64(size) + 1 }
 
   /// Where the page begins: below this identifier; nil for the first page.
-  func start(_ token: String) throws(CallError) -> UUID? {
+  public func start(_ token: String) throws(CallError) -> UUID? {
     if token.isEmpty { return nil }
     guard let content = Token.read(token, for: purpose), let id = UUID(bytes: content) else {
       throw pageTokenInvalid()
@@ -22,13 +27,13 @@ struct Page {
   }
 
   /// The token of the page after these rows; empty when there is none.
-  func next(_ ids: [UUID]) -> String {
+  public func next(_ ids: [UUID]) -> String {
     ids.count > size ? Token.make(ids[size - 1].bytes, for: purpose) : ""
   }
 }
 
 /// What a caller hears of a page token that is not one of this listing.
-func pageTokenInvalid() -> CallError {
+public func pageTokenInvalid() -> CallError {
   CallError(
     RpcErrorReason.pageTokenInvalid,
     "The page_token is not one that this listing gave; begin again without it.")

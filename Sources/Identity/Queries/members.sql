@@ -1,0 +1,120 @@
+-- One person of the organization.
+-- name: getMember :optional
+select
+    membership.id as membership_id,
+    membership.role,
+    membership.is_active,
+    membership.invited_by,
+    membership.joined_at,
+    membership.revision,
+    member.id as user_id,
+    coalesce(member.email, '') as "email!",
+    member.display_name,
+    coalesce(member.first_name, '') as "first_name!",
+    coalesce(member.last_name, '') as "last_name!",
+    coalesce(member.avatar_url, '') as "avatar_url!",
+    member.email_verified_at,
+    member.last_login_at,
+    member.created_at,
+    member.updated_at
+from organization_memberships as membership
+inner join users as member on membership.user_id = member.id
+where
+    membership.organization_id = :organization_id
+    and membership.user_id = :user_id
+    and membership.deleted_at is null
+    and member.kind = 'person';
+
+-- A page of the organization's people, those who joined last first, before the membership
+-- `before_id` (absent: from the newest).
+-- name: listMembers :many
+select
+    membership.id as membership_id,
+    membership.role,
+    membership.is_active,
+    membership.invited_by,
+    membership.joined_at,
+    membership.revision,
+    member.id as user_id,
+    coalesce(member.email, '') as "email!",
+    member.display_name,
+    coalesce(member.first_name, '') as "first_name!",
+    coalesce(member.last_name, '') as "last_name!",
+    coalesce(member.avatar_url, '') as "avatar_url!",
+    member.email_verified_at,
+    member.last_login_at,
+    member.created_at,
+    member.updated_at
+from organization_memberships as membership
+inner join users as member on membership.user_id = member.id
+where
+    membership.organization_id = :organization_id
+    and membership.id
+    < coalesce((:before_id?)::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and membership.deleted_at is null
+    and member.kind = 'person'
+order by membership.id desc
+limit :page_size::bigint;
+
+-- The member, the caller and every administrator, as they are once their locks are held until the
+-- transaction ends. Always in one order, so that two calls never wait for each other, and a member
+-- who was changed meanwhile comes as they are now.
+-- name: lockMembers :many
+select
+    membership.id as membership_id,
+    membership.role,
+    membership.is_active,
+    membership.invited_by,
+    membership.joined_at,
+    membership.revision,
+    member.kind,
+    member.is_active and member.deleted_at is null as "is_user_active!",
+    member.id as user_id,
+    coalesce(member.email, '') as "email!",
+    member.display_name,
+    coalesce(member.first_name, '') as "first_name!",
+    coalesce(member.last_name, '') as "last_name!",
+    coalesce(member.avatar_url, '') as "avatar_url!",
+    member.email_verified_at,
+    member.last_login_at,
+    member.created_at,
+    member.updated_at
+from organization_memberships as membership
+inner join users as member on membership.user_id = member.id
+where
+    membership.organization_id = :organization_id
+    and membership.deleted_at is null
+    and (
+        membership.user_id = :user_id
+        or membership.user_id = :caller_id
+        or membership.role = 'admin'
+    )
+order by membership.id
+for no key update of membership;
+
+-- Changes what is given of a locked membership. The revision goes up by one.
+-- name: updateMembership :exec
+update organization_memberships
+set
+    role = coalesce(:role?, role),
+    is_active = coalesce(:is_active?, is_active),
+    updated_at = :updated_at
+where organization_id = :organization_id and id = :membership_id;
+
+-- Ends a locked membership.
+-- name: endMembership :exec
+update organization_memberships
+set deleted_at = :ended_at::timestamptz, updated_at = :ended_at
+where organization_id = :organization_id and id = :membership_id;
+
+-- Takes a user out of every project of the organization.
+-- name: endProjectMemberships :exec
+update project_members
+set deleted_at = :ended_at::timestamptz, updated_at = :ended_at
+where organization_id = :organization_id and user_id = :user_id and deleted_at is null;
+
+-- Revokes every key that a user has in the organization.
+-- name: revokeKeysOfUser :exec
+update api_keys
+set revoked_at = :revoked_at::timestamptz, revoked_by = :revoked_by, updated_at = :revoked_at
+where organization_id = :organization_id and user_id = :user_id and revoked_at is null;

@@ -1,0 +1,1 @@
+drop function needletail_key_standings(uuid[], uuid[], bigint[]);

@@ -1,0 +1,131 @@
+internal import ArgumentParser
+internal import Client
+internal import Messages
+
+/// The command `needletail projects`.
+struct Projects: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Look at projects, and change them and who belongs to them.",
+    subcommands: [
+      ProjectsCreate.self, ProjectsList.self, ProjectsShow.self, ProjectsUpdate.self,
+      ProjectsDelete.self, ProjectsUndelete.self, ProjectMembers.self,
+    ])
+}
+
+/// The command `needletail projects list`.
+struct ProjectsList: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List the projects that you see, newest first.")
+
+  @OptionGroup var global: GlobalOptions
+
+  @Flag(help: "Those that were deleted and that you can bring back, instead.")
+  var deleted = false
+
+  @Option(help: "How many to list at most.")
+  var limit = 50
+
+  func validate() throws {
+    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    var request = ListProjectsRequest()
+    request.deleted = deleted
+    var all = ListProjectsResponse()
+    repeat {
+      request.pageSize = UInt32(min(limit - all.projects.count, 1_000))
+      let page = try await context.call(
+        IdentityMethods.listProjects, request, for: ListProjectsResponse.self)
+      all.projects += page.projects
+      request.pageToken = page.nextPageToken
+    } while !request.pageToken.isEmpty && all.projects.count < limit
+
+    if global.output == .json { return try context.write(all) }
+    var table = Table([
+      ("ID", .left), ("SLUG", .left), ("NAME", .left), ("VISIBILITY", .left),
+      (deleted ? "GONE" : "CREATED", .left),
+    ])
+    for project in all.projects {
+      table.add([
+        project.id, project.slug, firstLine(project.name), word(project.visibility),
+        short(deleted ? project.purgeAfter : project.createdAt),
+      ])
+    }
+    Console.write(table.text)
+  }
+}
+
+/// The command `needletail projects show`.
+struct ProjectsShow: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show a project.")
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "The project's id, or its slug.")
+  var project: String
+
+  func run(_ context: CommandContext) async throws {
+    var request = GetProjectRequest()
+    request.id = project
+    let answer = try await context.call(
+      IdentityMethods.getProject, request, for: GetProjectResponse.self)
+    try show(answer.project, context)
+  }
+}
+
+/// Writes a project in the format that was asked for.
+func show(_ answer: Project?, _ context: CommandContext) throws {
+  guard let project = answer else {
+    throw CommandFailure(.other, reason: "PROJECT_MISSING", "The server's answer holds no project.")
+  }
+  if context.global.output == .json { return try context.write(project) }
+  var pairs = [
+    ("project", project.id), ("slug", project.slug), ("name", project.name),
+    ("visibility", word(project.visibility)), ("created", short(project.createdAt)),
+    ("created by", project.createdBy), ("changed", short(project.updatedAt)),
+    ("etag", project.etag), ("settings", project.settingsJSON),
+  ]
+  if !project.description.isEmpty { pairs.append(("description", project.description)) }
+  if project.deletedAt != nil {
+    pairs.append(("deleted", short(project.deletedAt)))
+    pairs.append(("gone", short(project.purgeAfter)))
+  }
+  Console.write(fields(pairs))
+}
+
+/// Finds the project that an argument means: an id, or the slug of a project that is not deleted.
+func projectID(_ argument: String, _ context: CommandContext) async throws -> String {
+  // An id of another form than 8-4-4-4-12 is none, and a slug of that form the server refuses.
+  if argument.utf8.count == 36, argument.split(separator: "-").map(\.count) == [8, 4, 4, 4, 12] {
+    return argument
+  }
+  var request = GetProjectRequest()
+  request.id = argument
+  let answer = try await context.call(
+    IdentityMethods.getProject, request, for: GetProjectResponse.self)
+  return answer.project?.id ?? argument
+}
+
+/// "organization" for VISIBILITY_ORGANIZATION.
+func word(_ visibility: Visibility) -> String {
+  visibility.name.replacing("VISIBILITY_", with: "").lowercased()
+}
+
+/// Who sees a project, on the command line.
+struct VisibilityArgument: ExpressibleByArgument, Sendable {
+  let visibility: Visibility
+
+  init?(argument: String) {
+    let found = Visibility.known.first {
+      $0 != .unspecified && word($0) == argument.lowercased()
+    }
+    guard let found else { return nil }
+    visibility = found
+  }
+
+  static var allValueStrings: [String] {
+    Visibility.known.filter { $0 != .unspecified }.map(word)
+  }
+}
