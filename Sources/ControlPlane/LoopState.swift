@@ -117,9 +117,7 @@ final class LoopState: ServesConnections {
             .warning, "the database does not answer", [("error", "\(error)")])
         }
         isTold = true
-        await Waiter.suspend(unless: { false }) { waiter in
-          loop.schedule(after: .seconds(1)) { waiter.resume() }
-        }
+        await loop.pause(.seconds(1))
       }
     }
   }

@@ -74,3 +74,12 @@ public final class Signal {
     for action in due { action.run() }
   }
 }
+
+extension Loop {
+  /// Lets the calling task go on `duration` from now or a little later.
+  public func pause(_ duration: Duration) async {
+    await Waiter.suspend(unless: { false }) { waiter in
+      schedule(after: duration) { waiter.resume() }
+    }
+  }
+}

@@ -13,7 +13,7 @@ extension Session {
       if isLate {
         // Good keys wait, too: how long an answer takes says nothing about the key.
         server.metrics.helloDelayed &+= 1
-        await pause(settings.failedHelloDelay)
+        await loop.pause(settings.failedHelloDelay)
         guard phase == .serving else { return }
         deadline = deadline.advanced(by: settings.failedHelloDelay)
       }
@@ -28,12 +28,6 @@ extension Session {
         }
         end(error.status, "Hello was refused: \(error.status.reason)")
       }
-    }
-  }
-
-  private func pause(_ duration: Duration) async {
-    await Waiter.suspend(unless: { false }) { waiter in
-      loop.schedule(after: duration) { waiter.resume() }
     }
   }
 

@@ -117,7 +117,7 @@ public struct Migrator {
         guard error.isLockTimeout || error.isSerializationFailure, attempt < settings.attemptsMax
         else { throw .failed(migration: migration.label, report) }
         attempt += 1
-        await pause()
+        await database.loop.pause(settings.pause)
       }
     }
   }
@@ -142,13 +142,6 @@ public struct Migrator {
       // The connection may be gone; then so is the transaction.
       try? await session.simple("rollback")
       throw error
-    }
-  }
-
-  private func pause() async {
-    let loop = database.loop
-    await Waiter.suspend(unless: { false }) { waiter in
-      loop.schedule(after: settings.pause) { waiter.resume() }
     }
   }
 

@@ -52,11 +52,11 @@ final class LoadWorker: SessionOwner {
     }
     openMore()
     // Nobody starts before all are open; a millisecond is below what the result tells.
-    while !gate.isOpen, gate.error == nil { await pause(.milliseconds(1)) }
+    while !gate.isOpen, gate.error == nil { await loop.pause(.milliseconds(1)) }
     guard gate.error == nil else { return result }
     switch plan.end {
     case nil:
-      while true { await pause(.seconds(3_600)) }
+      while true { await loop.pause(.seconds(3_600)) }
     case .after(let duration):
       loop.schedule(after: duration) { self.isOver = true }
     case .calls: break
@@ -68,12 +68,6 @@ final class LoadWorker: SessionOwner {
     while underWay > 0 { await ended.wait(unless: { underWay == 0 }) }
     for session in sessions { session.drain() }
     return result
-  }
-
-  private func pause(_ duration: Duration) async {
-    await Waiter.suspend(unless: { false }) { waiter in
-      loop.schedule(after: duration) { waiter.resume() }
-    }
   }
 
   // MARK: Connections
