@@ -3,7 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int needletail_accept(int listener, struct sockaddr_storage *peer, socklen_t *length) {
@@ -48,5 +51,12 @@ int needletail_watch_signals(int descriptor) {
 }
 
 void needletail_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+void needletail_yield_thread(void) {
+  struct sched_param parameters = {.sched_priority = 0};
+  // Where that is not allowed, the thread takes its share like any other.
+  (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &parameters);
+  (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
+}
 
 int needletail_errno(void) { return errno; }

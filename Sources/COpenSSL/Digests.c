@@ -27,6 +27,13 @@ int ntl_sha256(const void *bytes, size_t size, uint8_t digest[32]) {
          EVP_DigestFinal_ex(context, digest, NULL);
 }
 
+int ntl_scrypt(
+    const void *password, size_t password_size, const void *salt, size_t salt_size, uint64_t n,
+    uint64_t r, uint64_t p, uint64_t memory_max, void *key, size_t key_size) {
+  return EVP_PBE_scrypt(
+      password, password_size, salt, salt_size, n, r, p, memory_max, key, key_size);
+}
+
 int ntl_hmac_sha256(
     const void *key, size_t key_size, const void *bytes, size_t size, uint8_t code[32]) {
   unsigned length = 0;

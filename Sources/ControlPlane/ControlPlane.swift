@@ -141,7 +141,7 @@ public final class ControlPlane: Sendable {
   ) throws(ControlPlaneError) -> ServerState {
     let tracking = TrackingService()
     let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
-    let permissions = Set(methods.map(\.permission).filter { $0 != Router.selfPermission })
+    let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     var reasons = TrackingService.reasons
     reasons.merge(IdentityService.reasons)
     return ServerState(

@@ -111,6 +111,9 @@ public struct Setting: Sendable {
       "refused Hellos of an address in a minute, after which it is answered late",
       \.server.failedHellosPerMinuteMax),
     duration("failed-hello-delay", "how late those are answered", \.server.failedHelloDelay),
+    duration(
+      "anonymous-timeout", "how long a connection without an API key may stay",
+      \.server.anonymousTimeout),
     number(
       "calls-per-second", "calls of an API key in a second; 0 = any number",
       \.server.callsPerSecond, least: 0),

@@ -2,11 +2,16 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A bounded set of threads for calls that block: name look-ups, disk, password hashes.
-final class HelperThreads: Sendable {
+/// A bounded set of threads for calls that block or take long: name look-ups, disk, password hashes.
+///
+/// Threads start when they are needed and then stay.
+public final class HelperThreads: Sendable {
   /// How many threads there are at most.
-  static let countMax = 4
-
+  public let countMax: Int
+  /// How many pieces of work wait at most.
+  public let waitingMax: Int
+  private let name: String
+  private let isPatient: Bool
   private let state = Mutex<State>(State())
   private let condition: Condition
 
@@ -16,7 +21,19 @@ final class HelperThreads: Sendable {
     var idle = 0
   }
 
-  init() {
+  /// Describes a set of threads.
+  ///
+  /// - Parameters:
+  ///   - name: What they are called, at most 15 bytes.
+  ///   - isPatient: Whether they take the processor only when nothing else wants it.
+  public init(
+    _ name: String = "needletail-aid", countMax: Int = 4, waitingMax: Int = .max,
+    isPatient: Bool = false
+  ) {
+    self.name = name
+    self.countMax = countMax
+    self.waitingMax = waitingMax
+    self.isPatient = isPatient
     condition = Condition()
   }
 
@@ -27,15 +44,34 @@ final class HelperThreads: Sendable {
     }
   }
 
-  private func submit(_ work: @escaping @Sendable () -> Void) {
-    let needsThread = state.withLock { state in
+  /// The same, or nil at once when as much work waits as may.
+  public func runIfFree<Result: Sendable>(
+    _ work: @escaping @Sendable () -> Result
+  ) async -> Result? {
+    await unsafe withUnsafeContinuation { continuation in
+      let isTaken = submit { unsafe continuation.resume(returning: work()) }
+      if !isTaken { unsafe continuation.resume(returning: nil) }
+    }
+  }
+
+  @discardableResult
+  private func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
+    let needsThread: Bool? = state.withLock { state in
+      if state.queue.count >= waitingMax { return nil }
       state.queue.append(work)
-      if state.idle >= state.queue.count || state.threads == HelperThreads.countMax { return false }
+      if state.idle >= state.queue.count || state.threads == countMax { return false }
       state.threads += 1
       return true
     }
-    if needsThread { startThread("needletail-aid") { self.serve() } }
+    guard let needsThread else { return false }
+    if needsThread {
+      startThread(name) { [self] in
+        if isPatient { needletail_yield_thread() }
+        serve()
+      }
+    }
     condition.signal()
+    return true
   }
 
   private func serve() {

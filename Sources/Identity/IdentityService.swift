@@ -5,10 +5,12 @@ public import RPC
 /// `needletail.identity.v1.Identity`: organizations, users, projects, keys and access.
 public struct IdentityService: IdentityHandlers {
   let access: Access
+  let passwords: Passwords
 
   /// Makes the service of a server whose methods ask for `permissions`.
-  public init(permissions: Set<String>) {
+  public init(permissions: Set<String>, passwords: Passwords = Passwords()) {
     access = Access(known: permissions)
+    self.passwords = passwords
   }
 
   /// What the refusals of this service's tables and statements mean.

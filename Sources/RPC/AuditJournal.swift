@@ -160,8 +160,7 @@ final class Refusals {
 
   private func record(_ attempts: Attempts, _ reason: String) -> AuditRecord {
     let (method, principal) = (attempts.method, attempts.principal)
-    let isOwn = method.permission == Router.selfPermission
-    let action = isOwn ? "self.call" : method.permission
+    let action = method.hasPermission ? method.permission : "\(method.permission).call"
     return AuditRecord(
       id: server.nextID(), organizationID: principal.organizationID, actorType: principal.kind,
       actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,

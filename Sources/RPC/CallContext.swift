@@ -8,7 +8,7 @@ internal import Wire
 /// Lives on a loop.
 public final class CallContext {
   /// Who asks.
-  public let principal: Principal
+  public private(set) var principal: Principal
   /// What is asked.
   public let method: MethodDescriptor
   /// The loop that everything of this call runs on.
@@ -94,9 +94,13 @@ public final class CallContext {
   /// What the database is told of this call: its tenant, its deadline, its end.
   public var work: Work {
     Work(
-      scope: .organization(principal.organizationID), deadline: deadline,
-      cancellation: cancellation)
+      scope: principal.isAnonymous ? .none : .organization(principal.organizationID),
+      deadline: deadline, cancellation: cancellation)
   }
+
+  /// Lets an anonymous call act for whom its request has proved to come from: from here on its
+  /// statements, its audit entry and its idempotency key are theirs. The connection stays anonymous.
+  public func become(_ principal: Principal) { self.principal = principal }
 
   // MARK: The end
 

@@ -30,4 +30,12 @@ public struct Principal: Sendable, Equatable {
     self.role = role
     self.permissions = permissions
   }
+
+  /// Whoever has not said who they are: a connection without an API key.
+  public static let anonymous = Principal(
+    organizationID: .zero, id: .zero, kind: "anonymous", label: "anonymous", apiKeyID: .zero,
+    role: "", permissions: [])
+
+  /// Whether nobody has said who they are.
+  public var isAnonymous: Bool { apiKeyID == .zero && organizationID == .zero }
 }

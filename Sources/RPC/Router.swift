@@ -1,5 +1,5 @@
 internal import Glibc
-internal import Messages
+public import Messages
 
 /// Finds a method by its name, as bytes of the wire.
 public struct Router: Sendable {
@@ -8,6 +8,8 @@ public struct Router: Sendable {
 
   /// The permission of methods that every authenticated caller may call.
   public static let selfPermission = "self"
+  /// The permission of methods that everybody may call, without an API key, too.
+  public static let anonymousPermission = "anonymous"
 
   private let slots: [Int32]
   private let names: [[UInt8]]
@@ -41,12 +43,16 @@ public struct Router: Sendable {
     return nil
   }
 
-  /// What `permissions` allow, by method index.
+  /// What authenticated callers with `permissions` may call, by method index.
   func allowed(by permissions: Set<String>) -> [Bool] {
     methods.map { method in
-      let permission = method.descriptor.permission
-      return permission == Router.selfPermission || permissions.contains(permission)
+      !method.descriptor.hasPermission || permissions.contains(method.descriptor.permission)
     }
+  }
+
+  /// What those may call who have not said who they are, by method index.
+  func allowedAnonymously() -> [Bool] {
+    methods.map { $0.descriptor.permission == Router.anonymousPermission }
   }
 
   /// The last bytes of a name, which tell methods apart, and its length.
@@ -70,5 +76,12 @@ public struct Router: Sendable {
         return unsafe memcmp(left, right, name.count) == 0
       }
     }
+  }
+}
+
+extension MethodDescriptor {
+  /// Whether the method asks for a permission that a role includes, and a scope names.
+  public var hasPermission: Bool {
+    permission != Router.selfPermission && permission != Router.anonymousPermission
   }
 }

@@ -36,6 +36,10 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 1 s.
   public var failedHelloDelay: Duration = .seconds(1)
+  /// How long a connection without an API key may stay; it counts among the unauthenticated ones.
+  ///
+  /// Default 60 s.
+  public var anonymousTimeout: Duration = .seconds(60)
   /// Time for the TLS handshake.
   ///
   /// Default 10 s.

@@ -32,14 +32,19 @@ extension Session {
     server.metrics.countStart(index)
     calls[stream] = call
     hold(call, kind, messageBytes: frame.message.count)
-    guard allowed[index] else {
-      return call.fail(
-        CallError(
-          RpcErrorReason.permissionMissing,
-          "This key may not call \(method.descriptor.name): it needs the permission "
-            + "\(method.descriptor.permission)."))
-    }
+    guard allowed[index] else { return call.fail(notAllowed(method.descriptor, principal)) }
     start(method, call, frame, body)
+  }
+
+  private func notAllowed(_ method: MethodDescriptor, _ principal: Principal) -> CallError {
+    if principal.isAnonymous {
+      return CallError(
+        RpcErrorReason.apiKeyNeeded,
+        "\(method.name) needs an API key: connect with one, or log in to get one.")
+    }
+    return CallError(
+      RpcErrorReason.permissionMissing,
+      "This key may not call \(method.name): it needs the permission \(method.permission).")
   }
 
   private func start(
@@ -122,7 +127,7 @@ extension Session {
   func fail(_ call: CallContext, _ error: CallError) {
     var error = error
     error.status.requestID = call.requestID
-    if error.status.code == .permissionDenied {
+    if error.status.code == .permissionDenied, !call.principal.isAnonymous {
       server.audit.refusals.note(call, error.status.reason)
     }
     if phase == .serving {

@@ -17,6 +17,7 @@ extension Session {
         guard phase == .serving else { return }
         deadline = deadline.advanced(by: settings.failedHelloDelay)
       }
+      if hello.apiKey.isEmpty { return welcomeAnonymously() }
       do throws(CallError) {
         let principal = try await server.state.authenticator.authenticate(
           hello.apiKey, from: peer, database: server.database, deadline: deadline)
@@ -45,15 +46,41 @@ extension Session {
     rate = server.share(of: principal.apiKeyID)
     allowed = server.state.router.allowed(by: principal.permissions)
     server.keys.join(self, principal)
+    greet(
+      organizationID: principal.organizationID.description, userID: principal.id.description,
+      apiKeyID: principal.apiKeyID.description)
+  }
+
+  /// Greets a connection without a key, which stays among those that are not authenticated: it may
+  /// log in and little else, and not for long.
+  private func welcomeAnonymously() {
+    guard phase == .serving else { return }
+    principal = .anonymous
+    allowed = server.state.router.allowedAnonymously()
+    greet(organizationID: "", userID: "", apiKeyID: "")
+  }
+
+  private func greet(organizationID: String, userID: String, apiKeyID: String) {
     machine.welcome(now: loop.now.nanoseconds)
     output.welcome(
       Welcome(
-        server: settings.software, organizationID: principal.organizationID.description,
-        userID: principal.id.description, apiKeyID: principal.apiKeyID.description,
-        connectionID: connectionID.description, limits: machine.limits.announced))
+        server: settings.software, organizationID: organizationID, userID: userID,
+        apiKeyID: apiKeyID, connectionID: connectionID.description,
+        limits: machine.limits.announced))
     scheduleFlush()
     // What came right behind Hello has waited for this.
     loop.atEndOfTurn(ReadAgain(self))
+  }
+
+  /// Ends a connection without a key that has stayed too long and waits for no answer.
+  func expireAnonymity(_ now: Instant) {
+    guard phase == .serving, principal?.isAnonymous == true, calls.isEmpty,
+      now.since(begunAt) >= settings.anonymousTimeout
+    else { return }
+    let error = CallError(
+      RpcErrorReason.apiKeyNeeded,
+      "A connection without an API key ends after \(settings.anonymousTimeout); connect with a key.")
+    end(error.status, "no API key for too long")
   }
 
   private func tooManyConnections(_ limit: ConnectionLimit) -> CallError {

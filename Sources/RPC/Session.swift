@@ -226,6 +226,7 @@ final class Session: DescriptorHandler, TurnHandler {
       return abandon("the peer read nothing, or too little, for \(settings.writeStallTimeout)")
     }
     checkKeyUpdates(now)
+    expireAnonymity(now)
     expire(now)
     if input.isEmpty, output.isEmpty, calls.isEmpty { releaseBuffers() }
   }

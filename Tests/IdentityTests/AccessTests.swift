@@ -8,8 +8,8 @@ import Testing
 struct AccessTests {
   /// What the methods of the whole server ask for.
   private static let known = Set(
-    (ServerMethods.all + IdentityMethods.all + TrackingMethods.all).map(\.permission)
-      .filter { $0 != Router.selfPermission })
+    (ServerMethods.all + IdentityMethods.all + TrackingMethods.all).filter(\.hasPermission)
+      .map(\.permission))
 
   private static let access = Access(known: known)
 
@@ -31,7 +31,10 @@ struct AccessTests {
   @Test(
     "A developer may do everything with projects, experiments, runs and own keys, and look at all")
   func developer() {
-    let work = ["api_key.", "experiment.", "project.", "project_member.", "run.", ".get", ".list"]
+    let work = [
+      "api_key.", "experiment.", "organization.create", "project.", "project_member.", "run.",
+      "user.", ".get", ".list",
+    ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
       permitted
@@ -52,19 +55,22 @@ struct AccessTests {
     }
   }
 
-  @Test("A viewer may get and list, and change nothing but own keys")
+  @Test("A viewer may get and list, and change nothing but what is their own")
   func viewer() {
+    func isOwn(_ permission: String) -> Bool {
+      ["api_key.", "user.", "organization.create"].contains { permission.hasPrefix($0) }
+    }
     let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
     #expect(
       permitted
         == Self.known.filter {
           ($0.hasSuffix(".get") || $0.hasSuffix(".list")) && !$0.hasPrefix("audit_log.")
-            || $0.hasPrefix("api_key.")
+            || isOwn($0)
         })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))
     let changing = (ServerMethods.all + IdentityMethods.all + TrackingMethods.all)
-      .filter { $0.idempotency != .read && !$0.permission.hasPrefix("api_key.") }
+      .filter { $0.idempotency != .read && !isOwn($0.permission) }
     #expect(!changing.isEmpty)
     for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
   }

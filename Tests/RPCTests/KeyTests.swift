@@ -47,7 +47,7 @@ struct Installation: Sendable {
 
   func server() throws -> TestServer {
     let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
-    let permissions = Set(methods.map(\.permission).filter { $0 != Router.selfPermission })
+    let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     return try TestServer {
       $0.database = DatabaseSettings(connection: connection)
       $0.database.role = "needletail_app"

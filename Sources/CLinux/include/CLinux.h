@@ -34,6 +34,9 @@ int needletail_watch_signals(int descriptor);
 // Names the calling thread, at most 15 bytes.
 void needletail_name_thread(const char *name);
 
+// Lets the calling thread run when nothing else wants the processor.
+void needletail_yield_thread(void);
+
 // errno is a macro, which Swift cannot see.
 int needletail_errno(void);
 

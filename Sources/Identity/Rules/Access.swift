@@ -19,12 +19,11 @@ struct Access {
     let resource = permission.split(separator: ".").first ?? ""
     // The audit log tells of every project, also of those that not everybody sees.
     let isLooking = (verb == "get" || verb == "list") && resource != "audit_log"
+    let isOwn = ownResources.contains(String(resource)) || permission == ownOrganization
     switch role {
     case "admin": return true
-    case "developer":
-      return isLooking || ownResources.contains(String(resource))
-        || workResources.contains(String(resource))
-    case "viewer": return isLooking || ownResources.contains(String(resource))
+    case "developer": return isLooking || isOwn || workResources.contains(String(resource))
+    case "viewer": return isLooking || isOwn
     default: return false
     }
   }
@@ -38,7 +37,11 @@ struct Access {
 
   /// What everybody looks after for themselves: the handlers keep all but administrators to what is
   /// their own.
-  private static let ownResources: Set<String> = ["api_key"]
+  private static let ownResources: Set<String> = ["api_key", "user"]
+
+  /// To make an organization of one's own does nothing to this one; whether the installation lets
+  /// everybody, its setting says.
+  private static let ownOrganization = "organization.create"
 
   /// Whether a scope names something that there is: everything, a resource or a permission.
   func knows(scope: String) -> Bool {
