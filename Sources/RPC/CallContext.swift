@@ -87,6 +87,7 @@ public final class CallContext {
   /// Wakes the watchers of what was changed.
   public var feed: ChangeFeed { session.server.feed }
   var audit: AuditJournal { session.server.audit }
+  var access: AccessCache { session.server.access }
   /// A time-ordered identifier.
   public func nextID() -> UUID { session.server.nextID() }
   /// What the whole server shares.
