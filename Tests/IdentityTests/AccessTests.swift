@@ -29,9 +29,12 @@ struct AccessTests {
   }
 
   @Test(
-    "A developer may do everything with projects, experiments, runs and own keys, and look at all")
+    "A developer may do everything with projects, experiments, runs and own keys, and look at all"
+  )
   func developer() {
-    let work = ["api_key.", "experiment.", "project.", "project_member.", "run.", ".get", ".list"]
+    let work = [
+      "access.", "api_key.", "experiment.", "project.", "project_member.", "run.", ".get", ".list",
+    ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
       permitted
@@ -52,14 +55,14 @@ struct AccessTests {
     }
   }
 
-  @Test("A viewer may get and list, and change nothing but own keys")
+  @Test("A viewer may get, list and ask why, and change nothing but own keys")
   func viewer() {
     let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
     #expect(
       permitted
         == Self.known.filter {
           ($0.hasSuffix(".get") || $0.hasSuffix(".list")) && !$0.hasPrefix("audit_log.")
-            || $0.hasPrefix("api_key.")
+            || $0.hasPrefix("api_key.") || $0.hasPrefix("access.")
         })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))

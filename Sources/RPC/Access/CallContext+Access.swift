@@ -10,7 +10,7 @@ extension CallContext {
     let key = RoleKey(
       organizationID: principal.organizationID, projectID: id, userID: principal.id)
     if let role = access.role(key) { return role }
-    let look = access.look(key)
+    let look = look(for: key)
     try await wait(for: look.signal, unless: { look.outcome != nil })
     switch look.outcome {
     case .success(let role): return role

@@ -10,8 +10,8 @@ struct RoleKey: Hashable {
 
 /// The roles in projects that were read a moment ago.
 ///
-/// Two generations hold them: when the younger one is old or full, the older one is forgotten whole.
-/// So nothing is looked through to find what is to go, and the bounds hold of everything in here.
+/// Two generations hold them: when the younger is a lifetime old, or full, the older is forgotten
+/// whole. So nothing is looked through to find what is to go, and all in here is bounded.
 struct KnownRoles {
   /// How old a role is at most, from the moment at which the look for it began, when it is told.
   static let lifetime: Duration = .seconds(1)

@@ -71,7 +71,8 @@ set
 where organization_id = :organization_id and id = :id;
 
 -- A page of the organization's experiments, newest first, before `before_id` (absent: from the
--- newest). `sees_all_projects`: administrators see whatever is not deleted, which is a shorter look.
+-- newest). `sees_all_projects`: administrators see whatever is not deleted, which is a shorter
+-- look.
 -- name: listExperiments :many
 select
     experiment.id,
