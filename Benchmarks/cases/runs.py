@@ -97,7 +97,7 @@ def create_run_script() -> str:
         **dict.fromkeys(("started_at", "created_at"), "now()"),
         **dict.fromkeys(("reason", "ip_address", "api_key_id"), "null"),
         **dict.fromkeys(("details_json", "data_json"), "'{}'"),
-        "sees_all_projects": "true",
+        "sufficient_roles": "'{contributor,owner}'",
         "name": "'benchmark'",
         "description": "''",
         "status": "'running'",

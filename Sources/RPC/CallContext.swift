@@ -87,6 +87,13 @@ public final class CallContext {
   /// Wakes the watchers of what was changed.
   public var feed: ChangeFeed { session.server.feed }
   var audit: AuditJournal { session.server.audit }
+  /// What is known of roles in projects.
+  var access: AccessCache { session.server.access }
+  /// Looks for a role that is not known.
+  func look(for role: RoleKey) -> AccessCache.Look {
+    defer { session.server.metrics.rolesRead = access.lookCount }
+    return access.look(role)
+  }
   /// A time-ordered identifier.
   public func nextID() -> UUID { session.server.nextID() }
   /// What the whole server shares.

@@ -21,6 +21,7 @@ public final class ChangeFeed {
   private let loop: Loop
   private let database: Database
   private var signals: [UUID: (signal: Signal, watchers: Int)] = [:]
+  private var observers: [(UUID?) -> Void] = []
   private var changed: Set<UUID> = []
   private var isScheduled = false
 
@@ -46,9 +47,14 @@ public final class ChangeFeed {
     signals[id] = entry.watchers > 1 ? (entry.signal, entry.watchers - 1) : nil
   }
 
+  /// Tells `observer` of every change from now on; nil = some may have been missed.
+  func observe(_ observer: @escaping (UUID?) -> Void) {
+    observers.append(observer)
+  }
+
   /// Says that `id` was changed by a transaction that has committed.
   public func changed(_ id: UUID) {
-    signals[id]?.signal.notify()
+    tell(id)
     changed.insert(id)
     guard !isScheduled else { return }
     isScheduled = true
@@ -57,15 +63,20 @@ public final class ChangeFeed {
 
   /// Wakes this loop's watchers of what another server, or another loop, says was changed.
   public func received(_ payload: String) {
-    guard !signals.isEmpty else { return }
     for text in payload.split(separator: ",") {
-      if let id = UUID(text) { signals[id]?.signal.notify() }
+      if let id = UUID(text) { tell(id) }
     }
   }
 
   /// Wakes every watcher: notifications may have been missed.
   public func receivedNothingForAWhile() {
     for entry in signals.values { entry.signal.notify() }
+    for observer in observers { observer(nil) }
+  }
+
+  private func tell(_ id: UUID) {
+    signals[id]?.signal.notify()
+    for observer in observers { observer(id) }
   }
 
   private func send() {

@@ -15,6 +15,8 @@ public final class LoopServer {
 
   /// Looks after the keys of open connections.
   let keys: KeyWatch
+  /// What callers may do in projects, where they look.
+  let access: AccessCache
 
   let loop: Loop
   private(set) var tls: TLSContext
@@ -56,6 +58,12 @@ public final class LoopServer {
     metrics = ServerMetrics(methodCount: state.router.methods.count)
     feed = ChangeFeed(loop, database)
     keys = KeyWatch(loop, state, database, feed)
+    access = AccessCache(loop) { (key, deadline) async throws(PostgresError) in
+      try await database.read(
+        Work(scope: .organization(key.organizationID), deadline: deadline, cancellation: nil),
+        AccessQueries.getProjectRole(projectID: key.projectID, userID: key.userID))
+    }
+    feed.observe { [access] in access.changed($0) }
     scheduleSweep()
   }
 

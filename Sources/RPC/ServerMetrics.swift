@@ -23,6 +23,8 @@ public struct ServerMetrics: Sendable {
   public var helloRefused: UInt64 = 0
   /// Connections that were ended with their keys.
   public var keysEnded: UInt64 = 0
+  /// Roles in projects that were read, because they were not known.
+  public var rolesRead: UInt64 = 0
   /// Hellos that were answered late, because their address had failed too often.
   public var helloDelayed: UInt64 = 0
   /// Calls that were not started, because their key was beyond its rate.
@@ -103,6 +105,7 @@ public struct ServerMetrics: Sendable {
     handshakeFailures &+= other.handshakeFailures
     helloRefused &+= other.helloRefused
     keysEnded &+= other.keysEnded
+    rolesRead &+= other.rolesRead
     protocolErrors &+= other.protocolErrors
     slowReaders &+= other.slowReaders
     streamsRefused &+= other.streamsRefused

@@ -45,8 +45,8 @@ extension TrackingService {
       batch.add(
         ExperimentsQueries.createExperiment(
           organizationID: call.principal.organizationID, id: id, projectID: projectID,
-          userID: call.principal.id, name: request.name, description: request.description,
-          configJSON: config, createdAt: now))
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: request.name,
+          description: request.description, configJSON: config, createdAt: now))
     }
   }
 
@@ -67,10 +67,10 @@ extension TrackingService {
     _ id: UUID, _ call: CallContext
   ) async throws(CallError) -> ExperimentsQueries.GetExperimentRow {
     let row = try await call.read(
-      ExperimentsQueries.getExperiment(
-        organizationID: call.principal.organizationID, id: id,
-        seesAllProjects: call.seesAllProjects, userID: call.principal.id))
-    guard let row else { throw experimentNotFound(id) }
+      ExperimentsQueries.getExperiment(organizationID: call.principal.organizationID, id: id))
+    guard let row, try await call.roleInProject(row.projectID) != nil else {
+      throw experimentNotFound(id)
+    }
     return row
   }
 
@@ -132,10 +132,10 @@ extension TrackingService {
     let newConfig = config
     return try await call.commit(
       locking: ExperimentsQueries.lockExperiment(
-        organizationID: call.principal.organizationID, id: id,
-        seesAllProjects: call.seesAllProjects, userID: call.principal.id)
+        userID: call.principal.id, organizationID: call.principal.organizationID, id: id)
     ) { (row, batch) throws(CallError) in
       guard let row else { throw experimentNotFound(id) }
+      try call.require(row.role, unseen: experimentNotFound(id))
       try checkETag(request.etag, revision: row.revision)
       batch.add(
         ExperimentsQueries.updateExperiment(

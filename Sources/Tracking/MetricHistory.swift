@@ -79,12 +79,14 @@ extension TrackingService {
     let runID = validator.id("run_id", request.runID)
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
     try validator.finish()
-    _ = try await run(runID, call)
+    let projectID = try await run(runID, call).projectID
 
     let fromStep = request.fromStep ?? .min
     var reader = HistoryReader(
       runID: runID, key: request.key, fromStep: fromStep, after: nil, call: call)
     while let points = try await reader.next() {
+      // Who may no longer look is not told the rest.
+      guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
       var rest = points[...].drop { $0.step < fromStep }
       while !rest.isEmpty {
         var response = StreamMetricHistoryResponse()

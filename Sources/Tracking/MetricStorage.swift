@@ -46,8 +46,8 @@ struct MetricGroup {
         writerID: writer))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        organizationID: organizationID, runIDs: Array(runIDs),
-        seesAllProjects: call.seesAllProjects, userID: call.principal.id))
+        userID: call.principal.id, organizationID: organizationID, runIDs: Array(runIDs),
+        sufficientRoles: call.sufficientRoles))
     batch.add(insertChunks(all, extents, call))
     batch.add(
       MetricAppendsQueries.upsertMetricSummaries(

@@ -43,7 +43,7 @@ extension TrackingService {
       batch.add(
         RunsQueries.createRun(
           organizationID: call.principal.organizationID, id: id, experimentID: experimentID,
-          seesAllProjects: call.seesAllProjects, userID: call.principal.id, name: record.name,
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: record.name,
           description: record.description, status: record.status.text,
           startedAt: record.startedAt, createdAt: now))
     }
@@ -64,10 +64,10 @@ extension TrackingService {
   /// One run that the caller sees.
   func run(_ id: UUID, _ call: CallContext) async throws(CallError) -> RunRecord {
     let row = try await call.read(
-      RunsQueries.getRun(
-        organizationID: call.principal.organizationID, id: id,
-        seesAllProjects: call.seesAllProjects, userID: call.principal.id))
-    guard let row else { throw runNotFound(id) }
+      RunsQueries.getRun(organizationID: call.principal.organizationID, id: id))
+    guard let row, try await call.roleInProject(row.projectID) != nil else {
+      throw runNotFound(id)
+    }
     return RunRecord(row)
   }
 
@@ -89,6 +89,7 @@ extension TrackingService {
     let now = WallClock.microseconds()
     return try await call.commit(locking: lock(id, call)) { (row, batch) throws(CallError) in
       guard let row else { throw runNotFound(id) }
+      try call.require(row.role, unseen: runNotFound(id))
       var record = RunRecord(row)
       try checkETag(request.etag, revision: record.revision)
       if request.status == .running, record.status != .running {
@@ -127,6 +128,7 @@ extension TrackingService {
     let completedAt = request.completedAt?.microseconds ?? now
     return try await call.commit(locking: lock(id, call)) { (row, batch) throws(CallError) in
       guard let row else { throw runNotFound(id) }
+      try call.require(row.role, unseen: runNotFound(id))
       var record = RunRecord(row)
       try RunLifecycle.finish(&record, status ?? .completed, at: completedAt, now: now)
       batch.add(
@@ -141,8 +143,7 @@ extension TrackingService {
 
   private func lock(_ id: UUID, _ call: CallContext) -> Query<RunsQueries.LockRunRow?> {
     RunsQueries.lockRun(
-      organizationID: call.principal.organizationID, id: id,
-      seesAllProjects: call.seesAllProjects, userID: call.principal.id)
+      userID: call.principal.id, organizationID: call.principal.organizationID, id: id)
   }
 }
 

@@ -21,6 +21,10 @@ public struct TrackingService: TrackingHandlers {
     [
       "PROJECT_NOT_FOUND": .init(
         TrackingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "PERMISSION_MISSING": .init(
+        RpcErrorReason.permissionMissing,
+        "Your role in the project lets you look at this, but not change it: ask an owner of the "
+          + "project for a higher role."),
       "EXPERIMENT_NAME_TAKEN": .init(
         TrackingErrorReason.experimentNameTaken,
         "Another experiment of the project has this name; choose another, or use that one."),

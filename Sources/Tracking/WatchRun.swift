@@ -22,7 +22,7 @@ extension TrackingService {
     var validator = Validator()
     let runID = validator.id("run_id", request.runID)
     try validator.finish()
-    _ = try await run(runID, call)
+    let projectID = try await run(runID, call).projectID
 
     let signal = call.feed.join(runID)
     defer { call.feed.leave(runID) }
@@ -30,6 +30,8 @@ extension TrackingService {
     try await watch.begin(request)
     var quietLooks = 0
     while true {
+      // Who may no longer look is not told of what comes after.
+      guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
       let seen = signal.count
       let changed = try await watch.look { (response) async throws(CallError) in
         try await responses.send(response)

@@ -29,11 +29,12 @@ struct AccessTests {
   }
 
   @Test(
-    "A developer may do everything with projects, experiments, runs and own keys, and look at all")
+    "A developer may do everything with projects, experiments, runs and own keys, and look at all"
+  )
   func developer() {
     let work = [
-      "api_key.", "experiment.", "organization.create", "project.", "project_member.", "run.",
-      "user.", ".get", ".list",
+      "access.", "api_key.", "experiment.", "organization.create", "project.", "project_member.",
+      "run.", "user.", ".get", ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
@@ -55,10 +56,10 @@ struct AccessTests {
     }
   }
 
-  @Test("A viewer may get and list, and change nothing but what is their own")
+  @Test("A viewer may get, list and ask why, and change nothing but what is their own")
   func viewer() {
     func isOwn(_ permission: String) -> Bool {
-      ["api_key.", "user.", "organization.create"].contains { permission.hasPrefix($0) }
+      ["access.", "api_key.", "user.", "organization.create"].contains { permission.hasPrefix($0) }
     }
     let permitted = Self.access.permissions(role: "viewer", scopes: ["*"])
     #expect(

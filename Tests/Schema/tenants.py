@@ -44,6 +44,7 @@ class Tenant:
             "organization_id": self.organization_id,
             "user_id": self.user_id,
             "sees_all_projects": True,
+            "sufficient_roles": ["contributor", "owner"],
         }
 
 
@@ -93,7 +94,8 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
     with acting(connection, tenant):
         call(connection, "createExperiment", organization_id=organization,
              id=tenant.experiment_id, project_id=tenant.project_id, user_id=user,
-             name="Digits", description="", config_json="{}", **times)  # fmt: skip
+             sufficient_roles=["owner"], name="Digits", description="", config_json="{}",
+             **times)  # fmt: skip
     return tenant
 
 

@@ -135,7 +135,7 @@ def test_a_name_is_taken_whatever_its_case_until_its_owner_is_deleted(
         with acting(connection, tenant):
             call(connection, "createExperiment", id=uuid7(), name=name, description="",
                  organization_id=tenant.organization_id, user_id=tenant.user_id,
-                 project_id=tenant.project_id, config_json="{}",
+                 project_id=tenant.project_id, sufficient_roles=["owner"], config_json="{}",
                  created_at=START)  # fmt: skip
 
     with pytest.raises(psycopg.errors.UniqueViolation) as caught:
@@ -155,9 +155,16 @@ def test_an_email_is_taken_whatever_its_case(connection: Connection, tenant: Ten
     assert caught.value.diag.constraint_name == "idx_users_email"
 
 
-def test_a_project_that_is_not_there_is_refused(connection: Connection, tenant: Tenant) -> None:
+@pytest.mark.parametrize(
+    ("is_there", "roles", "reason"),
+    [(False, ["owner"], "PROJECT_NOT_FOUND"), (True, [], "PERMISSION_MISSING")],
+)
+def test_an_experiment_of_a_project_that_is_not_the_caller_s_to_change_is_refused(
+    connection: Connection, tenant: Tenant, is_there: bool, roles: list[str], reason: str
+) -> None:
     with pytest.raises(psycopg.Error) as caught, acting(connection, tenant):
         call(connection, "createExperiment", id=uuid7(), name="x", description="",
-             organization_id=tenant.organization_id, user_id=tenant.user_id, project_id=uuid7(),
+             organization_id=tenant.organization_id, user_id=tenant.user_id,
+             project_id=tenant.project_id if is_there else uuid7(), sufficient_roles=roles,
              config_json="{}", created_at=START)  # fmt: skip
-    assert caught.value.diag.constraint_name == "PROJECT_NOT_FOUND"
+    assert caught.value.diag.constraint_name == reason

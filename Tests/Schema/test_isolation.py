@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from statements import call
-from tenants import START, Tenant, acting, create_run, maintaining, uuid7
+from tenants import START, Tenant, acting, maintaining, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -233,40 +233,73 @@ def test_the_caller_sees_itself_and_its_projects(connection: Connection, tenant:
     assert [project["slug"] for project in projects] == ["default"]
 
 
-@pytest.mark.parametrize(
-    ("role", "visibility", "is_member", "sees"),
-    [
-        ("admin", "private", False, True),
-        ("developer", "private", False, False),
-        ("developer", "private", True, True),
-        ("viewer", "organization", False, True),
-        ("viewer", "public", False, True),
-    ],
-)
-def test_a_private_project_is_seen_by_its_members_and_administrators(
-    connection: Connection, tenant: Tenant, role: str, visibility: str, is_member: bool, sees: bool
+ORGANIZATION_ROLES = ("admin", "developer", "viewer", None)
+PROJECT_ROLES = ("owner", "contributor", "viewer", None)
+
+
+def effective(role: str | None, visibility: str, member: str | None) -> str | None:
+    """Return the role in a project that somebody has by what is written of them."""
+    if role is None:
+        return None
+    if role == "admin":
+        return "owner"
+    own = member or (None if visibility == "private" else "contributor")
+    return "viewer" if own and role == "viewer" else own
+
+
+@pytest.mark.parametrize("visibility", ["private", "organization", "public"])
+@pytest.mark.parametrize("member", PROJECT_ROLES)
+@pytest.mark.parametrize("role", ORGANIZATION_ROLES)
+def test_the_role_in_a_project_follows_from_what_is_written(
+    connection: Connection, tenant: Tenant, role: str | None, member: str | None, visibility: str
 ) -> None:
     user, organization = uuid7(), tenant.organization_id
-    run_id = create_run(connection, tenant)
     with maintaining(connection):
         call(connection, "createUser", id=user, email="bob@acme.example", display_name="Bob",
              is_platform_admin=False, created_at=START)  # fmt: skip
         call(connection, "createMembership", organization_id=organization, id=uuid7(),
-             user_id=user, role=role, created_at=START)  # fmt: skip
-        if is_member:
+             user_id=user, role=role or "admin", created_at=START)  # fmt: skip
+        if role is None:
+            connection.execute(
+                "update organization_memberships set deleted_at = now() where user_id = %s", [user]
+            )
+        if member is not None:
             call(connection, "createProjectMember", organization_id=organization, id=uuid7(),
-                 project_id=tenant.project_id, user_id=user, role="viewer",
+                 project_id=tenant.project_id, user_id=user, role=member,
                  added_by=tenant.user_id,
                  created_at=START)  # fmt: skip
         connection.execute("update projects set visibility = %s", [visibility])
+    expected = effective(role, visibility, member)
     caller = {"organization_id": organization, "user_id": user, "sees_all_projects": False}
     with acting(connection, tenant):
-        assert bool(call(connection, "getRun", id=run_id, **caller)) is sees
-        assert bool(call(connection, "listRuns", before_id=None, page_size=10, **caller)) is sees
+        [row] = call(connection, "getProjectRole", project_id=tenant.project_id, user_id=user)
+        assert row == {"role?": expected}
+        # What listings ask agrees with it.
+        sees = expected is not None
         assert bool(call(connection, "listExperiments", before_id=None, page_size=10, name=None,
                          **caller)) is sees  # fmt: skip
         assert bool(call(connection, "listVisibleProjects", organization_id=organization,
                          user_id=user)) is sees  # fmt: skip
+    with maintaining(connection):
+        connection.execute("update projects set deleted_at = now()")
+    with acting(connection, tenant):
+        [row] = call(connection, "getProjectRole", project_id=tenant.project_id, user_id=user)
+        assert row == {"role?": None}
+
+
+def test_another_organization_has_no_role_and_finds_nothing_s_project(
+    connection: Connection, tenant: Tenant, rival: Tenant, run_id: uuid.UUID
+) -> None:
+    found = "select project_id from resource_projects where resource_id = any(%s)"
+    things = [[run_id, tenant.experiment_id]]
+    for asker, user in ((rival, tenant.user_id), (rival, rival.user_id), (None, tenant.user_id)):
+        with acting(connection, asker):
+            [row] = call(connection, "getProjectRole", project_id=tenant.project_id, user_id=user)
+            assert row == {"role?": None}
+            assert connection.execute(found, things).fetchall() == []
+    with acting(connection, tenant):
+        projects = connection.execute(found, things).fetchall()
+    assert projects == [{"project_id": tenant.project_id}] * 2
 
 
 def test_the_server_can_tell_a_role_that_row_security_does_not_bind(

@@ -77,6 +77,9 @@ struct MetricsText {
     counter(
       "needletail_keys_ended_total", "Connections that ended with their keys.", server.keysEnded)
     counter(
+      "needletail_project_roles_read_total", "Roles in projects that were not in the cache.",
+      server.rolesRead)
+    counter(
       "needletail_hello_delayed_total", "Hellos answered late.", server.helloDelayed)
     counter(
       "needletail_calls_rate_limited_total", "Calls beyond the rate of their key.",

@@ -37,11 +37,16 @@ struct Access {
 
   /// What everybody looks after for themselves: the handlers keep all but administrators to what is
   /// their own.
-  private static let ownResources: Set<String> = ["api_key", "user"]
+  private static let ownResources: Set<String> = ["access", "api_key", "user"]
 
   /// To make an organization of one's own does nothing to this one; whether the installation lets
   /// everybody, its setting says.
   private static let ownOrganization = "organization.create"
+
+  /// Whether all but administrators may do something with what is their own only.
+  static func isOwn(_ permission: String) -> Bool {
+    permission.split(separator: ".").first.map { ownResources.contains(String($0)) } ?? false
+  }
 
   /// Whether a scope names something that there is: everything, a resource or a permission.
   func knows(scope: String) -> Bool {

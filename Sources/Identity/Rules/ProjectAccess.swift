@@ -1,22 +1,12 @@
+internal import RPC
+
 /// Whether a caller may change a project and its members, and which rule says no.
 ///
 /// The organization's administrators may, and the project's owners; the method table has asked
 /// for the permission before.
 struct ProjectAccess: Equatable {
-  /// A role in a project, the least first.
-  enum Role: String, Comparable, CaseIterable {
-    case viewer, contributor, owner
-
-    private var rank: Int {
-      switch self {
-      case .viewer: 0
-      case .contributor: 1
-      case .owner: 2
-      }
-    }
-
-    static func < (left: Role, right: Role) -> Bool { left.rank < right.rank }
-  }
+  /// A role in a project.
+  typealias Role = RoleInProject
 
   /// The rule that says no.
   enum Refusal: Equatable {

@@ -1,5 +1,6 @@
--- Creates an experiment in a live project that the caller sees. Refuses PROJECT_NOT_FOUND; a
--- taken name fails with idx_experiments_project_name.
+-- Creates an experiment in a live project. Refuses PROJECT_NOT_FOUND where the caller does not see
+-- it, and PERMISSION_MISSING where their role in it does not suffice; a taken name fails with
+-- idx_experiments_project_name.
 -- name: createExperiment :exec
 insert into experiments (
     organization_id, id, project_id, name, description, config, created_by, started_at,
@@ -8,16 +9,8 @@ insert into experiments (
 values (
     :organization_id,
     :id,
-    coalesce(
-        (
-            select visible.project_id
-            from visible_projects as visible
-            where
-                visible.organization_id = :organization_id
-                and visible.project_id = :project_id
-                and visible.user_id = :user_id
-        ),
-        needletail_refuse('PROJECT_NOT_FOUND', null, null::uuid)
+    needletail_require_role(
+        :project_id, :user_id, :sufficient_roles::text[], 'PROJECT_NOT_FOUND'
     ),
     :name,
     :description,
@@ -28,8 +21,7 @@ values (
     :created_at
 );
 
--- One live experiment of a project that the caller sees. `sees_all_projects`: administrators see
--- whatever is not deleted, which is a shorter look.
+-- One live experiment. Whether the caller may look at its project, a cache knows.
 -- name: getExperiment :optional
 select
     experiment.id,
@@ -45,20 +37,10 @@ from experiments as experiment
 where
     experiment.organization_id = :organization_id
     and experiment.id = :id
-    and experiment.deleted_at is null
-    and case
-        when :sees_all_projects
-            then
-                not exists (
-                    select from deleted_projects as gone
-                    where
-                        gone.organization_id = experiment.organization_id
-                        and gone.project_id = experiment.project_id
-                )
-        else needletail_sees_project(experiment.project_id, :user_id)
-    end;
+    and experiment.deleted_at is null;
 
--- The same, and nobody else changes it until the transaction ends.
+-- The same with the caller's role in its project; and nobody else changes it until the transaction
+-- ends.
 -- name: lockExperiment :optional
 select
     experiment.id,
@@ -69,23 +51,13 @@ select
     experiment.created_by,
     experiment.created_at,
     experiment.updated_at,
-    experiment.revision
+    experiment.revision,
+    needletail_project_role(experiment.project_id, :user_id) as "role?"
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
     and experiment.id = :id
     and experiment.deleted_at is null
-    and case
-        when :sees_all_projects
-            then
-                not exists (
-                    select from deleted_projects as gone
-                    where
-                        gone.organization_id = experiment.organization_id
-                        and gone.project_id = experiment.project_id
-                )
-        else needletail_sees_project(experiment.project_id, :user_id)
-    end
 for no key update of experiment;
 
 -- Changes what is given of a locked experiment. The revision goes up by one.
@@ -99,7 +71,8 @@ set
 where organization_id = :organization_id and id = :id;
 
 -- A page of the organization's experiments, newest first, before `before_id` (absent: from the
--- newest).
+-- newest). `sees_all_projects`: administrators see whatever is not deleted, which is a shorter
+-- look.
 -- name: listExperiments :many
 select
     experiment.id,

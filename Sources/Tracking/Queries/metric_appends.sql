@@ -36,28 +36,20 @@ select
     ) as "last_sequence!";
 
 -- Holds the distinct `run_ids` in status running until the transaction ends: who finishes one of
--- them waits. Refuses RUN_NOT_FOUND, RUN_NOT_STARTED and RUN_FINISHED (details.run_id).
+-- them waits. Refuses RUN_NOT_FOUND, also where the caller does not see the project,
+-- PERMISSION_MISSING where their role in it does not suffice, RUN_NOT_STARTED and RUN_FINISHED
+-- (details.run_id).
 -- name: requireRunningRuns :exec
 with held as (
     select
         run.id,
-        run.status
+        run.status,
+        needletail_project_role(run.project_id, :user_id) as role
     from runs as run
     where
         run.organization_id = :organization_id
         and run.id = any(:run_ids::uuid[])
         and run.deleted_at is null
-        and case
-            when :sees_all_projects
-                then
-                    not exists (
-                        select from deleted_projects as gone
-                        where
-                            gone.organization_id = run.organization_id
-                            and gone.project_id = run.project_id
-                    )
-            else needletail_sees_project(run.project_id, :user_id)
-        end
     order by run.id
     for share of run
 )
@@ -65,12 +57,17 @@ with held as (
 select
     count(
         case
-            when held.status = 'running' then held.id
-            when held.id is null
+            when held.role is null
                 then
                     needletail_refuse(
                         'RUN_NOT_FOUND', jsonb_build_object('run_id', wanted.id), wanted.id
                     )
+            when held.role <> all(:sufficient_roles::text[])
+                then
+                    needletail_refuse(
+                        'PERMISSION_MISSING', jsonb_build_object('run_id', wanted.id), wanted.id
+                    )
+            when held.status = 'running' then held.id
             when held.status = 'scheduled'
                 then
                     needletail_refuse(

@@ -1,5 +1,6 @@
--- Creates a run of a live experiment that the caller sees, and returns the experiment's project.
--- Refuses EXPERIMENT_NOT_FOUND.
+-- Creates a run of a live experiment, and returns its project. Refuses EXPERIMENT_NOT_FOUND where
+-- the caller does not see the project, and PERMISSION_MISSING where their role in it does not
+-- suffice.
 -- name: createRun :one
 insert into runs (
     organization_id, id, experiment_id, project_id, name, description, status, started_at,
@@ -11,23 +12,16 @@ values (
     :experiment_id,
     coalesce(
         (
-            select experiment.project_id
+            select
+                needletail_require_role(
+                    experiment.project_id, :user_id, :sufficient_roles::text[],
+                    'EXPERIMENT_NOT_FOUND'
+                )
             from experiments as experiment
             where
                 experiment.organization_id = :organization_id
                 and experiment.id = :experiment_id
                 and experiment.deleted_at is null
-                and case
-                    when :sees_all_projects
-                        then
-                            not exists (
-                                select from deleted_projects as gone
-                                where
-                                    gone.organization_id = experiment.organization_id
-                                    and gone.project_id = experiment.project_id
-                            )
-                    else needletail_sees_project(experiment.project_id, :user_id)
-                end
         ),
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ),
@@ -41,9 +35,7 @@ values (
 )
 returning project_id;
 
--- One live run of a project that the caller sees. `sees_all_projects`: administrators see every run
--- that they can name, of a deleted project, too; that is the shortest look, for the call that is
--- made most. Nothing else is found there.
+-- One live run. Whether the caller may look at its project, a cache knows.
 -- name: getRun :optional
 select
     run.id,
@@ -63,10 +55,10 @@ from runs as run
 where
     run.organization_id = :organization_id
     and run.id = :id
-    and run.deleted_at is null
-    and (:sees_all_projects or needletail_sees_project(run.project_id, :user_id));
+    and run.deleted_at is null;
 
--- The same, and nobody else changes it, nor appends to it, until the transaction ends.
+-- The same with the caller's role in its project; and nobody else changes it, nor appends to it,
+-- until the transaction ends.
 -- name: lockRun :optional
 select
     run.id,
@@ -81,23 +73,13 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    needletail_project_role(run.project_id, :user_id) as "role?"
 from runs as run
 where
     run.organization_id = :organization_id
     and run.id = :id
     and run.deleted_at is null
-    and case
-        when :sees_all_projects
-            then
-                not exists (
-                    select from deleted_projects as gone
-                    where
-                        gone.organization_id = run.organization_id
-                        and gone.project_id = run.project_id
-                )
-        else needletail_sees_project(run.project_id, :user_id)
-    end
 for no key update of run;
 
 -- Changes what is given of a locked run. The revision goes up by one.

@@ -3,12 +3,21 @@ import SwiftProtobufMessages
 
 extension Peer {
   static let identity =
-    caller + organizations + members + projects + keys + auditLogs
+    caller + organizations + members + projects + keys + auditLogs + access
 
   private static let caller = unsafe [
     Peer(WhoAmIRequest.self, Needletail_Identity_V1_WhoAmIRequest.self),
     Peer(WhoAmIResponse.self, Needletail_Identity_V1_WhoAmIResponse.self),
     Peer(ProjectSummary.self, Needletail_Identity_V1_ProjectSummary.self),
+  ]
+
+  private static let access = unsafe [
+    Peer(Permission.self, Needletail_Identity_V1_Permission.self),
+    Peer(ListPermissionsRequest.self, Needletail_Identity_V1_ListPermissionsRequest.self),
+    Peer(ListPermissionsResponse.self, Needletail_Identity_V1_ListPermissionsResponse.self),
+    Peer(AccessDecision.self, Needletail_Identity_V1_AccessDecision.self),
+    Peer(ExplainAccessRequest.self, Needletail_Identity_V1_ExplainAccessRequest.self),
+    Peer(ExplainAccessResponse.self, Needletail_Identity_V1_ExplainAccessResponse.self),
   ]
 
   private static let organizations = unsafe [
