@@ -31,7 +31,10 @@ struct EndpointResolution {
   }
 
   func resolve() throws(ClientError) -> ResolvedEndpoint {
-    let sources = try sources()
+    try resolve(try sources())
+  }
+
+  private func resolve(_ sources: [Source]) throws(ClientError) -> ResolvedEndpoint {
     func first(_ path: KeyPath<EndpointSettings, String?>) -> (value: String, source: Source)? {
       for source in sources {
         if let value = source.settings[keyPath: path] { return (value, source) }
@@ -81,6 +84,11 @@ struct EndpointResolution {
       }
     }
     return (.system, "")
+  }
+
+  /// What one stored place says, and nothing else.
+  func resolve(stored content: JSONValue, origin: String) throws(ClientError) -> ResolvedEndpoint {
+    try resolve([try source(content, origin)])
   }
 
   /// All sources, the strongest first: at most one of them is stored.

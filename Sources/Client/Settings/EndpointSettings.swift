@@ -45,7 +45,8 @@ public struct SettingsEnvironment: Sendable {
     return SettingsEnvironment(variables: variables, currentFolder: currentFolderPath())
   }
 
-  subscript(name: String) -> String? {
+  /// A variable that says something.
+  package subscript(name: String) -> String? {
     // An empty variable says nothing, as an absent one.
     variables[name].flatMap { $0.isEmpty ? nil : $0 }
   }
@@ -91,5 +92,16 @@ extension Endpoint {
     _ arguments: EndpointSettings, in environment: SettingsEnvironment
   ) throws(ClientError) -> ResolvedEndpoint {
     try EndpointResolution(arguments, environment).resolve()
+  }
+
+  /// What a profile, or a connection file, says by itself.
+  ///
+  /// - Throws: ``ClientError`` of kind `settings` that names `origin`.
+  package static func resolve(
+    stored content: JSONValue, origin: String
+  ) throws(ClientError) -> ResolvedEndpoint {
+    try EndpointResolution(
+      EndpointSettings(), SettingsEnvironment(variables: [:], currentFolder: "/")
+    ).resolve(stored: content, origin: origin)
   }
 }
