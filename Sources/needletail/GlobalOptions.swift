@@ -31,19 +31,21 @@ struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
 
 /// What every command that asks a server takes.
 struct GlobalOptions: ParsableArguments {
-  @Option(help: "A file that `needletail up --connection-file` wrote.")
+  @Option(help: "A file that `needletail up --connection-file` wrote.", completion: .file())
   var connectionFile: String?
 
   @Option(help: "The server: needletail://host:7443.")
   var url: String?
 
-  @Option(help: "A file that holds the API key, and nothing else.")
+  @Option(help: "A file that holds the API key, and nothing else.", completion: .file())
   var apiKeyFile: String?
 
-  @Option(help: "PEM of the authorities to trust; the system's unless given.")
+  @Option(
+    help: "PEM of the authorities to trust; the system's unless given.", completion: .file())
   var caFile: String?
 
-  @Option(help: "The stored profile to use: see `needletail profiles`.")
+  @Option(
+    help: "The stored profile to use: see `needletail profiles`.", completion: .profileNames)
   var profile: String?
 
   @OptionGroup var written: OutputOptions

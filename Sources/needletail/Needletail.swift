@@ -35,6 +35,7 @@ struct Needletail: AsyncParsableCommand {
 
   static func main() async {
     do {
+      try refuseWrongFields(CommandLine.arguments)
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -49,6 +50,16 @@ struct Needletail: AsyncParsableCommand {
       leave(failure.status)
     } catch {
       end(error)
+    }
+  }
+
+  /// Refuses `--json=TEXT` where the text is no list of fields; the parser would take it as if only
+  /// `--json` stood there.
+  static func refuseWrongFields(_ arguments: [String]) throws {
+    let option = "--json="
+    for argument in arguments.prefix(while: { $0 != "--" }) where argument.hasPrefix(option) {
+      guard FieldList(argument: String(argument.dropFirst(option.count))) == nil else { continue }
+      throw ValidationError("\(argument) names no fields: write --json=id,name.")
     }
   }
 

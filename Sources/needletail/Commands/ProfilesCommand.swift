@@ -130,7 +130,7 @@ struct ProfilesShow: ProfileCommand {
 
   @OptionGroup var written: OutputOptions
 
-  @Argument(help: "Its name; the current one unless given.")
+  @Argument(help: "Its name; the current one unless given.", completion: .profileNames)
   var name: String?
 
   func run(on file: ProfileFile, _ environment: SettingsEnvironment) throws {
@@ -147,7 +147,7 @@ struct ProfilesUse: ProfileCommand {
 
   @OptionGroup var written: OutputOptions
 
-  @Argument(help: "Its name.")
+  @Argument(help: "Its name.", completion: .profileNames)
   var name: String
 
   func run(on file: ProfileFile, _ environment: SettingsEnvironment) throws {
@@ -170,7 +170,7 @@ struct ProfilesDelete: ProfileCommand {
   @OptionGroup var written: OutputOptions
   @OptionGroup var confirmation: Confirmation
 
-  @Argument(help: "Its name.")
+  @Argument(help: "Its name.", completion: .profileNames)
   var name: String
 
   func run(on file: ProfileFile, _ environment: SettingsEnvironment) throws {
@@ -194,7 +194,9 @@ struct Logout: ProfileCommand {
 
   @OptionGroup var written: OutputOptions
 
-  @Option(help: "The profile; NEEDLETAIL_PROFILE or the current one unless given.")
+  @Option(
+    help: "The profile; NEEDLETAIL_PROFILE or the current one unless given.",
+    completion: .profileNames)
   var profile: String?
 
   func run(on file: ProfileFile, _ environment: SettingsEnvironment) throws {
@@ -208,6 +210,16 @@ struct Logout: ProfileCommand {
     if written.output == .json { return ProfileSummary(name, profiles, file).write(written) }
     let had = before[name]?["api_key"]?.text != nil
     Console.line(had ? "logged out of \(name)" : "\(name) had no key")
+  }
+}
+
+extension CompletionKind {
+  /// The names of the stored profiles.
+  static var profileNames: CompletionKind {
+    .custom { _, _, _ in
+      // A shell that completes has no place for an error.
+      (try? ProfileFile(in: .ofProcess())?.read())?.names ?? []
+    }
   }
 }
 

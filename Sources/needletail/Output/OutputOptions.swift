@@ -84,16 +84,26 @@ struct Document {
     self.init(fields: fieldNames(of: type) + others)
   }
 
-  /// A message within another, whose fields count too.
-  init(_ type: any Message.Type, in member: String, of fields: [String]) {
-    names = fields.filter { $0 != member } + fieldNames(of: type)
+  /// Fields of an object within a document, whose own fields count too.
+  init(fields: [String], in member: String, of outer: [String]) {
+    names = outer.filter { $0 != member } + fields
     form = .within(member)
+  }
+
+  /// A message within another document, whose fields count too.
+  init(_ type: any Message.Type, in member: String, of fields: [String]) {
+    self.init(fields: fieldNames(of: type), in: member, of: fields)
+  }
+
+  /// A list of objects with these fields.
+  init(listOf fields: [String], in member: String) {
+    names = fields
+    form = .each(member)
   }
 
   /// A list of messages.
   init(listOf type: any Message.Type, in member: String) {
-    names = fieldNames(of: type)
-    form = .each(member)
+    self.init(listOf: fieldNames(of: type), in: member)
   }
 
   /// Refuses names that no field has.
