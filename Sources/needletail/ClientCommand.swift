@@ -33,7 +33,8 @@ extension ClientCommand {
       }
       let resolved = try global.endpoint()
       let connection = try Connection(to: resolved.endpoint)
-      let context = CommandContext(connection: connection, resolved: resolved, global: global, document: Self.document)
+      let context = CommandContext(
+        connection: connection, resolved: resolved, global: global, document: Self.document)
       // The first attempt is made at once, so that a server that is away is told right now.
       _ = try await connection.open()
       try await run(context)

@@ -27,7 +27,8 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Client",
         subcommands: [
-          LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
+          LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self,
+          Runs.self, Experiments.self, Orgs.self, Members.self,
           ServiceAccounts.self, KeysCommand.self, Audit.self, Call.self, Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),

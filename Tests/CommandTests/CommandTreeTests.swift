@@ -43,7 +43,8 @@ private let destructiveVerbs: Set = [
     for leaf in destructive {
       let help = Needletail.helpMessage(for: leaf.command)
       #expect(help.contains("--yes"), "\(leaf.testDescription) has no --yes")
-      let asks = leaf.command is any DestructiveCommand.Type
+      let asks =
+        leaf.command is any DestructiveCommand.Type
         || !(leaf.command is any ClientCommand.Type)
       #expect(asks, "\(leaf.testDescription) is no DestructiveCommand: --yes would do nothing")
     }
@@ -118,10 +119,10 @@ private let destructiveVerbs: Set = [
   @Test("An unknown field is named, with those that there are")
   func unknown() throws {
     let error = try #require(throws: CommandFailure.self) {
-      _ = try chosen("id,nmae", Document(listOf: ["name", "id"], in: "runs"))
+      _ = try chosen("id,title", Document(listOf: ["name", "id"], in: "runs"))
     }
     #expect(error.status == .usage)
-    #expect(error.text.contains("no field nmae; there are: id, name."))
+    #expect(error.text.contains("no field title; there are: id, name."))
     #expect(throws: CommandFailure.self) { try OutputOptions.parse(["--json", "x"]).check(nil) }
   }
 }

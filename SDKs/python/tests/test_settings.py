@@ -90,7 +90,9 @@ def test_settings_are_found_where_every_client_finds_them(
         path.chmod(int(case.get("modes", {}).get(name, "600"), 8))
     for name, value in case.get("variables", {}).items():
         monkeypatch.setenv(name, here(value))
-    arguments = {name: here(value) for name, value in case.get("arguments", {}).items()}
+    arguments: dict[str, Any] = {
+        name: here(value) for name, value in case.get("arguments", {}).items()
+    }
     if "error" in case:
         with pytest.raises(needletail.SettingsError, match=case["error"]):
             settings_module.resolve(**arguments)

@@ -157,7 +157,8 @@ struct EndpointResolution {
 
   private func namedProfile(_ name: String) throws(ClientError) -> Source {
     guard let file = ProfileFile(in: environment) else {
-      throw .settings("The profile \(name) is asked for, but neither HOME nor NEEDLETAIL_CONFIG is set.")
+      throw .settings(
+        "The profile \(name) is asked for, but neither HOME nor NEEDLETAIL_CONFIG is set.")
     }
     guard let profiles = try file.read() else {
       throw .settings("The profile \(name) is asked for, but there is no \(file.path).")

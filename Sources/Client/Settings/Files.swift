@@ -3,7 +3,9 @@ internal import Glibc
 /// The largest settings file that is read, in bytes.
 package let settingsFileBytesMax = 1 << 20
 
-/// The bytes of a file; nil when there is none. `check` looks at the open file first.
+/// The bytes of a file; nil when there is none.
+///
+/// `check` looks at the open file first.
 ///
 /// - Throws: ``ClientError`` of kind `settings` when it cannot be read or is larger than allowed.
 package func readWholeFile(

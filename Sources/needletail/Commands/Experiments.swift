@@ -29,7 +29,8 @@ struct ExperimentsList: ClientCommand {
     request.projectID = project ?? ""
     request.name = name ?? ""
     let all = try await context.list(
-      TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments, limit: most.limit)
+      TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([("ID", .left), ("NAME", .left), ("CREATED", .left), ("DESCRIPTION", .left)])

@@ -26,7 +26,8 @@ struct ProjectMembersList: ClientCommand {
     var request = ListProjectMembersRequest()
     request.projectID = try await projectID(project, context)
     let all = try await context.list(
-      IdentityMethods.listProjectMembers, request, \ListProjectMembersResponse.members, limit: most.limit)
+      IdentityMethods.listProjectMembers, request, \ListProjectMembersResponse.members,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([

@@ -49,7 +49,8 @@ struct ServiceAccountsList: ClientCommand {
   func run(_ context: CommandContext) async throws {
     let request = ListServiceAccountsRequest()
     let all = try await context.list(
-      IdentityMethods.listServiceAccounts, request, \ListServiceAccountsResponse.serviceAccounts, limit: most.limit)
+      IdentityMethods.listServiceAccounts, request, \ListServiceAccountsResponse.serviceAccounts,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([

@@ -99,7 +99,8 @@ struct Load: AsyncParsableCommand {
       return (ServerMethods.echo, request.encoded)
     }
     let connection = try Connection(to: resolved.endpoint)
-    let context = CommandContext(connection: connection, resolved: resolved, global: global, document: nil)
+    let context = CommandContext(
+      connection: connection, resolved: resolved, global: global, document: nil)
     _ = try await connection.open()
     let prepared: (MethodDescriptor, [UInt8])
     if target == .getRun {

@@ -4,7 +4,8 @@ internal import Messages
 
 /// How results are written.
 struct OutputOptions: ParsableArguments {
-  @Option(name: [.customShort("o"), .customLong("output")], help: "How to write results: table or json.")
+  @Option(
+    name: [.customShort("o"), .customLong("output")], help: "How to write results: table or json.")
   var format: OutputFormat?
 
   @Option(
