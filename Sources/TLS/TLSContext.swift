@@ -120,6 +120,8 @@ internal import COpenSSL
       // Servers tell clients whose certificates they take.
       if role == .server { unsafe SSL_CTX_add_client_CA(context, certificate.raw) }
     }
+    // A client may trust one server's own certificate, without its issuer.
+    if role == .client { unsafe X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN)) }
     ERR_clear_error()
   }
 

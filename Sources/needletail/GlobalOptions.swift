@@ -31,26 +31,30 @@ struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
 
 /// What every command that asks a server takes.
 struct GlobalOptions: ParsableArguments {
-  @Option(help: "A file that `needletail up --connection-file` wrote.")
+  @Option(help: "A file that `needletail up --connection-file` wrote.", completion: .file())
   var connectionFile: String?
 
   @Option(help: "The server: needletail://host:7443.")
   var url: String?
 
-  @Option(help: "A file that holds the API key, and nothing else.")
+  @Option(help: "A file that holds the API key, and nothing else.", completion: .file())
   var apiKeyFile: String?
 
-  @Option(help: "PEM of the authorities to trust; the system's unless given.")
+  @Option(
+    help: "PEM of the authorities to trust; the system's unless given.", completion: .file())
   var caFile: String?
 
-  @Option(help: "A profile of ~/.config/needletail/profiles.json.")
+  @Option(
+    help: "The stored profile to use: see `needletail profiles`.", completion: .profileNames)
   var profile: String?
 
-  @Option(name: [.short, .long], help: "How to write results: table or json.")
-  var output = OutputFormat.table
+  @OptionGroup var written: OutputOptions
 
   @Option(help: "The longest time for a call: 30, 1.5s, 200ms, 2m.")
   var timeout: TimeArgument?
+
+  /// How results are written.
+  var output: OutputFormat { written.output }
 
   /// How calls are made.
   var callOptions: CallOptions {
@@ -64,22 +68,36 @@ struct GlobalOptions: ParsableArguments {
     settings.caFile = caFile
     settings.connectionFile = connectionFile
     settings.profile = profile
-    if let apiKeyFile {
-      let bytes = try readNeededFile(apiKeyFile, bytesMax: settingsFileBytesMax)
-      settings.apiKey = String(decoding: bytes, as: UTF8.self).trimmed
-    }
+    settings.apiKey = try apiKeyFromFile()
     var resolved = try Endpoint.resolve(settings, in: .ofProcess())
-    resolved.endpoint.clientName = "needletail-cli/0.1.0 linux"
+    resolved.endpoint.clientName = Self.clientName
     return resolved
   }
+
+  /// What the command line calls itself in the server's log.
+  static let clientName = "needletail-cli/0.1.0 linux"
+
+  /// The key in the file that `--api-key-file` names.
+  func apiKeyFromFile() throws(ClientError) -> String? {
+    guard let apiKeyFile else { return nil }
+    let bytes = try readNeededFile(apiKeyFile, bytesMax: settingsFileBytesMax)
+    guard let key = String(decoding: bytes, as: UTF8.self).trimmedKey else {
+      throw wrongSetting("\(apiKeyFile) holds no key.")
+    }
+    return key
+  }
+}
+
+/// A setting that cannot be used, and why.
+func wrongSetting(_ message: String) -> ClientError {
+  ClientError(
+    .settings, Status(.invalidArgument, reason: "SETTINGS_INVALID", message: message))
 }
 
 /// The bytes of a file that the command line names.
 func readNeededFile(_ path: String, bytesMax: Int) throws(ClientError) -> [UInt8] {
   guard let bytes = try readWholeFile(path, bytesMax: bytesMax) else {
-    throw ClientError(
-      .settings,
-      Status(.invalidArgument, reason: "SETTINGS_INVALID", message: "There is no file \(path)."))
+    throw wrongSetting("There is no file \(path).")
   }
   return bytes
 }

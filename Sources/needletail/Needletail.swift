@@ -9,9 +9,9 @@ struct Needletail: AsyncParsableCommand {
     abstract: "The control plane of a machine-learning team.",
     discussion: """
       Commands that ask a server find it by their options, then by NEEDLETAIL_URL, \
-      NEEDLETAIL_API_KEY and NEEDLETAIL_CA_FILE, then by the connection file that \
-      NEEDLETAIL_CONNECTION_FILE names, then by a stored profile, then by what Scripts/run of \
-      this folder's project left.
+      NEEDLETAIL_API_KEY and NEEDLETAIL_CA_FILE, then by one stored place: the connection file \
+      NEEDLETAIL_CONNECTION_FILE, the profile NEEDLETAIL_PROFILE, the current profile (see \
+      `needletail login`), or what Scripts/run of this folder's project left.
 
       Exit codes: 0 done, 1 other failure, 2 wrong command line or setting, 3 not permitted, \
       4 not found, 5 conflict, 6 server unavailable, 7 invalid request.
@@ -27,15 +27,17 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Client",
         subcommands: [
-          WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
-          ServiceAccounts.self, KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self,
-          Call.self, Describe.self, Ping.self,
+          LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self,
+          Runs.self, Experiments.self, Orgs.self, Members.self, ServiceAccounts.self,
+          KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self, Call.self,
+          Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])
 
   static func main() async {
     do {
+      try refuseWrongFields(CommandLine.arguments)
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
@@ -50,6 +52,16 @@ struct Needletail: AsyncParsableCommand {
       leave(failure.status)
     } catch {
       end(error)
+    }
+  }
+
+  /// Refuses `--json=TEXT` where the text is no list of fields; the parser would take it as if only
+  /// `--json` stood there.
+  static func refuseWrongFields(_ arguments: [String]) throws {
+    let option = "--json="
+    for argument in arguments.prefix(while: { $0 != "--" }) where argument.hasPrefix(option) {
+      guard FieldList(argument: String(argument.dropFirst(option.count))) == nil else { continue }
+      throw ValidationError("\(argument) names no fields: write --json=id,name.")
     }
   }
 

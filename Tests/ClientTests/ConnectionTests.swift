@@ -121,6 +121,65 @@ struct ConnectionTests {
     await connection.close()
   }
 
+  @Test("A call beyond its key's rate is sent again, with the same idempotency key")
+  func rateLimited() async throws {
+    let seen = Mutex<[String]>([])
+    let server = try ScriptedServer.greeting { peer, frame, _ in
+      guard case .call(let call) = frame.body else { return }
+      let count = seen.withLock { seen in
+        seen.append(call.idempotencyKey)
+        return seen.count
+      }
+      guard count < 3 else { return peer.end(frame.stream, [9]) }
+      var status = Status(.resourceExhausted, reason: "RATE_LIMITED", message: "")
+      status.retryAfterMilliseconds = 30
+      peer.output.end(stream: frame.stream, status: status)
+    }
+    let connection = try Connection(to: server.endpoint)
+    #expect(try await connection.unaryRaw(keyed, [], options) == [9])
+    let calls = seen.withLock { $0 }
+    #expect(calls.count == 3)
+    #expect(Set(calls).count == 1)
+    await connection.close()
+  }
+
+  @Test("A call waits for a server that has no room for another connection")
+  func tooManyConnections() async throws {
+    let server = try ScriptedServer { peer, frame, _ in
+      switch frame.body {
+      case .hello where peer.number < 3:
+        var status = Status(.resourceExhausted, reason: "TOO_MANY_CONNECTIONS", message: "")
+        status.retryAfterMilliseconds = 20
+        peer.output.goaway(Goaway(lastStream: 0, status: status))
+      case .hello: peer.welcome()
+      case .call: peer.end(frame.stream, [UInt8(peer.number)])
+      default: break
+      }
+    }
+    let connection = try Connection(to: server.endpoint)
+    var options = options
+    options.idempotencyKey = .none
+    #expect(try await connection.unaryRaw(keyed, [], options) == [3])
+    await connection.close()
+  }
+
+  @Test("A server's own certificate may be trusted without its issuer, and then only that one")
+  func pinned() async throws {
+    let server = try ScriptedServer.greeting { peer, frame, _ in peer.end(frame.stream, [1]) }
+    var endpoint = server.endpoint
+    endpoint.trust = .authority(pem: server.certificatePEM)
+    let connection = try Connection(to: endpoint)
+    #expect(try await connection.unaryRaw(read, [], options) == [1])
+    await connection.close()
+
+    let other = try ScriptedServer.greeting { _, _, _ in }
+    endpoint.trust = .authority(pem: other.certificatePEM)
+    let wrong = try Connection(to: endpoint)
+    let error = await #expect(throws: ClientError.self) { try await wrong.open() }
+    #expect(error?.kind == .tls)
+    await wrong.close()
+  }
+
   @Test("Without an answer a call ends by the client's own clock, and the server is told")
   func deadline() async throws {
     let cancelled = AsyncStream<UInt32>.makeStream()

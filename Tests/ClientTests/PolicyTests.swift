@@ -10,6 +10,14 @@ private func method(_ kind: MethodKind, _ idempotency: MethodIdempotency) -> Met
     name: "t.T/M", kind: kind, permission: "self", isAudited: false, idempotency: idempotency)
 }
 
+/// How often a call is sent again after one status, 100 at most.
+private func repetitions(of method: MethodDescriptor, key: String, after status: Status) -> Int {
+  var repetition = Repetition(method, idempotencyKey: key)
+  var count = 0
+  while count < 100, repetition.isAllowed(after: status) { count += 1 }
+  return count
+}
+
 @Suite struct PolicyTests {
   @Test(
     "Only what is safe is repeated after a status",
@@ -23,9 +31,9 @@ private func method(_ kind: MethodKind, _ idempotency: MethodIdempotency) -> Met
   func status(
     kind: MethodKind, idempotency: MethodIdempotency, key: String, code: StatusCode, isAllowed: Bool
   ) {
-    let repetition = Repetition(method(kind, idempotency), idempotencyKey: key)
     let status = Status(code, reason: "", message: "")
-    #expect(repetition.isAllowed(after: status) == isAllowed)
+    let repetitions = repetitions(of: method(kind, idempotency), key: key, after: status)
+    #expect((repetitions > 0) == isAllowed)
   }
 
   @Test("A call that was never started is repeated whatever it is")
@@ -39,10 +47,36 @@ private func method(_ kind: MethodKind, _ idempotency: MethodIdempotency) -> Met
     let keyed = Repetition(method(.unary, .keyed), idempotencyKey: "k")
     #expect(keyed.isAllowed(afterLoss: lost, mayHaveStarted: true))
     #expect(!keyed.isAllowed(afterLoss: .tls(""), mayHaveStarted: true))
-    let full = Status(.resourceExhausted, reason: "TOO_MANY_STREAMS", message: "")
-    #expect(keyed.isAllowed(after: full))
-    let limited = Status(.resourceExhausted, reason: "RATE_LIMITED", message: "")
-    #expect(!keyed.isAllowed(after: limited))
+  }
+
+  @Test(
+    "A call that the server refused to start is repeated whatever it changes, a few times",
+    arguments: ["TOO_MANY_STREAMS", "RATE_LIMITED"])
+  func refused(reason: String) {
+    let status = Status(.resourceExhausted, reason: reason, message: "")
+    let change = method(.unary, .keyed)
+    #expect(repetitions(of: change, key: "", after: status) == Repetition.refusalsMax)
+    #expect(repetitions(of: method(.bidirectional, .sequenced), key: "", after: status) == 0)
+    let other = Status(.resourceExhausted, reason: "PLAN_LIMIT", message: "")
+    #expect(repetitions(of: method(.unary, .read), key: "", after: other) == 0)
+  }
+
+  @Test("Advice to wait longer than its bound is the caller's to take")
+  func longAdvice() {
+    var status = Status(.resourceExhausted, reason: "RATE_LIMITED", message: "")
+    status.retryAfterMilliseconds = 60_000
+    #expect(repetitions(of: method(.unary, .read), key: "", after: status) > 0)
+    status.retryAfterMilliseconds += 1
+    #expect(repetitions(of: method(.unary, .read), key: "", after: status) == 0)
+  }
+
+  @Test("A wait is at least what is advised, and drawn beyond it")
+  func advised() {
+    var backoff = Backoff(first: .milliseconds(100), longest: .seconds(1))
+    var random = SystemRandomNumberGenerator()
+    let waits = (0..<20).map { _ in backoff.next(after: .seconds(3), using: &random) }
+    #expect(waits.allSatisfy { $0 >= .seconds(3) && $0 <= .seconds(4) })
+    #expect(Set(waits).count > 1)
   }
 
   @Test("Waits double up to their bound, are drawn from zero on, and start over after a success")

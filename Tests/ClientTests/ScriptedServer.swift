@@ -10,6 +10,8 @@ final class ScriptedServer: Sendable {
   typealias Script = @Sendable (ScriptedPeer, Frame, _ body: [UInt8]) -> Void
 
   let endpoint: Endpoint
+  /// The server's own certificate, with what its issuer added.
+  let certificatePEM: [UInt8]
   /// The names of all frames but Hello that came, in order, as "Call 1".
   let journal = Journal()
   private let loops: LoopGroup
@@ -17,6 +19,11 @@ final class ScriptedServer: Sendable {
   init(_ script: @escaping Script) throws {
     let authority = try DevelopmentAuthority(name: "test authority", validity: .days(1))
     let identity = try authority.serverIdentity(hosts: ["127.0.0.1"], validity: .days(1))
+    // Only the first: the issuer's would be trusted for others, too.
+    let end = Array("-----END CERTIFICATE-----\n".utf8)
+    let chain = identity.certificateChainPEM
+    let first = chain.indices.first { chain[$0...].starts(with: end) } ?? chain.endIndex
+    certificatePEM = Array(chain[..<min(first + end.count, chain.endIndex)])
     loops = try LoopGroup(count: 1) { _, _ in }
     let journal = journal
     let socket = try ListeningSocket(host: "127.0.0.1", port: 0)

@@ -2,45 +2,6 @@ import Client
 import TLS
 import Testing
 
-#if canImport(Glibc)
-  import Glibc
-#endif
-
-/// A folder of files for one test, removed with it.
-private final class Folder {
-  let path: String
-
-  init() {
-    var template = Array("/tmp/needletail-settings-XXXXXX".utf8CString)
-    path = unsafe template.withUnsafeMutableBufferPointer { buffer in
-      guard let start = buffer.baseAddress, let made = unsafe mkdtemp(start) else {
-        return ""
-      }
-      return unsafe String(cString: made)
-    }
-  }
-
-  deinit { _ = unsafe system("rm -rf '\(path)'") }
-
-  @discardableResult
-  func write(_ name: String, _ text: String) -> String {
-    let file = "\(path)/\(name)"
-    let folder = file.split(separator: "/").dropLast().joined(separator: "/")
-    _ = unsafe system("mkdir -p '/\(folder)'")
-    if let handle = unsafe fopen(file, "w") {
-      unsafe fputs(text, handle)
-      unsafe fclose(handle)
-    }
-    return file
-  }
-
-  func environment(_ variables: [String: String] = [:]) -> SettingsEnvironment {
-    var all = variables
-    all["HOME"] = path
-    return SettingsEnvironment(variables: all, currentFolder: path + "/project/deep")
-  }
-}
-
 @Suite struct SettingsTests {
   private let folder = Folder()
 
@@ -65,8 +26,8 @@ private final class Folder {
     #expect(try resolve().projectID == "p-last")
 
     folder.write(
-      ".config/needletail/profiles.json",
-      #"{"default":\#(connection("default")),"second":\#(connection("second"))}"#)
+      ".config/needletail/config.json",
+      #"{"profiles":{"default":\#(connection("default")),"second":\#(connection("second"))}}"#)
     #expect(try resolve().endpoint.address == "default:7000")
     #expect(try resolve(["NEEDLETAIL_PROFILE": "second"]).endpoint.address == "second:7000")
 

@@ -10,13 +10,19 @@ import Wire
     "Every command parses with its options",
     arguments: [
       ["whoami"], ["whoami", "-o", "json", "--timeout", "2.5s"],
+      ["whoami", "--json"], ["whoami", "--json", "--timeout", "2s"],
+      ["runs", "list", "--json", "id,name", "--limit", "3"], ["runs", "list", "--json=id"],
+      ["runs", "show", "--json", "0198"], ["whoami", "--json", "-o", "json"],
+      ["login", "--profile", "prod", "--url", "h", "--ca-file", "c"], ["logout"],
+      ["profiles", "list"], ["profiles", "use", "prod"], ["profiles", "show"],
+      ["profiles", "delete", "prod", "--yes"],
       ["runs", "list", "--status", "running", "--limit", "5", "--url", "needletail://host"],
       ["runs", "show", "latest", "--width", "60"],
       ["runs", "watch", "0198", "--skip-history", "--stay"],
       ["experiments", "list", "--name", "x", "--connection-file", "c.json"],
       ["orgs", "show"], ["orgs", "update", "--slug", "acme", "--settings", "@s.json"],
       ["members", "list", "--limit", "5"], ["members", "set-role", "0198", "Developer"],
-      ["members", "remove", "0198", "--yes"], ["members", "deactivate", "0198"],
+      ["members", "remove", "0198", "--yes"], ["members", "deactivate", "0198", "--yes"],
       ["service-accounts", "create", "nightly", "--role", "viewer"],
       ["service-accounts", "update", "0198", "--no-active"],
       ["service-accounts", "delete", "--yes", "0198"],
@@ -46,12 +52,14 @@ import Wire
       ["nothing"], ["whoami", "--bogus"], ["runs", "list", "--status", "sleeping"],
       ["runs", "list", "--limit", "0"], ["runs", "show"], ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
-      ["keys", "create", "laptop"], ["keys", "revoke", "0198"], ["keys", "rotate", "0198"],
+      ["keys", "create", "laptop"], ["keys", "rotate", "0198", "--yes"],
       ["keys", "rotate", "0198", "--overlap", "1h", "--now"],
       ["keys", "update", "0198", "--from", "10.0.0.0/8", "--from-anywhere"],
       ["whoami", "-o", "xml"], ["whoami", "--timeout", "0"], ["whoami", "--timeout", "1y"],
-      ["completions", "tcsh"], ["members", "remove", "0198"], ["orgs", "update"],
-      ["members", "set-role", "0198", "owner"], ["service-accounts", "delete", "0198"],
+      ["completions", "tcsh"], ["orgs", "update"], ["whoami", "--json", "-o", "table"],
+      ["members", "set-role", "0198", "owner"], ["whoami", "--json", "id,"],
+      ["whoami", "--json", "0198"], ["login", "key"], ["profiles", "use"], ["logout", "key"],
+      ["audit", "export", "--format", "csv", "--json", "id"],
       ["service-accounts", "create", "nightly"], ["service-accounts", "update", "0198"],
       ["service-accounts", "list", "--limit", "0"], ["members", "list", "--limit", "0"],
       ["up", "--set", "nonsense=1"],
@@ -79,7 +87,10 @@ import Wire
     ])
   func completions(shell: CompletionShell) {
     let script = Needletail.completionScript(for: shell)
-    for name in ["whoami", "runs", "experiments", "call", "describe", "ping", "load"] {
+    for name in [
+      "whoami", "login", "logout", "profiles", "runs", "experiments", "call", "describe", "ping",
+      "load", "service-accounts", "deactivate",
+    ] {
       #expect(script.contains(name))
     }
   }

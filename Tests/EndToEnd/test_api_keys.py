@@ -172,7 +172,7 @@ def test_the_command_line_looks_after_keys(served: UpServer, place: Path) -> Non
     assert "SCOPE_TOO_WIDE" in keys("create", "x", "--scope", "*", file=own, code=PERMISSION)
     assert "desk" in keys("update", identifier, "--name", "desk", file=own)
     assert "active until" in keys("show", identifier, file=own)
-    text = keys("rotate", identifier, "--overlap", "1h", file=own)
+    text = keys("rotate", identifier, "--overlap", "1h", "--yes", file=own)
     (again,) = [line.split()[1] for line in text.splitlines() if line.startswith("secret")]
     assert again.startswith("ntl_")
     assert again != secret

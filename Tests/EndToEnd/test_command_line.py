@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import needletail
 import pytest
 from organizations import create_organization
-from program import BINARY, UpServer, clean_environment, run_program
+from program import BINARY, ROOT, UpServer, clean_environment, run_program
 from waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
@@ -273,6 +274,21 @@ def test_a_reader_that_goes_away_is_no_failure(served: UpServer) -> None:
     )  # fmt: skip
     os.close(writes)
     assert (result.returncode, result.stderr) == (OK, "")
+
+
+def test_the_script_that_runs_it_takes_the_options_of_up_and_refuses_others_before_it_builds() -> (
+    None
+):
+    script = ROOT / "Scripts" / "run"
+    known = set(re.findall(r"^ +(--[a-z-]+)", run_program("up", "--help").stdout, re.MULTILINE))
+    taken = set(re.findall(r"--[a-z-]+", script.read_text().partition("configuration=release")[2]))
+    assert known - {"--version", "--help"} <= taken
+    for arguments in (["--typo"], ["--typo=1"], ["stray"], ["--port", "0", "--lisen", "::1"]):
+        answer = subprocess.run(
+            [script, *arguments], cwd="/", capture_output=True, text=True, timeout=20, check=False
+        )
+        assert answer.returncode == USAGE, answer.stderr
+        assert "there is no option" in answer.stderr
 
 
 def test_no_server_to_ask_is_a_wrong_command_line() -> None:

@@ -220,7 +220,7 @@ def test_the_command_line_runs_an_organization(team: Team, place: Path) -> None:
 
     assert eve in run("members", "list")
     assert "developer" in run("members", "set-role", eve, "developer")
-    assert "inactive" in run("members", "deactivate", eve)
+    assert "inactive" in run("members", "deactivate", eve, "--yes")
     assert json.loads(run("members", "reactivate", eve, "-o", "json"))["isActive"]
     assert "--yes" in run("members", "remove", eve, code=2)
     assert eve in run("members", "show", eve)

@@ -27,7 +27,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the settings or the spool of whoever runs it."""
-    for name in ("URL", "API_KEY", "CA_FILE", "CONNECTION_FILE", "PROFILE", "SPOOL_DIR"):
+    for name in ("URL", "API_KEY", "CA_FILE", "CONNECTION_FILE", "PROFILE", "CONFIG", "SPOOL_DIR"):
         monkeypatch.delenv(f"NEEDLETAIL_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

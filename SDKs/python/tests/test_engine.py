@@ -10,7 +10,7 @@ from test_connection import frame
 
 from needletail._core.actions import Dial, Hangup
 from needletail._core.call import PendingCall
-from needletail._core.engine import Engine
+from needletail._core.engine import MAX_REFUSALS, Engine
 from needletail._core.frames import FrameDecoder
 from needletail.errors import Code, call_error
 
@@ -154,6 +154,50 @@ def test_advice_to_wait_is_taken() -> None:
     assert world.sent(link) == []
     world.pass_time(0.2)
     assert world.sent(link) == ["2 call"]
+
+
+def test_a_refused_call_is_sent_again_after_the_advice_whatever_it_changes() -> None:
+    world = World()
+    _, outcome = world.call(is_repeatable=False)
+    link = world.connect()
+    world.sent(link)
+    for stream in (1, 2):
+        status = {"code": 8, "reason": "RATE_LIMITED", "retry_after_ms": 500}
+        world.receive(link, frame(stream, end={"status": status}))
+        world.pass_time(0.49)
+        assert world.sent(link) == []
+        world.pass_time(0.3)
+        assert world.sent(link) == [f"{stream + 1} call"]
+    world.receive(link, frame(3, end={"message": b"a"}))
+    assert outcome.ends == [("", b"a")]
+
+
+def test_a_call_is_refused_only_so_often() -> None:
+    world = World()
+    _, outcome = world.call(timeout=600.0)
+    link = world.connect()
+    for stream in range(1, MAX_REFUSALS + 2):
+        assert outcome.ends == []
+        world.receive(link, frame(stream, end={"status": {"code": 8, "reason": "RATE_LIMITED"}}))
+        world.pass_time(5.1)
+    assert outcome.ends == [("RATE_LIMITED", b"")]
+
+
+@pytest.mark.parametrize(("milliseconds", "ends"), [(60_000, 0), (60_001, 1)])
+def test_advice_beyond_its_bound_is_the_callers(milliseconds: int, ends: int) -> None:
+    world = World()
+    _, outcome = world.call(timeout=600.0)
+    status = {"code": 8, "reason": "RATE_LIMITED", "retry_after_ms": milliseconds}
+    world.receive(world.connect(), frame(1, end={"status": status}))
+    assert len(outcome.ends) == ends
+
+
+def test_other_exhaustion_is_final() -> None:
+    world = World()
+    _, outcome = world.call()
+    status = {"code": 8, "reason": "PLAN_LIMIT", "retry_after_ms": 1}
+    world.receive(world.connect(), frame(1, end={"status": status}))
+    assert outcome.ends == [("PLAN_LIMIT", b"")]
 
 
 def test_advice_beyond_the_timeout_is_the_callers() -> None:

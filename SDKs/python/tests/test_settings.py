@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import pickle
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,9 @@ from needletail._generated import tracking as generated
 from needletail._generated.descriptors import message_class
 from needletail._values import decode_time, encode_time
 
-if TYPE_CHECKING:
-    from pathlib import Path
+CASES = json.loads(
+    (Path(__file__).parents[3] / "Conformance" / "settings.json").read_text(encoding="utf-8")
+)
 
 FILE = {
     "address": "10.0.0.1",
@@ -73,19 +76,53 @@ def test_argument_then_environment_then_file(
     assert (found.address, found.api_key, found.ca_file) == ("env:1", "argument", "/ca")
 
 
-def test_a_profile_that_is_asked_for_comes_before_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
+def test_settings_are_found_where_every_client_finds_them(
+    case: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / "config" / "needletail"
-    folder.mkdir(parents=True)
-    stored = {"default": FILE, "other": FILE | {"address": "::1", "api_key": "other"}}
-    (folder / "profiles.json").write_text(json.dumps(stored))
-    monkeypatch.setenv("NEEDLETAIL_API_KEY", "env")
-    assert settings_module.resolve().api_key == "env"
-    found = settings_module.resolve(profile="other")
-    assert (found.api_key, found.address) == ("other", "[::1]:9000")
-    with pytest.raises(needletail.SettingsError, match="there are: default, other"):
-        settings_module.resolve(profile="third")
+    def here(text: str) -> str:
+        return text.replace("{folder}", str(tmp_path))
+
+    for name, content in case.get("files", {}).items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(int(case.get("modes", {}).get(name, "600"), 8))
+    for name, value in case.get("variables", {}).items():
+        monkeypatch.setenv(name, here(value))
+    arguments: dict[str, Any] = {
+        name: here(value) for name, value in case.get("arguments", {}).items()
+    }
+    if "error" in case:
+        with pytest.raises(needletail.SettingsError, match=case["error"]):
+            settings_module.resolve(**arguments)
+        return
+    found = settings_module.resolve(**arguments)
+    expected = {"organization_id": "", "project_id": "", "ca": None} | case["expect"]
+    trusted = Path(found.ca_file).read_text() if found.ca_file else found.ca_pem
+    assert expected == {
+        "address": found.address,
+        "api_key": found.api_key,
+        "organization_id": found.organization_id,
+        "project_id": found.project_id,
+        "ca": trusted,
+    }
+
+
+def test_a_link_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real.json").write_text("{}")
+    (tmp_path / "real.json").chmod(0o600)
+    link = tmp_path / "config.json"
+    link.symlink_to(tmp_path / "real.json")
+    monkeypatch.setenv("NEEDLETAIL_CONFIG", str(link))
+    with pytest.raises(needletail.SettingsError, match="no server"):
+        settings_module.resolve()
+    if os.geteuid() == 0:
+        os.lchown(link, 4_321, 4_321)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 4_321)
+    with pytest.raises(needletail.SettingsError, match="symbolic link of another user"):
+        settings_module.resolve()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"address": 1}', '{"address": "a", "port": "x"}'])

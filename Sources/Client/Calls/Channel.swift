@@ -125,7 +125,8 @@ final class Channel: SessionOwner {
     self.session = nil
     lastError = error
     var random = SystemRandomNumberGenerator()
-    redialAt = loop.now.advanced(by: backoff.next(using: &random))
+    let advice = min(error.status.advice, Repetition.adviceMax)
+    redialAt = loop.now.advanced(by: backoff.next(after: advice, using: &random))
     let due = openers
     openers = []
     for opener in due { opener(.failure(error)) }

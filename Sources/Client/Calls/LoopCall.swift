@@ -29,7 +29,7 @@ final class LoopCall: CallHandler {
   /// How the call ended.
   private(set) var result: Result<[UInt8], ClientError>?
 
-  private let repetition: Repetition
+  private var repetition: Repetition
   private var backoff = Backoff(first: .milliseconds(50), longest: .seconds(5))
   private var session: ClientSession?
   private var stream: UInt32 = 0
@@ -84,8 +84,7 @@ final class LoopCall: CallHandler {
   /// Waits a little and sends the call again, unless its time is over before.
   private func repeatLater(after error: ClientError) {
     var random = SystemRandomNumberGenerator()
-    let advised = Duration.milliseconds(Int64(error.status.retryAfterMilliseconds))
-    let delay = max(backoff.next(using: &random), advised)
+    let delay = backoff.next(after: error.status.advice, using: &random)
     let end = channel.loop.now.advanced(by: delay)
     guard let deadline = request.deadline, end < deadline else {
       return finish(.failure(error))

@@ -25,6 +25,14 @@ struct Backoff {
     return bound * Double.random(in: 0...1, using: &random)
   }
 
+  /// The next wait where the server advises one: at least that, and drawn beyond it, so that
+  /// those who were told the same do not come back at the same moment either.
+  mutating func next(
+    after advice: Duration, using random: inout some RandomNumberGenerator
+  ) -> Duration {
+    advice + next(using: &random)
+  }
+
   /// A try succeeded.
   mutating func reset() { tries = 0 }
 }

@@ -7,6 +7,15 @@ struct Repetition {
   let isSafe: Bool
   /// Only calls with one request and one answer begin anew; streams resume in their own way.
   let isUnary: Bool
+  /// How often the server has refused to start the call.
+  private var refusals = 0
+
+  /// A call that the server refuses to start is sent again at most so often.
+  static let refusalsMax = 10
+  /// Longer advice to wait is the caller's to take.
+  static let adviceMax = Duration.seconds(60)
+  /// Why a server refuses a call before it is started, so that nothing has happened.
+  private static let refusalReasons: Set = ["TOO_MANY_STREAMS", "RATE_LIMITED"]
 
   init(_ method: MethodDescriptor, idempotencyKey: String) {
     isSafe = method.idempotency == .read || !idempotencyKey.isEmpty
@@ -14,10 +23,13 @@ struct Repetition {
   }
 
   /// After a status of the server.
-  func isAllowed(after status: Status) -> Bool {
-    // Refused before it was started, so that nothing happened.
-    if status.code == .resourceExhausted { return isUnary && status.reason == "TOO_MANY_STREAMS" }
-    return isUnary && isSafe && status.code == .unavailable
+  mutating func isAllowed(after status: Status) -> Bool {
+    guard isUnary, status.advice <= Self.adviceMax else { return false }
+    if status.code == .resourceExhausted, Self.refusalReasons.contains(status.reason) {
+      refusals += 1
+      return refusals <= Self.refusalsMax
+    }
+    return isSafe && status.code == .unavailable
   }
 
   /// After the end of the connection.
@@ -32,4 +44,9 @@ struct Repetition {
     case .tls, .protocolViolation, .settings: return false
     }
   }
+}
+
+extension Status {
+  /// How long the server advises to wait; zero for no advice.
+  var advice: Duration { .milliseconds(Int64(retryAfterMilliseconds)) }
 }

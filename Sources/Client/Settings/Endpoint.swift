@@ -8,7 +8,7 @@ public struct Endpoint: Sendable {
   public var port: UInt16
   /// The secret that authenticates connections.
   ///
-  /// Never logged.
+  /// Never logged. White space around it is not part of it.
   public var apiKey: String
   /// Whose certificates are trusted.
   public var trust: TLSClientSettings.Trust
@@ -30,7 +30,7 @@ public struct Endpoint: Sendable {
   public init(host: String, port: UInt16, apiKey: String, trust: TLSClientSettings.Trust) {
     self.host = host
     self.port = port
-    self.apiKey = apiKey
+    self.apiKey = apiKey.trimmedKey ?? ""
     self.trust = trust
     clientName = Endpoint.clientNameDefault
     streamWindowBytes = Endpoint.streamWindowBytesDefault
@@ -80,5 +80,15 @@ public struct Endpoint: Sendable {
     guard !rest.isEmpty else { return (String(host), portDefault) }
     guard rest.hasPrefix(":"), let port = UInt16(rest.dropFirst()), port > 0 else { throw invalid }
     return (String(host), port)
+  }
+}
+
+extension String {
+  /// A key as it was meant, without the white space that a paste brings along; nil for none.
+  package var trimmedKey: String? {
+    var rest = self[...]
+    while rest.last?.isWhitespace == true { rest.removeLast() }
+    rest = rest.drop(while: \.isWhitespace)
+    return rest.isEmpty ? nil : String(rest)
   }
 }

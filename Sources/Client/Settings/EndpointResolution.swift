@@ -4,7 +4,7 @@ internal import TLS
 struct EndpointResolution {
   static let variableNames = [
     "NEEDLETAIL_URL", "NEEDLETAIL_API_KEY", "NEEDLETAIL_CA_FILE", "NEEDLETAIL_CERTIFICATE_FILE",
-    "NEEDLETAIL_KEY_FILE", "NEEDLETAIL_CONNECTION_FILE", "NEEDLETAIL_PROFILE",
+    "NEEDLETAIL_KEY_FILE", "NEEDLETAIL_CONNECTION_FILE", "NEEDLETAIL_PROFILE", "NEEDLETAIL_CONFIG",
     "XDG_CONFIG_HOME", "HOME",
   ]
 
@@ -13,6 +13,13 @@ struct EndpointResolution {
     var settings = EndpointSettings()
     var organizationID: String?
     var projectID: String?
+    /// The name of the profile that this is.
+    var profile: String?
+    /// Where it is said, for people; by setting where each has a name of its own.
+    var origin = ""
+    var names: [KeyPath<EndpointSettings, String?>: String] = [:]
+
+    func origin(of path: KeyPath<EndpointSettings, String?>) -> String { names[path] ?? origin }
   }
 
   private let arguments: EndpointSettings
@@ -24,64 +31,122 @@ struct EndpointResolution {
   }
 
   func resolve() throws(ClientError) -> ResolvedEndpoint {
-    let sources = try sources()
-    func first(_ path: KeyPath<EndpointSettings, String?>) -> String? {
-      sources.lazy.compactMap { $0.settings[keyPath: path] }.first
+    try resolve(try sources())
+  }
+
+  private func resolve(_ sources: [Source]) throws(ClientError) -> ResolvedEndpoint {
+    func first(_ path: KeyPath<EndpointSettings, String?>) -> (value: String, source: Source)? {
+      for source in sources {
+        if let value = source.settings[keyPath: path] { return (value, source) }
+      }
+      return nil
     }
     guard let url = first(\.url) else {
       throw .settings(
-        "No server is known: give --url or --connection-file, set NEEDLETAIL_URL, or store a "
-          + "profile.")
+        "No server is known: run `needletail login --url HOST`, or give --url or "
+          + "--connection-file, or set NEEDLETAIL_URL.")
     }
     guard let apiKey = first(\.apiKey) else {
-      throw .settings("No API key is known: give --api-key-file or set NEEDLETAIL_API_KEY.")
+      throw .settings(
+        "No API key is known: run `needletail login`, or give --api-key-file, or set "
+          + "NEEDLETAIL_API_KEY.")
     }
-    let (host, port) = try Endpoint.parse(url: url)
-    var trust = TLSClientSettings.Trust.system
-    if let caFile = first(\.caFile) { trust = .authority(pem: try contents(of: caFile)) }
-    var endpoint = Endpoint(host: host, port: port, apiKey: apiKey, trust: trust)
+    let (host, port) = try Endpoint.parse(url: url.value)
+    let (trust, trustOrigin) = try trust(of: sources)
+    var endpoint = Endpoint(host: host, port: port, apiKey: apiKey.value, trust: trust)
     if let certificateFile = first(\.certificateFile) {
       guard let keyFile = first(\.keyFile) else {
         throw .settings("A client's certificate needs its key: set NEEDLETAIL_KEY_FILE.")
       }
       endpoint.identity = ClientIdentity(
-        certificateChainPEM: try contents(of: certificateFile),
-        privateKeyPEM: try contents(of: keyFile))
+        certificateChainPEM: try contents(of: certificateFile.value),
+        privateKeyPEM: try contents(of: keyFile.value))
     }
     return ResolvedEndpoint(
       endpoint: endpoint,
       organizationID: sources.lazy.compactMap(\.organizationID).first ?? "",
-      projectID: sources.lazy.compactMap(\.projectID).first ?? "")
+      projectID: sources.lazy.compactMap(\.projectID).first ?? "",
+      profile: sources.lazy.compactMap(\.profile).first ?? "",
+      origins: ResolvedEndpoint.Origins(
+        server: url.source.origin(of: \.url), apiKey: apiKey.source.origin(of: \.apiKey),
+        trust: trustOrigin))
   }
 
-  /// All sources, the strongest first.
+  private func trust(
+    of sources: [Source]
+  ) throws(ClientError) -> (TLSClientSettings.Trust, origin: String) {
+    for source in sources {
+      if let file = source.settings.caFile {
+        return (.authority(pem: try contents(of: file)), source.origin(of: \.caFile))
+      }
+      if let pem = source.settings.caPEM {
+        return (.authority(pem: Array(pem.utf8)), source.origin(of: \.caPEM))
+      }
+    }
+    return (.system, "")
+  }
+
+  /// What one stored place says, and nothing else.
+  func resolve(stored content: JSONValue, origin: String) throws(ClientError) -> ResolvedEndpoint {
+    try resolve([try source(content, origin)])
+  }
+
+  /// All sources, the strongest first: at most one of them is stored.
   private func sources() throws(ClientError) -> [Source] {
-    var sources = [Source(settings: arguments)]
-    if let path = arguments.connectionFile { sources.append(try connectionFile(path)) }
-    if let name = arguments.profile { sources.append(try profile(name, isNeeded: true)) }
-    sources.append(variables())
-    if let path = environment["NEEDLETAIL_CONNECTION_FILE"], arguments.connectionFile == nil {
-      sources.append(try connectionFile(path))
+    guard arguments.connectionFile == nil || arguments.profile == nil else {
+      throw .settings("A connection file and a profile exclude one another: give one of them.")
     }
-    if arguments.profile == nil {
-      let name = environment["NEEDLETAIL_PROFILE"]
-      sources.append(try profile(name ?? "default", isNeeded: name != nil))
+    let given = givenArguments()
+    let variables = variables()
+    if let path = arguments.connectionFile {
+      return [given, try connectionFile(path), variables]
     }
-    // The last resort is not even read where another source names a server: the two would mix.
-    if sources.allSatisfy({ $0.settings.url == nil }), let path = try lastConnectionFile() {
-      sources.append(try connectionFile(path))
+    if let name = arguments.profile { return [given, try namedProfile(name), variables] }
+    if let path = environment["NEEDLETAIL_CONNECTION_FILE"] {
+      return [given, variables, try connectionFile(path)]
     }
-    return sources
+    if let name = environment["NEEDLETAIL_PROFILE"] {
+      return [given, variables, try namedProfile(name)]
+    }
+    return [given, variables] + (try unnamed(unless: given.settings.url ?? variables.settings.url))
+  }
+
+  /// The stored place that is meant when nobody names one; none where `url` is another server.
+  private func unnamed(unless url: String?) throws(ClientError) -> [Source] {
+    var found: Source?
+    if let file = ProfileFile(in: environment), let profiles = try file.read(),
+      let name = profiles.current, let content = profiles[name]
+    {
+      found = try profile(name, content, file)
+    } else if url == nil, let path = try lastConnectionFile() {
+      found = try connectionFile(path)
+    }
+    guard let found else { return [] }
+    guard let url else { return [found] }
+    guard let own = found.settings.url, try Endpoint.parse(url: own) == Endpoint.parse(url: url)
+    else { return [] }
+    return [found]
+  }
+
+  private func givenArguments() -> Source {
+    var source = Source(settings: arguments, origin: "arguments")
+    source.settings.apiKey = arguments.apiKey?.trimmedKey
+    source.names = [\.url: "--url", \.apiKey: "--api-key-file", \.caFile: "--ca-file"]
+    return source
   }
 
   private func variables() -> Source {
-    var settings = EndpointSettings()
-    settings.url = environment["NEEDLETAIL_URL"]
-    settings.apiKey = environment["NEEDLETAIL_API_KEY"]
-    settings.caFile = environment["NEEDLETAIL_CA_FILE"]
-    settings.certificateFile = environment["NEEDLETAIL_CERTIFICATE_FILE"]
-    settings.keyFile = environment["NEEDLETAIL_KEY_FILE"]
-    return Source(settings: settings)
+    var source = Source(origin: "the environment")
+    let paths: [(WritableKeyPath<EndpointSettings, String?>, String)] = [
+      (\.url, "NEEDLETAIL_URL"), (\.apiKey, "NEEDLETAIL_API_KEY"), (\.caFile, "NEEDLETAIL_CA_FILE"),
+      (\.certificateFile, "NEEDLETAIL_CERTIFICATE_FILE"), (\.keyFile, "NEEDLETAIL_KEY_FILE"),
+    ]
+    for (path, name) in paths {
+      source.settings[keyPath: path] = environment[name]
+      source.names[path] = name
+    }
+    source.settings.apiKey = source.settings.apiKey?.trimmedKey
+    return source
   }
 
   // MARK: Files
@@ -90,20 +155,27 @@ struct EndpointResolution {
     try source(try json(path), path)
   }
 
-  private func profile(_ name: String, isNeeded: Bool) throws(ClientError) -> Source {
-    let folder =
-      environment["XDG_CONFIG_HOME"] ?? environment["HOME"].map { "\($0)/.config" } ?? ""
-    let path = "\(folder)/needletail/profiles.json"
-    guard !folder.isEmpty, try readWholeFile(path, bytesMax: settingsFileBytesMax) != nil else {
-      if !isNeeded { return Source() }
-      throw .settings("The profile \(name) is asked for, but there is no \(path).")
+  private func namedProfile(_ name: String) throws(ClientError) -> Source {
+    guard let file = ProfileFile(in: environment) else {
+      throw .settings(
+        "The profile \(name) is asked for, but neither HOME nor NEEDLETAIL_CONFIG is set.")
     }
-    let profiles = try json(path)
+    guard let profiles = try file.read() else {
+      throw .settings("The profile \(name) is asked for, but there is no \(file.path).")
+    }
     guard let content = profiles[name] else {
-      if !isNeeded { return Source() }
-      throw .settings("\(path) holds no profile \(name).")
+      let known = profiles.names.isEmpty ? "none" : profiles.names.joined(separator: ", ")
+      throw .settings("\(file.path) holds no profile \(name); there are: \(known).")
     }
-    return try source(content, "\(path), profile \(name)")
+    return try profile(name, content, file)
+  }
+
+  private func profile(
+    _ name: String, _ content: JSONValue, _ file: ProfileFile
+  ) throws(ClientError) -> Source {
+    var source = try source(content, "\(file.path), profile \(name)")
+    source.profile = name
+    return source
   }
 
   /// What `Scripts/run` left in the current folder's project: the first folder upwards with a
@@ -156,9 +228,10 @@ struct EndpointResolution {
       default: throw .settings("\(origin): \(key) must be a string.")
       }
     }
-    var source = Source()
-    source.settings.apiKey = try text("api_key")
+    var source = Source(origin: origin)
+    source.settings.apiKey = try text("api_key")?.trimmedKey
     source.settings.caFile = try text("ca_file")
+    source.settings.caPEM = try text("ca_pem")
     source.settings.certificateFile = try text("certificate_file")
     source.settings.keyFile = try text("key_file")
     source.organizationID = try text("organization_id")

@@ -8,6 +8,8 @@ public struct EndpointSettings: Sendable, Equatable {
   public var apiKey: String?
   /// PEM of the authorities to trust; the system's where nothing is said.
   public var caFile: String?
+  /// The PEM itself, where it is not in a file; a server's own certificate pins that one.
+  public var caPEM: String?
   /// PEM of the client's own certificate, for servers that ask for one.
   public var certificateFile: String?
   /// PEM of its private key.
@@ -43,7 +45,8 @@ public struct SettingsEnvironment: Sendable {
     return SettingsEnvironment(variables: variables, currentFolder: currentFolderPath())
   }
 
-  subscript(name: String) -> String? {
+  /// A variable that says something.
+  package subscript(name: String) -> String? {
     // An empty variable says nothing, as an absent one.
     variables[name].flatMap { $0.isEmpty ? nil : $0 }
   }
@@ -57,22 +60,48 @@ public struct ResolvedEndpoint: Sendable {
   public var organizationID: String
   /// UUID of the project that is meant when none is named; empty when unknown.
   public var projectID: String
+  /// The stored profile that was used; empty for none.
+  public var profile: String
+  /// Where each setting came from, for people: `--url`, `NEEDLETAIL_API_KEY`, a file.
+  public var origins: Origins
+
+  /// Where each setting came from.
+  public struct Origins: Sendable, Equatable {
+    /// The server's address.
+    public var server: String
+    /// The API key.
+    public var apiKey: String
+    /// Whose certificates are trusted; empty for the system's.
+    public var trust: String
+  }
 }
 
 extension Endpoint {
   /// Finds out where the server is and who the caller is.
   ///
-  /// Each setting is taken from the first place that has it: the arguments, with the connection
-  /// file or the profile that they name; the environment (`NEEDLETAIL_URL`, `NEEDLETAIL_API_KEY`,
-  /// `NEEDLETAIL_CA_FILE`, `NEEDLETAIL_CERTIFICATE_FILE`, `NEEDLETAIL_KEY_FILE`); the file that
-  /// `NEEDLETAIL_CONNECTION_FILE` names; the profile `NEEDLETAIL_PROFILE`, else `default`, in
-  /// `~/.config/needletail/profiles.json`; the connection file that `Scripts/run` wrote last in
-  /// this project.
+  /// Settings are said in three places: the arguments, the environment (`NEEDLETAIL_URL`,
+  /// `NEEDLETAIL_API_KEY`, `NEEDLETAIL_CA_FILE`, `NEEDLETAIL_CERTIFICATE_FILE`,
+  /// `NEEDLETAIL_KEY_FILE`), and one stored place. That is the connection file or the profile that
+  /// the arguments name, which then comes before the environment; else, after it, the file
+  /// `NEEDLETAIL_CONNECTION_FILE`, else the profile `NEEDLETAIL_PROFILE`, else the current profile,
+  /// else the connection file that `Scripts/run` wrote last in this project. A place that nobody
+  /// named says nothing about another server than its own, so that its key never goes there.
   ///
   /// - Throws: ``ClientError`` of kind `settings` that names the setting and its source.
   public static func resolve(
     _ arguments: EndpointSettings, in environment: SettingsEnvironment
   ) throws(ClientError) -> ResolvedEndpoint {
     try EndpointResolution(arguments, environment).resolve()
+  }
+
+  /// What a profile, or a connection file, says by itself.
+  ///
+  /// - Throws: ``ClientError`` of kind `settings` that names `origin`.
+  package static func resolve(
+    stored content: JSONValue, origin: String
+  ) throws(ClientError) -> ResolvedEndpoint {
+    try EndpointResolution(
+      EndpointSettings(), SettingsEnvironment(variables: [:], currentFolder: "/")
+    ).resolve(stored: content, origin: origin)
   }
 }

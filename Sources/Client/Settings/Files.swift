@@ -5,9 +5,11 @@ package let settingsFileBytesMax = 1 << 20
 
 /// The bytes of a file; nil when there is none.
 ///
+/// `check` looks at the open file first.
+///
 /// - Throws: ``ClientError`` of kind `settings` when it cannot be read or is larger than allowed.
 package func readWholeFile(
-  _ path: String, bytesMax: Int
+  _ path: String, bytesMax: Int, check: (Int32) throws(ClientError) -> Void
 ) throws(ClientError) -> [UInt8]? {
   let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else {
@@ -15,6 +17,7 @@ package func readWholeFile(
     throw .settings("\(path) cannot be opened: \(unsafe String(cString: strerror(errno))).")
   }
   defer { close(descriptor) }
+  try check(descriptor)
   var bytes: [UInt8] = []
   while bytes.count <= bytesMax {
     var failure: Int32 = 0
@@ -30,6 +33,15 @@ package func readWholeFile(
     bytes += part
   }
   throw .settings("\(path) is larger than \(bytesMax) bytes.")
+}
+
+/// The bytes of a file; nil when there is none.
+///
+/// - Throws: ``ClientError`` of kind `settings` when it cannot be read or is larger than allowed.
+package func readWholeFile(
+  _ path: String, bytesMax: Int
+) throws(ClientError) -> [UInt8]? {
+  try readWholeFile(path, bytesMax: bytesMax) { _ in }
 }
 
 /// An environment variable; nil when it is not set.

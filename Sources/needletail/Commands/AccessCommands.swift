@@ -6,6 +6,9 @@ internal import Messages
 struct Permissions: ClientCommand {
   static let configuration = CommandConfiguration(
     abstract: "List what methods ask for, which roles include it, and whether the key has it.")
+  static var document: Document? {
+    Document(listOf: Permission.self, in: "permissions")
+  }
 
   @OptionGroup var global: GlobalOptions
 
@@ -49,6 +52,7 @@ struct AccessExplain: ClientCommand {
       Nothing is called. METHOD is a full name, needletail.tracking.v1.Tracking/CreateRun, or its \
       end: CreateRun. Administrators ask for anybody, others for themselves.
       """)
+  static var document: Document? { Document(ExplainAccessResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 

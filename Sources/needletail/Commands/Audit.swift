@@ -92,29 +92,18 @@ struct MomentArgument: ExpressibleByArgument, Sendable {
 struct AuditList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List entries of the audit log, newest first.")
+  static var document: Document? { Document(listOf: AuditLog.self, in: "auditLogs") }
 
   @OptionGroup var global: GlobalOptions
   @OptionGroup var filter: AuditFilterOptions
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListAuditLogsRequest()
     request.filter = filter.filter
-    var all = ListAuditLogsResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.auditLogs.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listAuditLogs, request, for: ListAuditLogsResponse.self)
-      all.auditLogs += page.auditLogs
-      request.pageToken = page.nextPageToken
-      all.nextPageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.auditLogs.count < limit
+    let all = try await context.list(
+      IdentityMethods.listAuditLogs, request, \ListAuditLogsResponse.auditLogs, limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([

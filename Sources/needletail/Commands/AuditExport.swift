@@ -20,6 +20,7 @@ struct AuditExport: ClientCommand {
       Ends some seconds before now (the server's audit-export-horizon). To go on later, give the \
       id of the last entry as --after: what was written before is not repeated.
       """)
+  static var document: Document? { Document(AuditLog.self) }
 
   @OptionGroup var global: GlobalOptions
   @OptionGroup var filter: AuditFilterOptions
@@ -30,6 +31,12 @@ struct AuditExport: ClientCommand {
   @Option(help: "Only what comes after the entry of this id.")
   var after: String?
 
+  func validate() throws {
+    guard format == .jsonl || global.output == .table else {
+      throw ValidationError("--json and --format csv exclude one another.")
+    }
+  }
+
   func run(_ context: CommandContext) async throws {
     var request = ExportAuditLogsRequest()
     request.filter = filter.filter
@@ -37,7 +44,7 @@ struct AuditExport: ClientCommand {
     if format == .csv { Console.line(AuditCSV.titles) }
     try await AuditReader(context).read(&request) { entry in
       switch format {
-      case .jsonl: Console.line(try context.json(entry).compact)
+      case .jsonl: try context.writeLine(entry)
       case .csv: Console.line(AuditCSV.line(entry))
       }
     }
@@ -52,6 +59,7 @@ struct AuditFollow: ClientCommand {
       An entry is told once it is as old as the server's audit-export-horizon, so that none is \
       missed. After a lost connection it goes on where it was.
       """)
+  static var document: Document? { Document(AuditLog.self) }
 
   @OptionGroup var global: GlobalOptions
   @OptionGroup var filter: AuditFilterOptions
@@ -70,7 +78,7 @@ struct AuditFollow: ClientCommand {
     request.after = after ?? ""
     while true {
       try await AuditReader(context).read(&request) { entry in
-        if global.output == .json { return Console.line(try context.json(entry).compact) }
+        if global.output == .json { return try context.writeLine(entry) }
         let outcome = Console.styled(word(entry), entry.outcome == .denied ? .red : .green)
         let resource = entry.resourceID.isEmpty ? "" : "  \(entry.resourceID)"
         Console.line(

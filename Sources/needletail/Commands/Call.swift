@@ -34,6 +34,9 @@ struct Call: ClientCommand {
   func run(_ context: CommandContext) async throws {
     let schema = try await fetchSchema(context)
     let method = try find(method, in: schema)
+    let document = Document(
+      fields: schema.messages[method.response]?.fields.map(\.jsonName) ?? [])
+    try global.written.check(document)
     let requests = try RequestSource(
       request, of: method, encoder: MessageEncoder(schema: schema))
     let descriptor = method.descriptor
@@ -42,19 +45,19 @@ struct Call: ClientCommand {
     switch descriptor.kind {
     case .unary:
       let answer = try await connection.unaryRaw(descriptor, try await requests.only(), options)
-      try write(answer, method, decoder)
+      try write(answer, method, decoder, document)
     case .serverStreaming:
       let call = try await connection.startRaw(descriptor, try await requests.only(), options)
-      try await writeAll(call, method, decoder)
+      try await writeAll(call, method, decoder, document)
     case .clientStreaming:
       let call = try await connection.startRaw(descriptor, nil, options)
       try await sending(requests, on: call) {
-        try write(try await call.answer(), method, decoder)
+        try write(try await call.answer(), method, decoder, document)
       }
     case .bidirectional:
       let call = try await connection.startRaw(descriptor, nil, options)
       try await sending(requests, on: call) {
-        try await writeAll(call, method, decoder)
+        try await writeAll(call, method, decoder, document)
       }
     }
   }
@@ -66,15 +69,19 @@ struct Call: ClientCommand {
     return options
   }
 
-  private func write(_ bytes: [UInt8], _ method: MethodType, _ decoder: MessageDecoder) throws {
-    Console.line(try decoder.decode(bytes, as: method.response).pretty)
+  private func write(
+    _ bytes: [UInt8], _ method: MethodType, _ decoder: MessageDecoder, _ document: Document
+  ) throws {
+    let answer = try decoder.decode(bytes, as: method.response)
+    Console.line(global.written.chosen(of: answer, document).pretty)
   }
 
   private func writeAll(
-    _ call: RawCall, _ method: MethodType, _ decoder: MessageDecoder
+    _ call: RawCall, _ method: MethodType, _ decoder: MessageDecoder, _ document: Document
   ) async throws {
     while let bytes = try await call.next() {
-      Console.line(try decoder.decode(bytes, as: method.response).compact)
+      let answer = try decoder.decode(bytes, as: method.response)
+      Console.line(global.written.chosen(of: answer, document).compact)
     }
   }
 }

@@ -1,15 +1,29 @@
 internal import ArgumentParser
 internal import Messages
 
-/// What a command takes that ends something for good.
+/// What a command takes that takes something away.
 struct Confirmation: ParsableArguments {
-  @Flag(help: "Do it; without this the command only says what it would need.")
+  @Flag(help: "Do it without asking.")
   var yes = false
 
-  func validate() throws {
-    guard yes else {
-      throw ValidationError("This cannot be undone by another command: repeat it with --yes.")
+  /// Lets a command go on that was told to, or that a person at the terminal lets go on.
+  ///
+  /// - Throws: A failure of the command line where nobody can be asked, or who is asked does not
+  ///   say yes.
+  func confirm(_ intention: String) throws {
+    if yes { return }
+    guard Terminal.isInteractive else { throw Self.needed(for: intention) }
+    let answer = Terminal.ask("\(visible(intention))? [y/N] ") ?? ""
+    guard ["y", "yes"].contains(answer.trimmed.lowercased()) else {
+      throw CommandFailure(.usage, reason: "NOT_CONFIRMED", "Nothing was done.")
     }
+  }
+
+  /// The refusal where nobody can be asked.
+  static func needed(for intention: String) -> CommandFailure {
+    CommandFailure(
+      .usage, reason: "CONFIRMATION_NEEDED",
+      "\(intention)? There is no terminal to ask at: say --yes if that is meant.")
   }
 }
 

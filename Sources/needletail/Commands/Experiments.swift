@@ -12,6 +12,7 @@ struct Experiments: AsyncParsableCommand {
 struct ExperimentsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List experiments, newest first.")
+  static var document: Document? { Document(listOf: Experiment.self, in: "experiments") }
 
   @OptionGroup var global: GlobalOptions
 
@@ -21,25 +22,15 @@ struct ExperimentsList: ClientCommand {
   @Option(help: "Only the one of this name, ignoring case.")
   var name: String?
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListExperimentsRequest()
     request.projectID = project ?? ""
     request.name = name ?? ""
-    var all = ListExperimentsResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.experiments.count, 1_000))
-      let page = try await context.call(
-        TrackingMethods.listExperiments, request, for: ListExperimentsResponse.self)
-      all.experiments += page.experiments
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.experiments.count < limit
+    let all = try await context.list(
+      TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([("ID", .left), ("NAME", .left), ("CREATED", .left), ("DESCRIPTION", .left)])

@@ -47,6 +47,9 @@ struct ExpiryOptions: ParsableArguments {
 struct KeysCreate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Make a key; its secret is shown once.")
+  static var document: Document? {
+    Document(ApiKey.self, in: "apiKey", of: fieldNames(of: CreateApiKeyResponse.self))
+  }
 
   @OptionGroup var global: GlobalOptions
   @OptionGroup var expiry: ExpiryOptions
@@ -92,6 +95,7 @@ struct KeysList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list",
     abstract: "List keys, newest first: one's own, or all for administrators.")
+  static var document: Document? { Document(listOf: ApiKey.self, in: "apiKeys") }
 
   @OptionGroup var global: GlobalOptions
 
@@ -101,25 +105,14 @@ struct KeysList: ClientCommand {
   @Flag(help: "Also those that were revoked or have expired.")
   var all = false
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListApiKeysRequest()
     request.userID = user ?? ""
     request.includeUnusable = all
-    var listed = ListApiKeysResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - listed.apiKeys.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listApiKeys, request, for: ListApiKeysResponse.self)
-      listed.apiKeys += page.apiKeys
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && listed.apiKeys.count < limit
+    let listed = try await context.list(
+      IdentityMethods.listApiKeys, request, \ListApiKeysResponse.apiKeys, limit: most.limit)
 
     if global.output == .json { return try context.write(listed) }
     var table = Table([
@@ -140,6 +133,7 @@ struct KeysList: ClientCommand {
 struct KeysShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show a key, without its secret.")
+  static var document: Document? { Document(ApiKey.self, in: "apiKey", of: []) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -160,6 +154,7 @@ struct KeysShow: ClientCommand {
 struct KeysUpdate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Change a key; what is not given stays.")
+  static var document: Document? { Document(ApiKey.self, in: "apiKey", of: []) }
 
   @OptionGroup var global: GlobalOptions
   @OptionGroup var expiry: ExpiryOptions
@@ -204,24 +199,20 @@ struct KeysUpdate: ClientCommand {
 }
 
 /// The command `needletail keys revoke`.
-struct KeysRevoke: ClientCommand {
+struct KeysRevoke: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "revoke",
     abstract: "End a key for good, and its open connections within a second.")
+  static var document: Document? { Document(ApiKey.self, in: "apiKey", of: []) }
 
   @OptionGroup var global: GlobalOptions
 
   @Argument(help: "Its id.")
   var key: String
 
-  @Flag(help: "It is meant: this can't be taken back.")
-  var yes = false
+  @OptionGroup var confirmation: Confirmation
 
-  func validate() throws {
-    guard yes else {
-      throw ValidationError("A revoked key never works again: say --yes if that is meant.")
-    }
-  }
+  var intention: String { "Revoke the key \(key), which never works again" }
 
   func run(_ context: CommandContext) async throws {
     var request = RevokeApiKeyRequest()
@@ -234,10 +225,13 @@ struct KeysRevoke: ClientCommand {
 }
 
 /// The command `needletail keys rotate`.
-struct KeysRotate: ClientCommand {
+struct KeysRotate: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "rotate",
     abstract: "Make a key that replaces another, which goes on for a while.")
+  static var document: Document? {
+    Document(ApiKey.self, in: "apiKey", of: fieldNames(of: RotateApiKeyResponse.self))
+  }
 
   @OptionGroup var global: GlobalOptions
 
@@ -249,6 +243,12 @@ struct KeysRotate: ClientCommand {
 
   @Flag(help: "End the old one at once, for good.")
   var now = false
+
+  @OptionGroup var confirmation: Confirmation
+
+  var intention: String {
+    now ? "Replace the key \(key), which ends at once" : "Replace the key \(key), which then ends"
+  }
 
   func validate() throws {
     guard (overlap == nil) == now else {

@@ -16,26 +16,16 @@ struct Members: AsyncParsableCommand {
 struct MembersList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List members, those who joined last first.")
+  static var document: Document? { Document(listOf: Member.self, in: "members") }
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
-    var request = ListMembersRequest()
-    var all = ListMembersResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.members.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listMembers, request, for: ListMembersResponse.self)
-      all.members += page.members
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.members.count < limit
+    let request = ListMembersRequest()
+    let all = try await context.list(
+      IdentityMethods.listMembers, request, \ListMembersResponse.members, limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([
@@ -57,6 +47,7 @@ struct MembersList: ClientCommand {
 struct MembersShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show one member.")
+  static var document: Document? { Document(Member.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -76,6 +67,7 @@ struct MembersShow: ClientCommand {
 struct MembersSetRole: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "set-role", abstract: "Give a member another role.")
+  static var document: Document? { Document(Member.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -100,10 +92,11 @@ struct MembersSetRole: ClientCommand {
 }
 
 /// The command `needletail members remove`.
-struct MembersRemove: ClientCommand {
+struct MembersRemove: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove",
     abstract: "Take a user out of the organization and revoke their keys in it.")
+  static var document: Document? { Document(RemoveMemberResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -111,6 +104,8 @@ struct MembersRemove: ClientCommand {
 
   @Argument(help: "The user's id; your own to leave.")
   var user: String
+
+  var intention: String { "Take \(user) out of the organization and revoke their keys" }
 
   func run(_ context: CommandContext) async throws {
     var request = RemoveMemberRequest()
@@ -123,15 +118,20 @@ struct MembersRemove: ClientCommand {
 }
 
 /// The command `needletail members deactivate`.
-struct MembersDeactivate: ClientCommand {
+struct MembersDeactivate: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "deactivate",
     abstract: "Take none of a member's keys in this organization until they are reactivated.")
+  static var document: Document? { Document(Member.self) }
 
   @OptionGroup var global: GlobalOptions
 
   @Argument(help: "The user's id.")
   var user: String
+
+  @OptionGroup var confirmation: Confirmation
+
+  var intention: String { "Take no more keys of \(user)" }
 
   func run(_ context: CommandContext) async throws {
     var request = DeactivateMemberRequest()
@@ -146,6 +146,7 @@ struct MembersDeactivate: ClientCommand {
 struct MembersReactivate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "reactivate", abstract: "Take a member's keys again.")
+  static var document: Document? { Document(Member.self) }
 
   @OptionGroup var global: GlobalOptions
 

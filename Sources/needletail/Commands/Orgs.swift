@@ -13,6 +13,7 @@ struct Orgs: AsyncParsableCommand {
 struct OrgsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show the organization, its plan and its bounds.")
+  static var document: Document? { Document(Organization.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -28,6 +29,7 @@ struct OrgsShow: ClientCommand {
 struct OrgsUpdate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Change the organization: only what is given.")
+  static var document: Document? { Document(Organization.self) }
 
   /// The largest file of settings, in bytes; the server takes less.
   private static let fileBytesMax = 1 << 20

@@ -6,9 +6,13 @@ internal import Wire
 struct Ping: ClientCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure the time to the server and back.")
+  static var document: Document? { Document(fields: Ping.fieldNames) }
 
   /// The server takes ten Pings a second.
   private static let interval = Duration.milliseconds(200)
+
+  /// What is told of a measurement, in this order.
+  private static let fieldNames = ["address", "server", "ms", "min_ms", "mean_ms", "max_ms"]
 
   @OptionGroup var global: GlobalOptions
 
@@ -35,13 +39,11 @@ struct Ping: ClientCommand {
     let (low, high) = (times.min() ?? 0, times.max() ?? 0)
     let mean = times.reduce(0, +) / Double(times.count)
     if global.output == .json {
-      Console.line(
-        JSONValue.object([
-          .init("address", .string(address)), .init("server", .string(welcome.server)),
-          .init("ms", .array(times.map { .number(short($0)) })),
-          .init("min_ms", .number(short(low))), .init("mean_ms", .number(short(mean))),
-          .init("max_ms", .number(short(high))),
-        ]).pretty)
+      let values: [JSONValue] = [
+        .string(address), .string(welcome.server), .array(times.map { .number(short($0)) }),
+        .number(short(low)), .number(short(mean)), .number(short(high)),
+      ]
+      context.write(.object(zip(Self.fieldNames, values).map { .init($0, $1) }))
     } else {
       Console.line("min \(short(low)) ms, mean \(short(mean)) ms, max \(short(high)) ms")
     }

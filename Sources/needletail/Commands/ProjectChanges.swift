@@ -6,6 +6,7 @@ internal import Messages
 struct ProjectsCreate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Create a project, whose owner you are.")
+  static var document: Document? { Document(Project.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -41,6 +42,7 @@ struct ProjectsCreate: ClientCommand {
 struct ProjectsUpdate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Change what is given of a project.")
+  static var document: Document? { Document(Project.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -87,9 +89,10 @@ struct ProjectsUpdate: ClientCommand {
 }
 
 /// The command `needletail projects delete`.
-struct ProjectsDelete: ClientCommand {
+struct ProjectsDelete: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "delete", abstract: "Delete a project; it can be brought back for 30 days.")
+  static var document: Document? { Document(Project.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -99,14 +102,9 @@ struct ProjectsDelete: ClientCommand {
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
   var etag: String?
 
-  @Flag(help: "Yes, delete it.")
-  var yes = false
+  @OptionGroup var confirmation: Confirmation
 
-  func validate() throws {
-    guard yes else {
-      throw ValidationError("This deletes the project with its experiments; say --yes to do it.")
-    }
-  }
+  var intention: String { "Delete the project \(project) with its experiments and runs" }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteProjectRequest()
@@ -122,6 +120,7 @@ struct ProjectsDelete: ClientCommand {
 struct ProjectsUndelete: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "undelete", abstract: "Bring a deleted project back.")
+  static var document: Document? { Document(Project.self) }
 
   @OptionGroup var global: GlobalOptions
 

@@ -13,30 +13,21 @@ struct ProjectMembers: AsyncParsableCommand {
 struct ProjectMembersList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List the members of a project, newest first.")
+  static var document: Document? { Document(listOf: ProjectMember.self, in: "members") }
 
   @OptionGroup var global: GlobalOptions
 
   @Argument(help: "The project's id, or its slug.")
   var project: String
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListProjectMembersRequest()
     request.projectID = try await projectID(project, context)
-    var all = ListProjectMembersResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.members.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listProjectMembers, request, for: ListProjectMembersResponse.self)
-      all.members += page.members
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.members.count < limit
+    let all = try await context.list(
+      IdentityMethods.listProjectMembers, request, \ListProjectMembersResponse.members,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([
@@ -57,6 +48,7 @@ struct ProjectMembersSet: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "set",
     abstract: "Add a member of the organization to a project, or give one another role in it.")
+  static var document: Document? { Document(ProjectMember.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -90,9 +82,10 @@ struct ProjectMembersSet: ClientCommand {
 }
 
 /// The command `needletail projects members remove`.
-struct ProjectMembersRemove: ClientCommand {
+struct ProjectMembersRemove: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Take a member out of a project.")
+  static var document: Document? { Document(RemoveProjectMemberResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -102,14 +95,9 @@ struct ProjectMembersRemove: ClientCommand {
   @Argument(help: "The id of the user or service account.")
   var user: String
 
-  @Flag(help: "Yes, take them out.")
-  var yes = false
+  @OptionGroup var confirmation: Confirmation
 
-  func validate() throws {
-    guard yes else {
-      throw ValidationError("This takes the member's role in the project; say --yes to do it.")
-    }
-  }
+  var intention: String { "Take \(user) out of the project \(project)" }
 
   func run(_ context: CommandContext) async throws {
     var request = RemoveProjectMemberRequest()

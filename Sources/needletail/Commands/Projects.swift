@@ -16,30 +16,20 @@ struct Projects: AsyncParsableCommand {
 struct ProjectsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List the projects that you see, newest first.")
+  static var document: Document? { Document(listOf: Project.self, in: "projects") }
 
   @OptionGroup var global: GlobalOptions
 
   @Flag(help: "Those that were deleted and that you can bring back, instead.")
   var deleted = false
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListProjectsRequest()
     request.deleted = deleted
-    var all = ListProjectsResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.projects.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listProjects, request, for: ListProjectsResponse.self)
-      all.projects += page.projects
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.projects.count < limit
+    let all = try await context.list(
+      IdentityMethods.listProjects, request, \ListProjectsResponse.projects, limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([
@@ -60,6 +50,7 @@ struct ProjectsList: ClientCommand {
 struct ProjectsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show a project.")
+  static var document: Document? { Document(Project.self) }
 
   @OptionGroup var global: GlobalOptions
 

@@ -13,6 +13,7 @@ struct Runs: AsyncParsableCommand {
 struct RunsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List runs, newest first.")
+  static var document: Document? { Document(listOf: Run.self, in: "runs") }
 
   @OptionGroup var global: GlobalOptions
 
@@ -37,14 +38,8 @@ struct RunsList: ClientCommand {
     request.experimentID = experiment ?? ""
     request.projectID = project ?? ""
     request.status = status?.status ?? .unspecified
-    var all = ListRunsResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.runs.count, 1_000))
-      let page = try await context.call(
-        TrackingMethods.listRuns, request, for: ListRunsResponse.self)
-      all.runs += page.runs
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.runs.count < limit
+    let all = try await context.list(
+      TrackingMethods.listRuns, request, \ListRunsResponse.runs, limit: limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([

@@ -6,6 +6,7 @@ internal import Messages
 struct RunsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show a run, with a curve for each of its metrics.")
+  static var document: Document? { Document(Run.self, in: "run", of: ["run", "metrics"]) }
 
   /// How many curves are fetched at once.
   private static let curvesAtOnceMax = 8
@@ -54,8 +55,7 @@ struct RunsShow: ClientCommand {
     var list = ListRunMetricsResponse()
     list.metrics = metrics
     let summaries = try context.json(list)["metrics"] ?? .array([])
-    Console.line(
-      JSONValue.object([.init("run", try context.json(run)), .init("metrics", summaries)]).pretty)
+    context.write(.object([.init("run", try context.json(run)), .init("metrics", summaries)]))
   }
 
   private func metrics(

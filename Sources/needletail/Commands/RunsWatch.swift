@@ -8,6 +8,7 @@ struct RunsWatch: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "watch", abstract: "Follow a run until it ends.",
     discussion: "After a lost connection it goes on where it was; no point is missed or repeated.")
+  static var document: Document? { Document(WatchRunResponse.self) }
 
   /// The longest time for which the server may be away.
   private static let patience = Duration.seconds(300)
@@ -65,7 +66,7 @@ struct RunsWatch: ClientCommand {
   private func tell(_ change: WatchRunResponse, _ context: CommandContext) {
     if global.output == .json {
       // The program's own descriptors describe its own messages.
-      if let json = try? context.json(change) { Console.line(json.compact) }
+      try? context.writeLine(change)
       return
     }
     var lines = ""

@@ -16,6 +16,7 @@ struct ServiceAccounts: AsyncParsableCommand {
 struct ServiceAccountsCreate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "create", abstract: "Create a service account; it has no key yet.")
+  static var document: Document? { Document(ServiceAccount.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -39,26 +40,17 @@ struct ServiceAccountsCreate: ClientCommand {
 struct ServiceAccountsList: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List service accounts, newest first.")
+  static var document: Document? { Document(listOf: ServiceAccount.self, in: "serviceAccounts") }
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "How many to list at most.")
-  var limit = 50
-
-  func validate() throws {
-    guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
-  }
+  @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
-    var request = ListServiceAccountsRequest()
-    var all = ListServiceAccountsResponse()
-    repeat {
-      request.pageSize = UInt32(min(limit - all.serviceAccounts.count, 1_000))
-      let page = try await context.call(
-        IdentityMethods.listServiceAccounts, request, for: ListServiceAccountsResponse.self)
-      all.serviceAccounts += page.serviceAccounts
-      request.pageToken = page.nextPageToken
-    } while !request.pageToken.isEmpty && all.serviceAccounts.count < limit
+    let request = ListServiceAccountsRequest()
+    let all = try await context.list(
+      IdentityMethods.listServiceAccounts, request, \ListServiceAccountsResponse.serviceAccounts,
+      limit: most.limit)
 
     if global.output == .json { return try context.write(all) }
     var table = Table([
@@ -78,6 +70,7 @@ struct ServiceAccountsList: ClientCommand {
 struct ServiceAccountsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show one service account.")
+  static var document: Document? { Document(ServiceAccount.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -97,6 +90,7 @@ struct ServiceAccountsShow: ClientCommand {
 struct ServiceAccountsUpdate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Change a service account: only what is given.")
+  static var document: Document? { Document(ServiceAccount.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -135,9 +129,10 @@ struct ServiceAccountsUpdate: ClientCommand {
 }
 
 /// The command `needletail service-accounts delete`.
-struct ServiceAccountsDelete: ClientCommand {
+struct ServiceAccountsDelete: DestructiveCommand {
   static let configuration = CommandConfiguration(
     commandName: "delete", abstract: "Delete a service account and revoke its keys.")
+  static var document: Document? { Document(DeleteServiceAccountResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -145,6 +140,8 @@ struct ServiceAccountsDelete: ClientCommand {
 
   @Argument(help: "Its id.")
   var account: String
+
+  var intention: String { "Delete the service account \(account) and revoke its keys" }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteServiceAccountRequest()

@@ -5,14 +5,21 @@ internal import Messages
 /// The command `needletail whoami`.
 struct WhoAmI: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "whoami", abstract: "Show who the API key belongs to and what it may do.")
+    commandName: "whoami",
+    abstract: "Show who the API key belongs to, what it may do, and where settings came from.")
+  static var document: Document? { Document(WhoAmIResponse.self, and: ["source"]) }
 
   @OptionGroup var global: GlobalOptions
 
   func run(_ context: CommandContext) async throws {
     let me = try await context.call(
       IdentityMethods.whoAmI, WhoAmIRequest(), for: WhoAmIResponse.self)
-    if global.output == .json { return try context.write(me) }
+    let found = context.resolved
+    if global.output == .json {
+      var told = try context.json(me)
+      told.set("source", source(found))
+      return context.write(told)
+    }
     var pairs = [
       ("organization", "\(me.organizationName) (\(me.organizationSlug))"),
       ("", me.organizationID),
@@ -20,12 +27,30 @@ struct WhoAmI: ClientCommand {
       ("", me.userID),
       ("role", me.role),
       ("api key", me.apiKeyPrefix),
+      ("", "from \(found.origins.apiKey)"),
       ("expires", me.apiKeyExpiresAt == nil ? "never" : short(me.apiKeyExpiresAt)),
       ("permissions", me.permissions.joined(separator: " ")),
     ]
     for (index, project) in me.projects.enumerated() {
       pairs.append((index == 0 ? "projects" : "", "\(project.slug)  \(project.id)"))
     }
+    let trust = found.origins.trust
+    pairs += [
+      ("server", found.endpoint.address), ("", "from \(found.origins.server)"),
+      ("trusts", trust.isEmpty ? "the system's authorities" : "certificates from \(trust)"),
+      ("profile", found.profile.isEmpty ? "none" : found.profile),
+    ]
     Console.write(fields(pairs))
+  }
+
+  /// Where the settings came from.
+  private func source(_ found: ResolvedEndpoint) -> JSONValue {
+    .object([
+      .init("profile", .string(found.profile)),
+      .init("server", .string(found.endpoint.address)),
+      .init("serverFrom", .string(found.origins.server)),
+      .init("apiKeyFrom", .string(found.origins.apiKey)),
+      .init("trustFrom", .string(found.origins.trust)),
+    ])
   }
 }

@@ -38,9 +38,6 @@ struct Load: AsyncParsableCommand {
   @Option(help: "How many threads to use.")
   var loops = 1
 
-  @Flag(help: "Write the result as JSON.")
-  var json = false
-
   @Option(help: "Bytes that an echo carries.")
   var payloadBytes = 0
 
@@ -65,14 +62,19 @@ struct Load: AsyncParsableCommand {
     }
   }
 
-  private var format: OutputFormat { json ? .json : global.output }
+  /// What is told of a measurement, in this order.
+  private static let fieldNames = [
+    "calls", "seconds", "calls_per_second", "p50_us", "p90_us", "p99_us", "max_us", "errors",
+  ]
+  private static let document = Document(fields: fieldNames)
 
   func run() async throws {
     do {
+      try global.written.check(Self.document)
       let resolved = try global.endpoint()
       try await measure(try await plan(resolved))
     } catch {
-      throw tell(error, format)
+      throw tell(error, global.output)
     }
   }
 
@@ -97,7 +99,8 @@ struct Load: AsyncParsableCommand {
       return (ServerMethods.echo, request.encoded)
     }
     let connection = try Connection(to: resolved.endpoint)
-    let context = CommandContext(connection: connection, resolved: resolved, global: global)
+    let context = CommandContext(
+      connection: connection, resolved: resolved, global: global, document: nil)
     _ = try await connection.open()
     let prepared: (MethodDescriptor, [UInt8])
     if target == .getRun {
@@ -203,17 +206,17 @@ struct Load: AsyncParsableCommand {
     func microseconds(_ fraction: Double) -> Double {
       Double(result.latencies.quantile(fraction)) / 1_000
     }
-    let numbers: [(key: String, value: Double)] = [
-      ("calls", Double(result.calls)), ("seconds", result.seconds), ("calls_per_second", rate),
-      ("p50_us", microseconds(0.5)), ("p90_us", microseconds(0.9)), ("p99_us", microseconds(0.99)),
-      ("max_us", Double(result.latencies.longest) / 1_000), ("errors", Double(result.errors)),
+    let values = [
+      Double(result.calls), result.seconds, rate, microseconds(0.5), microseconds(0.9),
+      microseconds(0.99), Double(result.latencies.longest) / 1_000, Double(result.errors),
     ]
-    if format == .json {
-      let members = numbers.map { JSONValue.Member($0.key, .number(plain($0.value))) }
-      Console.line(JSONValue.object(members).compact)
+    let numbers = zip(Self.fieldNames, values).map { (key: $0, value: plain($1)) }
+    if global.output == .json {
+      let told = JSONValue.object(numbers.map { .init($0.key, .number($0.value)) })
+      Console.line(global.written.chosen(of: told, Self.document).compact)
     } else {
       Console.write(
-        fields(numbers.map { ($0.key.replacing("_", with: " "), plain($0.value)) }))
+        fields(numbers.map { ($0.key.replacing("_", with: " "), $0.value) }))
     }
     if result.errors > 0, let example = result.example {
       Console.complain(

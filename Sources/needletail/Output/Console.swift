@@ -28,6 +28,12 @@ enum Console {
     _ = send(text + "\n", to: STDERR_FILENO)
   }
 
+  /// Writes a question to standard error, so that it is no part of the result.
+  static func ask(_ question: String) {
+    // Whoever does not see it does not answer.
+    _ = send(question, to: STDERR_FILENO)
+  }
+
   /// Text in a style, where standard output shows styles.
   static func styled(_ text: String, _ style: Style) -> String {
     isColored ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text

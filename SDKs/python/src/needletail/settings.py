@@ -1,23 +1,37 @@
 """Where the server is and who the caller is.
 
-Each setting is looked for in turn: the argument; the environment; the connection file that
-`NEEDLETAIL_CONNECTION_FILE` names, else the profile in `~/.config/needletail/profiles.json`. A
-profile that is asked for by name comes before the environment.
+Settings are said in three places: the arguments, the environment, and one stored place. That is the
+profile that an argument names, which then comes before the environment; else, after it, the
+connection file `NEEDLETAIL_CONNECTION_FILE`, else the profile `NEEDLETAIL_PROFILE`, else the
+current profile. The current profile, which nobody named, says nothing about another server than its
+own, so that its key never goes there.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from needletail import _profiles
 from needletail.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_PORT = 7443
 DEFAULT_TIMEOUT_SECONDS = 30.0
 SCHEME = "needletail"
+_NAMES = (
+    "api_key",
+    "ca_file",
+    "ca_pem",
+    "certificate_file",
+    "key_file",
+    "organization_id",
+    "project_id",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +47,9 @@ class Settings:
 
     ca_file: str | None = None
     """PEM of the authorities that are trusted; None = the system's."""
+
+    ca_pem: str | None = None
+    """The PEM itself, from a profile; a server's own certificate pins that one."""
 
     certificate_file: str | None = None
     """PEM of the client's own certificate, where the server asks for one."""
@@ -73,29 +90,32 @@ def resolve(
     """
     environment = {
         "url": os.environ.get("NEEDLETAIL_URL"),
-        "api_key": os.environ.get("NEEDLETAIL_API_KEY"),
+        "api_key": _key(os.environ.get("NEEDLETAIL_API_KEY")),
         "ca_file": os.environ.get("NEEDLETAIL_CA_FILE"),
         "certificate_file": os.environ.get("NEEDLETAIL_CERTIFICATE_FILE"),
         "key_file": os.environ.get("NEEDLETAIL_KEY_FILE"),
     }
     arguments = {
         "url": url,
-        "api_key": api_key,
+        "api_key": _key(api_key),
         "ca_file": ca_file,
         "certificate_file": certificate_file,
         "key_file": key_file,
     }
-    stored = _stored(profile)
+    stored = _stored(profile, url or environment["url"])
     sources = [arguments, stored, environment] if profile else [arguments, environment, stored]
     found = {name: next((s[name] for s in sources if s.get(name)), None) for name in arguments}
     if not found["url"]:
         raise SettingsError(
             "no server: pass url=, set NEEDLETAIL_URL (needletail://host:7443) or"
             " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
-            " profile"
+            " profile with `needletail login`"
         )
     if not found["api_key"]:
-        raise SettingsError("no API key: pass api_key= or set NEEDLETAIL_API_KEY")
+        raise SettingsError(
+            "no API key: pass api_key=, set NEEDLETAIL_API_KEY, or run `needletail login`"
+        )
+    trusting = next((s for s in sources if s.get("ca_file") or s.get("ca_pem")), {})
     host, port = parse_url(found["url"])
     patience = DEFAULT_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
     if not patience > 0:
@@ -104,7 +124,8 @@ def resolve(
         host=host,
         port=port,
         api_key=found["api_key"],
-        ca_file=found["ca_file"],
+        ca_file=trusting.get("ca_file"),
+        ca_pem=None if trusting.get("ca_file") else trusting.get("ca_pem"),
         certificate_file=found["certificate_file"],
         key_file=found["key_file"],
         organization_id=stored.get("organization_id") or "",
@@ -127,48 +148,39 @@ def parse_url(url: str) -> tuple[str, int]:
 
 def read_connection_file(path: str | os.PathLike[str]) -> dict[str, str | None]:
     """The settings in a file written by `needletail up --connection-file`."""
-    return _from_object(_read_json(Path(path)), str(path))
+    return _from_object(_profiles.read_json(path), str(path))
 
 
-def _stored(profile: str | None) -> dict[str, str | None]:
+def _stored(profile: str | None, url: str | None) -> Mapping[str, str | None]:
     named = os.environ.get("NEEDLETAIL_CONNECTION_FILE")
-    if named and profile is None:
+    if named and not profile:
         return read_connection_file(named)
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    path = folder / "needletail" / "profiles.json"
     wanted = profile or os.environ.get("NEEDLETAIL_PROFILE")
-    if not path.exists():
-        if wanted:
-            raise SettingsError(f"profile {wanted} is asked for, but there is no {path}")
+    found = _profiles.find(wanted)
+    if found is None:
         return {}
-    profiles = _read_json(path)
-    content = profiles.get(wanted or "default")
-    if content is None and wanted:
-        known = ", ".join(sorted(profiles)) or "none"
-        raise SettingsError(f"no profile {wanted} in {path}; there are: {known}")
-    return _from_object(content, f"{path}: {wanted or 'default'}") if content is not None else {}
+    content = _from_object(found.content, f"{found.path}: {found.name}")
+    if wanted or not url:
+        return content
+    own = content.get("url")
+    return content if own and parse_url(own) == parse_url(url) else {}
 
 
-def _read_json(path: Path) -> dict[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"cannot read {path}: {error}") from None
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold a JSON object")
-    return content
+def _key(text: str | None) -> str | None:
+    """A key without the white space that a paste brings along."""
+    return text.strip() if text else None
 
 
 def _from_object(content: object, source: str) -> dict[str, str | None]:
     if not isinstance(content, dict):
         raise SettingsError(f"{source} must be a JSON object")
-    names = ("api_key", "ca_file", "certificate_file", "key_file", "organization_id", "project_id")
     result: dict[str, str | None] = {}
-    for name in names:
+    for name in _NAMES:
         value = content.get(name)
         if value is not None and not isinstance(value, str):
             raise SettingsError(f"{source}: {name} must be text")
         result[name] = value
+    result["api_key"] = _key(result["api_key"])
     address, port = content.get("address"), content.get("port", DEFAULT_PORT)
     if address is not None:
         if not isinstance(address, str) or not isinstance(port, int):

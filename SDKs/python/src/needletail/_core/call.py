@@ -50,6 +50,9 @@ class PendingCall:
     link: Link | None = None
     stream: int = 0
     tries: int = 0
+    refusals: int = 0
+    """How often the server refused to start it."""
+
     not_before: float = 0.0
     has_received: bool = False
     has_sent_more: bool = False

@@ -16,7 +16,7 @@ from needletail._core.actions import Action, Dial, Hangup
 from needletail._core.connection import Connection
 from needletail._core.frames import FrameTooLargeError, ProtocolError
 from needletail._core.link import Link
-from needletail._core.timers import Timers, pause_seconds
+from needletail._core.timers import MAX_ADVICE_SECONDS, Timers, pause_seconds
 from needletail.errors import (
     CONNECT_FAILED,
     CONNECTION_LOST,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from needletail._core.call import PendingCall
 
 WELCOME_PATIENCE_SECONDS = 10.0
+MAX_REFUSALS = 10
+# Why a server refuses a call before it is started, so that nothing has happened.
+_REFUSALS = frozenset({"TOO_MANY_STREAMS", "RATE_LIMITED"})
 _MILLISECONDS = 1_000
 _MAX_TIMEOUT_MS = (1 << 32) - 1
 
@@ -307,8 +310,10 @@ class Engine:
     ) -> None:
         if error is None:
             self._finish(call, None, message)
-        elif error.reason == "TOO_MANY_STREAMS":
-            self._retry_or_fail(call, error, now, can_retry=call.may_restart)
+        elif error.code is Code.RESOURCE_EXHAUSTED and error.reason in _REFUSALS:
+            call.refusals += 1
+            can_retry = call.may_restart and call.refusals <= MAX_REFUSALS
+            self._retry_or_fail(call, error, now, can_retry=can_retry)
         else:
             can_retry = error.code is Code.UNAVAILABLE and call.may_repeat
             self._retry_or_fail(call, error, now, can_retry=can_retry)
@@ -324,7 +329,9 @@ class Engine:
     ) -> None:
         pause = 0.0 if at_once else pause_seconds(self._jitter, call.tries, error)
         limit = call.deadline if call.deadline is not None else call.open_by
-        if not can_retry or (limit is not None and now + pause >= limit):
+        is_advised_too_long = (error.retry_after or 0.0) > MAX_ADVICE_SECONDS
+        is_late = limit is not None and now + pause >= limit
+        if not can_retry or is_advised_too_long or is_late:
             self._finish(call, error)
             return
         call.link, call.stream, call.last_error = None, 0, error
@@ -372,9 +379,7 @@ class Engine:
 
     def _back_off(self, now: float, error: CallError) -> None:
         self._failures += 1
-        self._dial_not_before = now + max(
-            error.retry_after or 0.0, pause_seconds(self._jitter, self._failures)
-        )
+        self._dial_not_before = now + pause_seconds(self._jitter, self._failures, error)
         for call in self._waiting:
             call.last_error = error
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FIRST_BACKOFF_SECONDS = 0.05
 MAX_BACKOFF_SECONDS = 5.0
+# Longer advice to wait is the caller's to take.
+MAX_ADVICE_SECONDS = 60.0
 # 2 to the power of more is beyond every bound anyway.
 _MAX_DOUBLINGS = 16
 
@@ -21,10 +23,14 @@ _MAX_DOUBLINGS = 16
 def pause_seconds(
     jitter: Callable[[float, float], float], tries: int, error: CallError | None = None
 ) -> float:
-    """Exponential back-off with full jitter; at least what the server advises."""
+    """Exponential back-off with full jitter, on top of what the server advises to wait.
+
+    So those who were told the same don't come back at the same moment either.
+    """
     doubled = FIRST_BACKOFF_SECONDS * 2 ** min(tries, _MAX_DOUBLINGS)
     advice = error.retry_after if error is not None else None
-    return max(advice or 0.0, jitter(0.0, min(MAX_BACKOFF_SECONDS, doubled)))
+    waited = min(advice or 0.0, MAX_ADVICE_SECONDS)
+    return waited + jitter(0.0, min(MAX_BACKOFF_SECONDS, doubled))
 
 
 class Timers:

@@ -31,14 +31,17 @@ def make_context(settings: Settings) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols([PROTOCOL])
     try:
-        if settings.ca_file:
-            context.load_verify_locations(cafile=settings.ca_file)
+        if settings.ca_file or settings.ca_pem:
+            # A server's own certificate may be trusted, without its issuer.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+            context.load_verify_locations(cafile=settings.ca_file, cadata=settings.ca_pem)
         else:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
         if settings.certificate_file:
             context.load_cert_chain(settings.certificate_file, settings.key_file)
     except OSError as error:
-        files = ", ".join(filter(None, (settings.ca_file, settings.certificate_file)))
+        stored = "the profile" if settings.ca_pem else None
+        files = ", ".join(filter(None, (settings.ca_file, stored, settings.certificate_file)))
         raise SettingsError(f"cannot load certificates from {files}: {error}") from None
     return context
 
