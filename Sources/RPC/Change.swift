@@ -182,16 +182,31 @@ extension CallContext {
     !idempotencyKey.isEmpty && error.violates("idempotency_records_pkey")
   }
 
-  /// The answer that was given to this key, if it was given to the same request.
+  /// The answer to a change that cannot be made any more, because what it needs is not there: the
+  /// one that its idempotency key was given before, or `error`.
+  public func repeatAnswer<Response: Message>(
+    or error: CallError
+  ) async throws(CallError) -> Response {
+    guard !idempotencyKey.isEmpty, let answer: Response = try await keptAnswer() else {
+      throw error
+    }
+    return answer
+  }
+
   private func replay<Response: Message>() async throws(CallError) -> Response {
+    if let answer: Response = try await keptAnswer() { return answer }
+    // It was there a moment ago: its day was over in between.
+    throw CallError(
+      RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
+  }
+
+  /// The answer that was given to this key, if it was given to the same request; nil where the key
+  /// is unknown.
+  private func keptAnswer<Response: Message>() async throws(CallError) -> Response? {
     let record = try await read(
       JournalQueries.getIdempotencyRecord(
         organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
-    guard let record else {
-      // It was there a moment ago: its day was over in between.
-      throw CallError(
-        RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
-    }
+    guard let record else { return nil }
     guard record.method == method.name, record.requestDigest == requestDigest else {
       throw CallError(
         RpcErrorReason.idempotencyKeyReused,
