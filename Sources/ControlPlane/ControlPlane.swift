@@ -68,7 +68,9 @@ public final class ControlPlane: Sendable {
     operations = try await OperationsPage.start(options.operationsPort, group, state)
     watchSignals()
     group.mailboxes[0].post { [self] loop in
-      (loop.attachment as? LoopState)?.keepHouse(options.database) { [self] in refuse($0) }
+      (loop.attachment as? LoopState)?.keepHouse(options.database, options.housekeeping) {
+        [self] in refuse($0)
+      }
     }
     logger.notice(
       "serving",

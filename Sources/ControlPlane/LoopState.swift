@@ -69,12 +69,13 @@ final class LoopState: ServesConnections {
     }
   }
 
-  /// How often old rows are cleaned up and new partitions made.
-  static let housekeepingInterval: Duration = .seconds(3_600)
+  /// When the database is looked after first: a server that starts has calls to answer.
+  static let housekeepingDelay: Duration = .seconds(5)
 
-  /// Looks after the database, hourly; `refuse` is told when it is not one to serve from.
+  /// Looks after the database; `refuse` is told when it is not one to serve from.
   func keepHouse(
-    _ settings: DatabaseSettings, refuse: @escaping @Sendable (String) -> Void
+    _ settings: DatabaseSettings, _ housekeeping: HousekeepingSettings,
+    refuse: @escaping @Sendable (String) -> Void
   ) {
     var own = settings
     own.role = "needletail_maintenance"
@@ -90,7 +91,8 @@ final class LoopState: ServesConnections {
     maintenance = database
     database.start()
     loop.spawn { [self] in await check(database, refuse) }
-    scheduleHousekeeping(database, after: .seconds(5))
+    scheduleHousekeeping(
+      database, housekeeping, after: min(LoopState.housekeepingDelay, housekeeping.interval))
   }
 
   /// Waits for the database, then makes sure that this program may serve from it.
@@ -122,16 +124,18 @@ final class LoopState: ServesConnections {
     }
   }
 
-  private func scheduleHousekeeping(_ database: Database, after delay: Duration) {
+  private func scheduleHousekeeping(
+    _ database: Database, _ settings: HousekeepingSettings, after delay: Duration
+  ) {
     loop.schedule(after: delay) { [weak self] in
       guard let self, self.maintenance != nil else { return }
       self.loop.spawn { [self] in
         do throws(PostgresError) {
-          try await Housekeeping.run(database)
+          try await Housekeeping.run(database, settings) { [server] in server.countPurged($0) }
         } catch {
           server.state.observer.note(.warning, "housekeeping failed: \(error)", [])
         }
-        scheduleHousekeeping(database, after: LoopState.housekeepingInterval)
+        scheduleHousekeeping(database, settings, after: settings.interval)
       }
     }
   }

@@ -14,6 +14,8 @@ public struct ServerOptions: Sendable {
   public var databaseStartPatience = Duration.seconds(30)
   /// The bounds of connections and calls.
   public var server = ServerSettings(software: Software.name)
+  /// How the database is looked after.
+  public var housekeeping = HousekeepingSettings()
   /// What clients and servers agree on.
   public var tls: TLSSettings
   /// The server's certificate chain, PEM; read again on SIGHUP.

@@ -183,6 +183,13 @@ public struct Setting: Sendable {
     count("loops", "event loops; 0 = one per core", \.loops, least: 0),
     flag("log-every-call", "log calls that succeeded, too", \.logsEveryCall),
     duration(
+      "housekeeping-interval",
+      "time between two runs that make partitions and delete for good",
+      \.housekeeping.interval),
+    number(
+      "purge-batch-rows", "rows that one statement deletes for good", \.housekeeping.batchSize,
+      most: 100_000),
+    duration(
       "audit-refusal-interval", "time for which refusals of one kind are one audit entry",
       \.server.auditRefusalInterval),
     duration(
@@ -234,13 +241,14 @@ extension Setting {
   }
 
   private static func number<Value: FixedWidthInteger & Sendable>(
-    _ name: String, _ help: String, _ path: Path<Value>, least: Value = 1
+    _ name: String, _ help: String, _ path: Path<Value>, least: Value = 1, most: Value = .max
   ) -> Setting {
     Setting(
-      name: name, help: "\(help); a whole number from \(least)",
+      name: name,
+      help: "\(help); a whole number from \(least)" + (most == .max ? "" : " to \(most)"),
       show: { String($0[keyPath: path]) },
       read: { options, text in
-        guard let value = Value(text), value >= least else { return false }
+        guard let value = Value(text), value >= least, value <= most else { return false }
         options[keyPath: path] = value
         return true
       })

@@ -156,8 +156,11 @@ extension IdentityService {
 
     let id = call.nextID()
     let key = APIKey.random()
-    let response = try await call.commit(locking: call.lock(oldID, newRanges: [])) {
-      (row, batch) throws(CallError) in
+    let response = try await call.commit(
+      holding: APIKeysQueries.holdKeyHolder(
+        organizationID: call.principal.organizationID, id: oldID),
+      locking: call.lock(oldID, newRanges: [])
+    ) { (row, batch) throws(CallError) in
       let (row, before) = try usable(row, oldID, at: now)
       // The caller is handed what the new key permits.
       try checkScopes(before.scopes, within: row.ownScopes)

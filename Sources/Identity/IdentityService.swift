@@ -25,7 +25,12 @@ public struct IdentityService: IdentityHandlers {
     [
       "PLAN_LIMIT_REACHED": .init(
         IdentityErrorReason.planLimitReached,
-        "The organization has as many as its plan allows: take one away, or ask for more.")
+        "The organization has as many as its plan allows: take one away, or ask for more."),
+      "PERMISSION_MISSING": .init(
+        RpcErrorReason.permissionMissing, "You are not a member of the organization any more."),
+      "LAST_OWNER": .init(
+        IdentityErrorReason.lastOwner,
+        "A project would be left without an owner: make somebody else one first."),
     ]
   }
 

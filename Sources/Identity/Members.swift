@@ -126,12 +126,21 @@ extension IdentityService {
         RpcErrorReason.permissionMissing,
         "This key may not take that member out: it needs the permission \(permission).")
     }
+    let organizationID = call.principal.organizationID
+    // Projects before members, as in every change of a project's members.
+    let locks = MembersQueries.lockOwnedProjects(organizationID: organizationID, userID: id)
     return try await call.commit(
-      locking: lockMembers(id, call)
+      holding: locks, locking: lockMembers(id, call)
     ) { (rows, batch) throws(CallError) in
       let row = try person(id, in: rows)
       try Standing(rows, caller: call.principal.id).check(
         Standing.Member(row), after: nil, needing: MemberPermission.update)
+      if id == call.principal.id, row.role != MemberRole.admin.rawValue {
+        // Once more, for what they came to own before their membership was locked.
+        batch.add(locks)
+        batch.add(
+          MembersQueries.requireOtherOwners(organizationID: organizationID, userID: id))
+      }
       endMembership(row, call, &batch)
       return (
         RemoveMemberResponse(),
@@ -153,13 +162,15 @@ extension IdentityService {
     _ row: MembersQueries.LockMembersRow, _ call: CallContext, _ batch: inout Batch
   ) {
     let now = WallClock.microseconds()
+    let purgeAfter = now + ProjectBounds.recovery
     let organizationID = call.principal.organizationID
     batch.add(
       MembersQueries.endMembership(
-        endedAt: now, organizationID: organizationID, membershipID: row.membershipID))
+        endedAt: now, purgeAfter: purgeAfter, organizationID: organizationID,
+        membershipID: row.membershipID))
     batch.add(
       MembersQueries.endProjectMemberships(
-        endedAt: now, organizationID: organizationID, userID: row.userID))
+        endedAt: now, purgeAfter: purgeAfter, organizationID: organizationID, userID: row.userID))
     batch.add(
       MembersQueries.revokeKeysOfUser(
         revokedAt: now, revokedBy: call.principal.id, organizationID: organizationID,

@@ -113,6 +113,9 @@ extension IdentityService {
     try await call.commit(
       holding: ProjectsQueries.lockProject(
         organizationID: call.principal.organizationID, id: projectID),
+      // Who leaves the organization meanwhile is either taken out of this project too, or gone.
+      MembersQueries.holdMembership(
+        organizationID: call.principal.organizationID, userID: userID),
       locking: ProjectMembersQueries.getProjectMemberToChange(
         callerID: call.principal.id, userID: userID,
         organizationID: call.principal.organizationID, projectID: projectID)

@@ -42,6 +42,10 @@ extension IdentityService {
     response.project = Project(new)
     let change = new.change("create", event: "created", from: nil)
     return try await call.commit(response, change) { batch in
+      // Who leaves the organization meanwhile must not own a project in it.
+      batch.add(
+        MembersQueries.requireMembership(
+          organizationID: call.principal.organizationID, userID: call.principal.id))
       batch.add(
         ProjectsQueries.createProject(
           organizationID: call.principal.organizationID, id: new.id, name: new.name,

@@ -139,8 +139,10 @@ extension IdentityService {
       try Standing(rows, caller: call.principal.id).check(
         account.standing, after: nil, needing: call.method.permission)
       endMembership(row, call, &batch)
+      let now = WallClock.microseconds()
       batch.add(
-        ServiceAccountsQueries.endServiceAccount(endedAt: WallClock.microseconds(), id: id))
+        ServiceAccountsQueries.endServiceAccount(
+          endedAt: now, purgeAfter: now + ProjectBounds.recovery, id: id))
       return (
         DeleteServiceAccountResponse(),
         serviceAccountChange("delete", "deleted", from: account, to: nil)

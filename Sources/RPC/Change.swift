@@ -83,15 +83,15 @@ extension CallContext {
   /// and adds the statements, without any I/O between.
   ///
   /// A query of several tables sees them as they were before it waited for a lock; where that
-  /// matters, `lock` is the statement that waits, and `query` reads what came of it.
+  /// matters, `locks` are the statements that wait, and `query` reads what came of it.
   public func commit<Row, Response: Message>(
-    holding lock: Query<Int>? = nil, locking query: Query<Row>,
+    holding locks: Query<Int>..., locking query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(CallError) -> Response {
     do throws(ChangeFailure) {
       let (response, change, entry) = try await database.transaction(work) {
         (transaction) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) in
-        try await decideAndFinish(transaction, lock, query, decide)
+        try await decideAndFinish(transaction, locks, query, decide)
       }
       committed(change, entry)
       return response
@@ -106,12 +106,12 @@ extension CallContext {
   }
 
   private func decideAndFinish<Row, Response: Message>(
-    _ transaction: Transaction, _ lock: Query<Int>?, _ query: Query<Row>,
+    _ transaction: Transaction, _ locks: [Query<Int>], _ query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) {
     var first = Batch()
     if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
-    if let lock { first.add(lock) }
+    for lock in locks { first.add(lock) }
     let row = first.add(query)
     do throws(PostgresError) { try await transaction.run(first) } catch { throw .database(error) }
     var last = Batch()
@@ -182,16 +182,31 @@ extension CallContext {
     !idempotencyKey.isEmpty && error.violates("idempotency_records_pkey")
   }
 
-  /// The answer that was given to this key, if it was given to the same request.
+  /// The answer to a change that cannot be made any more, because what it needs is not there: the
+  /// one that its idempotency key was given before, or `error`.
+  public func repeatAnswer<Response: Message>(
+    or error: CallError
+  ) async throws(CallError) -> Response {
+    guard !idempotencyKey.isEmpty, let answer: Response = try await keptAnswer() else {
+      throw error
+    }
+    return answer
+  }
+
   private func replay<Response: Message>() async throws(CallError) -> Response {
+    if let answer: Response = try await keptAnswer() { return answer }
+    // It was there a moment ago: its day was over in between.
+    throw CallError(
+      RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
+  }
+
+  /// The answer that was given to this key, if it was given to the same request; nil where the key
+  /// is unknown.
+  private func keptAnswer<Response: Message>() async throws(CallError) -> Response? {
     let record = try await read(
       JournalQueries.getIdempotencyRecord(
         organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
-    guard let record else {
-      // It was there a moment ago: its day was over in between.
-      throw CallError(
-        RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
-    }
+    guard let record else { return nil }
     guard record.method == method.name, record.requestDigest == requestDigest else {
       throw CallError(
         RpcErrorReason.idempotencyKeyReused,

@@ -167,6 +167,9 @@ public final class LoopServer {
   /// To be called before the database is closed.
   public func flushAudit() async { await audit.flush() }
 
+  /// Counts rows that were removed for good.
+  public func countPurged(_ rows: Int64) { metrics.rowsPurged &+= UInt64(clamping: rows) }
+
   /// Ends every connection now.
   public func closeAll() {
     for session in Array(sessions.values) { session.abandon("the server stops") }

@@ -49,6 +49,8 @@ public struct ServerMetrics: Sendable {
   public var auditRefusalsDropped: UInt64 = 0
   /// Entries that a sink of the audit log was too slow for.
   public var auditSinkDropped: UInt64 = 0
+  /// Rows that were removed for good.
+  public var rowsPurged: UInt64 = 0
   /// Streams open now.
   public var openStreams = 0
 
@@ -114,6 +116,7 @@ public struct ServerMetrics: Sendable {
     creditStalls &+= other.creditStalls
     auditRefusalsDropped &+= other.auditRefusalsDropped
     auditSinkDropped &+= other.auditSinkDropped
+    rowsPurged &+= other.rowsPurged
     openStreams += other.openStreams
   }
 }

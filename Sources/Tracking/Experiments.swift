@@ -57,20 +57,19 @@ extension TrackingService {
     var validator = Validator()
     let id = validator.id("id", request.id)
     try validator.finish()
+    guard let row = try await experiment(id, call) else { throw experimentNotFound(id) }
     var response = GetExperimentResponse()
-    response.experiment = Experiment(try await experiment(id, call))
+    response.experiment = Experiment(row)
     return response
   }
 
-  /// One experiment that the caller sees.
+  /// One experiment, if the caller sees it.
   func experiment(
     _ id: UUID, _ call: CallContext
-  ) async throws(CallError) -> ExperimentsQueries.GetExperimentRow {
+  ) async throws(CallError) -> ExperimentsQueries.GetExperimentRow? {
     let row = try await call.read(
       ExperimentsQueries.getExperiment(organizationID: call.principal.organizationID, id: id))
-    guard let row, try await call.roleInProject(row.projectID) != nil else {
-      throw experimentNotFound(id)
-    }
+    guard let row, try await call.roleInProject(row.projectID) != nil else { return nil }
     return row
   }
 

@@ -26,7 +26,9 @@ extension TrackingService {
     if status == nil { validator.refuse("status", "must be RUNNING, SCHEDULED or unspecified") }
     try validator.finish()
 
-    let experiment = try await experiment(experimentID, call)
+    guard let experiment = try await experiment(experimentID, call) else {
+      return try await call.repeatAnswer(or: experimentNotFound(experimentID))
+    }
     let id = call.nextID()
     let now = WallClock.microseconds()
     let record = RunRecord(

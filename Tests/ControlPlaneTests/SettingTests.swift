@@ -31,6 +31,8 @@ struct SettingTests {
       )
     }
     switch setting.name {
+    case "purge-batch-rows":
+      return (["1", "7", "100000"], nonsense + numbers + ["0", "100001", "on", "1s"])
     case "log-level":
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
     case "audit-file":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from organizations import create_organization
 from waiting import wait_until
-from wire import Wire, message
+from wire import IDENTITY, Wire, identity_message, message
 
 if TYPE_CHECKING:
     from program import Connection, UpServer
@@ -175,6 +175,25 @@ def test_a_change_that_looks_first_is_kept_too(
         [run_id],
     ).fetchone()
     assert row == {"entries": 1}
+
+
+def test_an_answer_outlives_what_it_was_about(served: UpServer, sql: Connection, key: str) -> None:
+    organization = create_organization(sql, "gone")
+    project = str(organization.project_id)
+    with Wire.opened(organization.connection(served.connection)) as wire:
+        made = wire.call(
+            "CreateExperiment",
+            message("CreateExperimentRequest", project_id=project, name=key),
+        )
+        experiment = message("CreateExperimentResponse").FromString(made.message).experiment.id
+        request = new_run(experiment, key)
+        first = wire.call("CreateRun", request, key=key)
+        delete = identity_message("DeleteProjectRequest", id=project)
+        assert wire.call(f"{IDENTITY}/DeleteProject", delete).status.code == 0
+        assert wire.call("CreateRun", request, key=key).message == first.message
+        status = wire.call("CreateRun", request).status
+        assert status.reason == "EXPERIMENT_NOT_FOUND"
+    assert effects(sql, key) == ONCE
 
 
 def test_a_key_belongs_to_its_organization(

@@ -75,11 +75,13 @@ class Wire:
         self.socket.close()
 
     @classmethod
-    def opened(cls, connection: dict[str, Any], *, port: int | None = None) -> Wire:
+    def opened(
+        cls, connection: dict[str, Any], *, port: int | None = None, client: str = "tests"
+    ) -> Wire:
         """Connect and say Hello; the server must answer Welcome."""
         wire = cls(connection, port=port)
         try:
-            wire.hello()
+            wire.hello(client=client)
             assert wire.receive().HasField("welcome")
         except BaseException:
             wire.socket.close()
@@ -93,11 +95,11 @@ class Wire:
         assert found is not None
         return found
 
-    def hello(self, api_key: str | None = None) -> None:
+    def hello(self, api_key: str | None = None, client: str = "tests") -> None:
         """Send Hello."""
         frame = Frame()
         frame.hello.api_key = self.api_key if api_key is None else api_key
-        frame.hello.client = "tests"
+        frame.hello.client = client
         self.send(frame)
 
     def send(self, frame: Any) -> None:

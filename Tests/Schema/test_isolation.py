@@ -13,45 +13,125 @@ from tenants import START, Tenant, acting, maintaining, uuid7
 if TYPE_CHECKING:
     from cluster import Connection
 
-TENANT_TABLES = """
-    select class.oid::regclass::text as name, relrowsecurity, relforcerowsecurity,
-        relispartition, array(
+# Tables without an organization, each with the policies that say who sees its rows; what has none
+# belongs to nobody, and may only be read by all.
+SHARED = {
+    "installation": [],
+    "organizations": ["maintenance", "organization"],
+    "schema_migrations": [],
+    "tier_limits": [],
+    "user_identities": ["maintenance", "member"],
+    "users": ["invite", "maintenance", "member"],
+}
+
+TABLES = """
+    select class.oid::regclass::text as name, relispartition as is_partition,
+        relrowsecurity and relforcerowsecurity as is_forced,
+        array(
             select polname || ' ' || array_to_string(polroles::regrole[], ',')
             from pg_policy where polrelid = class.oid order by 1
-        ) as policies
+        ) as policies,
+        exists (
+            select from pg_attribute
+            where attrelid = class.oid and attname = 'organization_id' and not attisdropped
+        ) as is_owned,
+        exists (
+            select from pg_attribute
+            where attrelid = class.oid and attname = 'organization_id' and attnotnull
+        ) as is_always_owned
     from pg_class as class
-    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and exists (
-        select from pg_attribute where attrelid = class.oid and attname = 'organization_id'
-    )
+    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'm', 'f')
     order by 1
 """
 
 
-def test_row_security_is_forced_on_every_table_with_an_organization(
-    connection: Connection,
-) -> None:
-    tables = connection.execute(TENANT_TABLES).fetchall()
-    assert len(tables) > 20
-    for table in tables:
-        assert table["relrowsecurity"], table
-        assert table["relforcerowsecurity"], table
+def openings(connection: Connection) -> list[str]:
+    """Return each table, partitions too, through which one organization might see another's."""
+    found = []
+    for table in connection.execute(TABLES).fetchall():
         name = table["name"]
-        expected = [
-            f"{name}_maintenance needletail_maintenance",
-            f"{name}_organization needletail_app",
-        ]
-        assert table["policies"] == ([] if table["relispartition"] else expected), table
+        if table["is_owned"]:
+            wanted = [
+                f"{name}_maintenance needletail_maintenance",
+                f"{name}_organization needletail_app",
+            ]
+            is_closed = table["is_forced"] and table["is_always_owned"]
+        elif name in SHARED:
+            wanted = [
+                f"{name}_{policy} needletail_{'maintenance' if policy == 'maintenance' else 'app'}"
+                for policy in SHARED[name]
+            ]
+            is_closed = table["is_forced"] or not wanted
+        else:
+            found.append(f"{name}: neither has organization_id nor is it in SHARED")
+            continue
+        # Nobody has a right to a partition, so that none needs a policy.
+        if table["policies"] != ([] if table["is_partition"] else wanted):
+            found.append(f"{name}: has the policies {table['policies']}")
+        if not is_closed:
+            found.append(f"{name}: call needletail_isolate for it")
+    return found
 
 
-@pytest.mark.parametrize("table", ["organizations", "users", "user_identities"])
-def test_row_security_is_forced_on_what_organizations_share(
-    connection: Connection, table: str
-) -> None:
-    row = connection.execute(
-        "select relrowsecurity and relforcerowsecurity as forced from pg_class "
-        "where oid = %s::regclass", [table],
-    ).fetchone()  # fmt: skip
-    assert row == {"forced": True}
+def owned_tables(connection: Connection) -> list[str]:
+    """Return every table with an organization, without partitions."""
+    return [
+        table["name"]
+        for table in connection.execute(TABLES).fetchall()
+        if table["is_owned"] and not table["is_partition"]
+    ]
+
+
+def test_row_security_is_forced_on_every_table(connection: Connection) -> None:
+    assert openings(connection) == []
+    assert len(owned_tables(connection)) > 10
+
+
+@pytest.mark.parametrize(
+    ("change", "opening"),
+    [
+        ("create table models (organization_id uuid not null)", "models: "),
+        (
+            "create table models (organization_id uuid not null);"
+            " select needletail_isolate('models'); alter table models no force row level security",
+            "models: ",
+        ),
+        (
+            "create table models (organization_id uuid); select needletail_isolate('models')",
+            "models: ",
+        ),
+        ("create table models (id uuid not null)", "models: "),
+        ("create materialized view copies as select organization_id from runs", "copies: "),
+        (
+            "create table events_old (like events including constraints);"
+            " alter table events attach partition events_old"
+            " for values from (minvalue) to ('00000000-0000-0000-0000-000000000001')",
+            "events_old: ",
+        ),
+        ("alter table users no force row level security", "users: "),
+        ("create policy runs_all on runs to needletail_app using (true)", "runs: "),
+        ("drop policy runs_organization on runs", "runs: "),
+    ],
+)
+def test_a_table_that_is_open_is_found(connection: Connection, change: str, opening: str) -> None:
+    connection.execute("set role needletail_owner")
+    for statement in change.split("; "):
+        connection.execute(statement)
+    connection.execute("reset role")
+    found = openings(connection)
+    assert found
+    assert all(text.startswith(opening) for text in found)
+
+
+def test_what_belongs_to_nobody_is_only_read(connection: Connection) -> None:
+    for table, policies in SHARED.items():
+        row = connection.execute(
+            "select to_regclass(%(name)s) is not null and"
+            " has_table_privilege('needletail_app', %(name)s, 'insert,update,delete,truncate')"
+            " as is_written",
+            {"name": table},
+        ).fetchone()
+        assert policies or row == {"is_written": False}, table
 
 
 def test_the_roles_can_neither_log_in_nor_pass_row_security(connection: Connection) -> None:
@@ -80,13 +160,8 @@ def test_without_an_organization_nothing_is_there(
     connection: Connection, tenant: Tenant, run_id: uuid.UUID
 ) -> None:
     assert run_id
-    for table in connection.execute(TENANT_TABLES).fetchall():
-        if not table["relispartition"]:
-            with acting(connection, None):
-                rows = connection.execute(f"select count(*) as n from {table['name']}").fetchone()
-                assert rows == {"n": 0}, table["name"]
-    with acting(connection, None):
-        for name in ("organizations", "users"):
+    for name in (*owned_tables(connection), "organizations", "users"):
+        with acting(connection, None):
             rows = connection.execute(f"select count(*) as n from {name}").fetchone()
             assert rows == {"n": 0}, name
 

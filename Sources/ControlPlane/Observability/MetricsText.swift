@@ -108,6 +108,9 @@ struct MetricsText {
     counter(
       "needletail_audit_sink_dropped_total",
       "Entries that a sink of the audit log was too slow for.", server.auditSinkDropped)
+    counter(
+      "needletail_purged_rows_total", "Rows removed for good after their recovery.",
+      server.rowsPurged)
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {

@@ -135,6 +135,19 @@ where
     and (:sees_all_keys or api_key.user_id = :caller_id)
 for no key update of api_key;
 
+-- Lets nobody end the membership of a key's holder until the transaction ends. Before the key is
+-- locked, because the end of a membership locks in this order.
+-- name: holdKeyHolder :exec
+select membership.id
+from api_keys as api_key
+inner join organization_memberships as membership
+    on
+        api_key.organization_id = membership.organization_id
+        and api_key.user_id = membership.user_id
+        and membership.deleted_at is null
+where api_key.organization_id = :organization_id and api_key.id = :id
+for share of membership;
+
 -- Stores what may change of a locked key. The revision goes up by one.
 -- name: updateApiKey :exec
 update api_keys

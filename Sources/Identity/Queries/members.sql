@@ -101,17 +101,98 @@ set
     updated_at = :updated_at
 where organization_id = :organization_id and id = :membership_id;
 
--- Ends a locked membership.
+-- Ends a locked membership, until it is purged.
 -- name: endMembership :exec
 update organization_memberships
-set deleted_at = :ended_at::timestamptz, updated_at = :ended_at
+set
+    deleted_at = :ended_at::timestamptz,
+    purge_after = :purge_after::timestamptz,
+    updated_at = :ended_at
 where organization_id = :organization_id and id = :membership_id;
 
 -- Takes a user out of every project of the organization.
 -- name: endProjectMemberships :exec
 update project_members
-set deleted_at = :ended_at::timestamptz, updated_at = :ended_at
+set
+    deleted_at = :ended_at::timestamptz,
+    purge_after = :purge_after::timestamptz,
+    updated_at = :ended_at
 where organization_id = :organization_id and user_id = :user_id and deleted_at is null;
+
+-- Lets nobody end a user's membership until the transaction ends; where none is left, nothing is
+-- held. What is read after it, in a statement of its own, has seen its end.
+-- name: holdMembership :exec
+select membership.id
+from organization_memberships as membership
+where
+    membership.organization_id = :organization_id
+    and membership.user_id = :user_id
+    and membership.deleted_at is null
+for share of membership;
+
+-- The same; refuses PERMISSION_MISSING where no membership is left.
+-- name: requireMembership :exec
+select
+    coalesce(
+        (
+            select membership.id
+            from organization_memberships as membership
+            where
+                membership.organization_id = :organization_id
+                and membership.user_id = :user_id
+                and membership.deleted_at is null
+            for share of membership
+        ),
+        needletail_refuse('PERMISSION_MISSING', null, null::uuid)
+    );
+
+-- Lets nobody else change the live projects that a user owns, until the transaction ends.
+-- name: lockOwnedProjects :exec
+select project.id
+from projects as project
+inner join project_members as member
+    on
+        project.organization_id = member.organization_id
+        and project.id = member.project_id
+        and member.deleted_at is null
+where
+    project.organization_id = :organization_id
+    and project.deleted_at is null
+    and member.user_id = :user_id
+    and member.role = 'owner'
+order by project.id
+for no key update of project;
+
+-- Refuses LAST_OWNER where a live project, locked before, has no owner but this user.
+-- name: requireOtherOwners :exec
+select needletail_refuse('LAST_OWNER', jsonb_build_object('project_id', project.id), null::uuid)
+from projects as project
+inner join project_members as member
+    on
+        project.organization_id = member.organization_id
+        and project.id = member.project_id
+        and member.deleted_at is null
+where
+    project.organization_id = :organization_id
+    and project.deleted_at is null
+    and member.user_id = :user_id
+    and member.role = 'owner'
+    and not exists (
+        select from project_members as owner
+        inner join organization_memberships as membership
+            on
+                owner.organization_id = membership.organization_id
+                and owner.user_id = membership.user_id
+                and membership.deleted_at is null
+        where
+            owner.organization_id = project.organization_id
+            and owner.project_id = project.id
+            and owner.user_id <> :user_id
+            and owner.role = 'owner'
+            and owner.deleted_at is null
+    )
+order by project.id
+limit 1;
 
 -- Revokes every key that a user has in the organization.
 -- name: revokeKeysOfUser :exec

@@ -105,8 +105,12 @@ update users
 set display_name = :display_name, updated_at = :updated_at
 where id = :id and kind = 'service_account';
 
--- Ends a service account whose membership is locked. Its name stays beside what it made.
+-- Ends a service account whose membership is locked. Its name stays beside what it
+-- made, until it is purged.
 -- name: endServiceAccount :exec
 update users
-set deleted_at = :ended_at::timestamptz, updated_at = :ended_at
+set
+    deleted_at = :ended_at::timestamptz,
+    purge_after = :purge_after::timestamptz,
+    updated_at = :ended_at
 where id = :id and kind = 'service_account';

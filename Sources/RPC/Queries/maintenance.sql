@@ -39,3 +39,8 @@ with deleted as (
 )
 
 select count(*) as "deleted!" from deleted;
+
+-- Removes for good one batch of what cannot be recovered since `before`; says how many rows went:
+-- 0 when none is left, or while another server does it. Maintenance only.
+-- name: purge :one
+select needletail_purge(:before, :batch_size::bigint) as "removed!";

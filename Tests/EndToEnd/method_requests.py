@@ -1,0 +1,215 @@
+"""Requests for every method, built from the descriptors, so that a new method needs no line here.
+
+A field that identifies something is found by its name: `run_id` is a run's, `id` that of what the
+method is named after. What a name does not say stands in the tables below, which a test that needs
+it names.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import needletail._generated
+from needletail._methods import Idempotency, Kind, Method
+from wire import message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from estate import Estate
+    from wire import Wire
+
+# What a field identifies, where its name or its method's does not say; None: the client chooses it.
+# A name alone is for every method, `Method.name` for one.
+KINDS: dict[str, str | None] = {
+    "actor_id": "admin",
+    "resource_id": "project",
+    "filter.api_key_id": "admin_key",
+    "after": "audit_log",
+    "writer_id": None,
+    "GetMember.user_id": "user",
+    "UndeleteProject.id": "deleted_project",
+    "WatchRun.run_id": "finished_run",
+}
+# Fields without which a method refuses its request. "{text}" is text that differs for another
+# request; None: left out.
+VALUES: dict[str, Any] = {
+    "name": "{text}",
+    "display_name": "{text}",
+    "description": "{text}",
+    "role": 3,
+    "CreateApiKey.scopes": ["run.get"],
+    "sequence": 1,
+    "writer_id": "{uuid}",
+    "key": "{metric}",
+    "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
+    "ListExperiments.name": None,
+    # Whatever another request is: a role that the one before did not give.
+    "SetProjectMember.role": 2,
+}
+# Places in a listing. They are filled only by what asks for them.
+TOKENS = {"page_token": "next_page_token", "resume_token": "resume_token"}
+PLACES = {*TOKENS, "after"}
+
+
+def _methods() -> Iterator[Method[Any, Any]]:
+    package = needletail._generated  # noqa: SLF001 the one table of methods that there is
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name.endswith("_calls"):
+            found = importlib.import_module(f"{package.__name__}.{module.name}")
+            yield from (value for value in vars(found).values() if isinstance(value, Method))
+
+
+METHODS: dict[str, Method[Any, Any]] = {method.name: method for method in _methods()}
+KEYED = sorted(n for n, m in METHODS.items() if m.idempotency is Idempotency.KEYED)
+
+
+def short(method: str) -> str:
+    """Return a method's name without its service."""
+    return method.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a request that identifies something of an organization."""
+
+    method: str
+    path: tuple[str, ...]
+    kind: str | None
+
+    @property
+    def name(self) -> str:
+        """The field as tables and people call it."""
+        return f"{short(self.method)}.{'.'.join(self.path)}"
+
+
+def _entry(table: dict[str, Any], method: str, path: tuple[str, ...]) -> tuple[bool, Any]:
+    """Look a field up, the most special name first."""
+    whole = ".".join(path)
+    for name in (f"{short(method)}.{whole}", whole, path[-1]):
+        if name in table:
+            return True, table[name]
+    return False, None
+
+
+def _kind(method: str, path: tuple[str, ...]) -> str | None:
+    is_known, kind = _entry(KINDS, method, path)
+    if is_known:
+        return kind
+    if path[-1] == "id":
+        noun = re.sub(r"^[A-Z][a-z]+", "", short(method))
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", noun).lower()
+    return path[-1].removesuffix("_id")
+
+
+def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for field in descriptor.fields:
+        path = (*before, field.name)
+        if field.message_type is not None:
+            if field.message_type.file.package.startswith("needletail"):
+                yield from _paths(field.message_type, path)
+        elif field.name == "id" or field.name.endswith("_id") or field.name in PLACES:
+            yield path
+
+
+def id_fields(method: str) -> list[Field]:
+    """Return the fields of a method's request that identify something, places in listings too."""
+    return [
+        Field(method, path, path[-1] if path[-1] in TOKENS else _kind(method, path))
+        for path in _paths(METHODS[method].request_class.DESCRIPTOR)
+    ]
+
+
+def build(method: str, estate: Estate, *, other: bool = False, **replaced: str) -> Any:
+    """Make a request that must succeed for an organization that has what `estate` has.
+
+    `other` makes another one, with other text and with identifiers of nothing. `replaced` are
+    values of fields by their path, with two underscores for each dot.
+    """
+    request = METHODS[method].request_class()
+    for field in id_fields(method):
+        name = "__".join(field.path)
+        if name in replaced:
+            _set(request, field.path, replaced[name])
+        elif field.path[-1] not in PLACES and field.kind is not None:
+            _set(request, field.path, str(uuid.uuid4()) if other else estate.id_of(field))
+    _fill(request, method, (), estate, other=other)
+    return request
+
+
+def _fill(
+    request: Any, method: str, before: tuple[str, ...], estate: Estate, *, other: bool
+) -> None:
+    for field in request.DESCRIPTOR.fields:
+        path = (*before, field.name)
+        _, value = _entry(VALUES, method, path)
+        is_set = field.name in {found.name for found, _ in request.ListFields()}
+        if is_set and field.message_type is not None:
+            inner = getattr(request, field.name)
+            _fill(inner[0] if field.is_repeated else inner, method, path, estate, other=other)
+        elif value is None or is_set:
+            continue
+        elif isinstance(value, list):
+            getattr(request, field.name).extend(value)
+        elif isinstance(value, str):
+            text = "another" if other else "mine"
+            setattr(
+                request, field.name,
+                value.format(text=text, uuid=uuid.uuid4(), metric=estate.metric),
+            )  # fmt: skip
+        else:
+            setattr(request, field.name, value)
+
+
+def _set(request: Any, path: tuple[str, ...], value: str) -> None:
+    for name in path[:-1]:
+        inner = getattr(request, name)
+        if request.DESCRIPTOR.fields_by_name[name].is_repeated:
+            request = inner[0] if len(inner) else inner.add()
+        else:
+            inner.SetInParent()
+            request = inner
+    setattr(request, path[-1], value)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Everything that was sent for a call."""
+
+    status: Any
+    messages: list[bytes]
+    frames: bytes
+
+
+def exchange(wire: Wire, method: str, request: Any, *, key: str = "") -> Heard:
+    """Make a call of any kind to its end."""
+    stream = wire.open(method, request, key=key)
+    is_unary = METHODS[method].kind in {Kind.UNARY, Kind.CLIENT_STREAMING}
+    messages, frames = [], b""
+    while True:
+        frame = wire.receive()
+        assert frame.stream == stream
+        frames += frame.SerializeToString()
+        if frame.HasField("end"):
+            if is_unary:
+                messages.append(frame.end.message)
+            return Heard(frame.end.status, messages, frames)
+        messages.append(frame.data.message)
+
+
+def token_of(wire: Wire, field: Field, estate: Estate) -> str:
+    """Return a place in an organization's own listing."""
+    request = build(field.method, estate)
+    if "page_size" in request.DESCRIPTOR.fields_by_name:
+        request.page_size = 1
+    heard = exchange(wire, field.method, request)
+    assert heard.status.code == 0, (field.name, heard.status)
+    answer = METHODS[field.method].response_class.FromString(heard.messages[0])
+    token = str(getattr(answer, TOKENS[field.path[-1]]))
+    assert token, f"{field.name}: two of them must be in estate.py for a second page"
+    return token

@@ -1,0 +1,255 @@
+"""What cannot be recovered any more is removed for good, in small batches, and nothing else."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from statements import call
+from tenants import Tenant, create_run, maintaining, uuid7
+
+if TYPE_CHECKING:
+    from cluster import Connection
+
+# The journals, which end with their partitions.
+KEPT = {"audit_logs", "events"}
+TABLES = """
+    select class.relname as name
+    from pg_class as class
+    inner join pg_attribute as attribute on class.oid = attribute.attrelid
+    where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition
+        and attname = 'organization_id'
+    order by 1
+"""
+PAST = "update {} set deleted_at = now() - interval '31 days', purge_after = now() - interval '1 h'"
+
+
+def purge(connection: Connection, batch_size: int = 1_000) -> list[int]:
+    """Purge until nothing is left; return how many rows each batch had."""
+    batches: list[int] = []
+    while True:
+        with maintaining(connection):
+            [row] = call(connection, "purge", before="now", batch_size=batch_size)
+        if row["removed"] == 0:
+            return batches
+        batches.append(row["removed"])
+
+
+def counts(connection: Connection, tenant: Tenant) -> dict[str, int]:
+    """Count what each table has of an organization."""
+    found = {}
+    for table in connection.execute(TABLES).fetchall():
+        row = connection.execute(
+            f"select count(*) as n from {table['name']} where organization_id = %s",
+            [tenant.organization_id],
+        ).fetchone()
+        assert row is not None
+        found[table["name"]] = row["n"]
+    return found
+
+
+def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUID]:
+    """Write runs with points, a writer, a member of the project and an answer that is kept."""
+    made = [create_run(connection, tenant) for _ in range(runs)]
+    organization = tenant.organization_id
+    for run in made:
+        for key in ("loss", "accuracy"):
+            connection.execute(
+                "insert into metric_chunks (organization_id, id, run_id, key, point_count,"
+                " min_step, max_step, first_step, step_stride, first_time_us, time_stride_us,"
+                " min_value, max_value, point_values)"
+                " values (%s, %s, %s, %s, 1, 1, 1, 1, 1, 0, 1, 1, 1, '{1}')",
+                [organization, uuid7(), run, key],
+            )
+            connection.execute(
+                "insert into run_metric_summaries values (%s, %s, %s, 1, 1, 1, 0, 1, 1, 1)",
+                [organization, run, key],
+            )
+    connection.execute(
+        "insert into metric_writers (organization_id, writer_id) values (%s, %s)",
+        [organization, uuid7()],
+    )
+    connection.execute(
+        "insert into idempotency_records (organization_id, principal_id, key, method,"
+        " request_digest) values (%s, %s, 'key', 'x', sha256(''))",
+        [organization, tenant.user_id],
+    )
+    connection.execute(
+        "insert into project_members (organization_id, id, project_id, user_id, added_by)"
+        " values (%s, %s, %s, %s, %s) on conflict do nothing",
+        [organization, uuid7(), tenant.project_id, tenant.user_id, tenant.user_id],
+    )
+    connection.execute(
+        "insert into events (organization_id, id, type, resource_type, resource_id, actor_type,"
+        " created_at) values (%s, %s, 'run.created', 'run', %s, 'system', now())",
+        [organization, uuid7(), made[0]],
+    )
+    connection.execute(
+        "insert into audit_logs (organization_id, id, actor_type, actor_label, action,"
+        " resource_type, created_at) values (%s, %s, 'system', 'x', 'run.create', 'run', now())",
+        [organization, uuid7()],
+    )
+    return made
+
+
+def test_every_table_of_an_organization_is_purged_or_kept(connection: Connection) -> None:
+    row = connection.execute(
+        "select string_agg(prosrc, ' ') as text from pg_proc where proname like 'needletail_purge%'"
+    ).fetchone()
+    assert row is not None
+    for table in connection.execute(TABLES).fetchall():
+        name = table["name"]
+        assert (name in row["text"]) is (name not in KEPT), (
+            f"{name}: remove its rows in needletail_purge_…, or say in KEPT that they stay"
+        )
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 1_000])
+def test_a_project_goes_with_everything_in_it(
+    connection: Connection, tenant: Tenant, rival: Tenant, batch_size: int
+) -> None:
+    for organization in (tenant, rival):
+        fill(connection, organization)
+    before, untouched = counts(connection, tenant), counts(connection, rival)
+    connection.execute(PAST.format("projects") + " where id = %s", [tenant.project_id])
+    batches = purge(connection, batch_size)
+    after = counts(connection, tenant)
+    gone = {
+        "projects", "project_members", "experiments", "runs", "metric_chunks",
+        "run_metric_summaries",
+    }  # fmt: skip
+    assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
+    assert {name: n for name, n in after.items() if name not in gone} == {
+        name: n for name, n in before.items() if name not in gone
+    }
+    assert counts(connection, rival) == untouched
+    assert sum(batches) == sum(before[name] for name in gone)
+    assert max(batches) <= batch_size
+
+
+def test_what_can_still_be_recovered_stays(connection: Connection, tenant: Tenant) -> None:
+    fill(connection, tenant)
+    for table in ("projects", "experiments", "runs", "users", "organizations", "api_keys"):
+        connection.execute(
+            f"update {table} set deleted_at = now(), purge_after = now() + interval '1 h'"
+        )
+    before = counts(connection, tenant)
+    assert purge(connection) == []
+    assert counts(connection, tenant) == before
+
+
+@pytest.mark.parametrize("table", ["experiments", "runs"])
+def test_what_is_deleted_alone_goes_alone(
+    connection: Connection, tenant: Tenant, table: str
+) -> None:
+    runs = fill(connection, tenant)
+    doomed = runs[0] if table == "runs" else tenant.experiment_id
+    connection.execute(PAST.format(table) + " where id = %s", [doomed])
+    purge(connection)
+    after = counts(connection, tenant)
+    assert (after["projects"], after["experiments"]) == (1, int(table == "runs"))
+    assert after["runs"] == (2 if table == "runs" else 0)
+    assert after["metric_chunks"] == after["run_metric_summaries"] == 2 * after["runs"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 1_000])
+def test_an_organization_goes_and_its_journals_stay(
+    connection: Connection, tenant: Tenant, rival: Tenant, batch_size: int
+) -> None:
+    for organization in (tenant, rival):
+        fill(connection, organization)
+    bot = uuid7()
+    connection.execute(
+        "insert into users (id, kind, display_name) values (%s, 'service_account', 'bot')", [bot]
+    )
+    connection.execute(
+        "insert into organization_memberships (organization_id, id, user_id) values (%s, %s, %s)",
+        [tenant.organization_id, uuid7(), bot],
+    )
+    untouched = counts(connection, rival)
+    connection.execute(PAST.format("organizations") + " where id = %s", [tenant.organization_id])
+    purge(connection, batch_size)
+    assert {name for name, n in counts(connection, tenant).items() if n} == KEPT
+    assert counts(connection, rival) == untouched
+    rows = connection.execute(
+        "select id from organizations union all select id from users order by 1"
+    ).fetchall()
+    # Its people are their own; its programs are nobody's.
+    assert {row["id"] for row in rows} == {
+        rival.organization_id, rival.user_id, tenant.user_id,
+    }  # fmt: skip
+
+
+def test_of_a_user_to_whom_rows_refer_the_id_alone_stays(
+    connection: Connection, tenant: Tenant
+) -> None:
+    nobody = uuid7()
+    connection.execute(
+        "insert into users (id, email, display_name) values (%s, 'eve@acme.example', 'Eve')",
+        [nobody],
+    )
+    connection.execute(
+        "update users set password_hash = 'x', first_name = 'Ada', last_name = 'L',"
+        " avatar_url = 'https://acme.example/a', settings = '{\"a\": 1}',"
+        " email_verified_at = now(), last_login_at = now() where id = %s",
+        [tenant.user_id],
+    )
+    connection.execute(
+        "insert into user_identities (provider, subject, user_id) values ('x', 'ada', %s)",
+        [tenant.user_id],
+    )
+    connection.execute(PAST.format("users"))
+    assert purge(connection) == [2]
+    [row] = connection.execute("select * from users").fetchall()
+    assert (row["id"], row["display_name"]) == (tenant.user_id, "Deleted user")
+    assert row["email"] == f"deleted-{tenant.user_id}@invalid"
+    assert row["settings"] == {}
+    assert not row["is_active"]
+    for column in (
+        "password_hash", "first_name", "last_name", "avatar_url", "email_verified_at",
+        "last_login_at", "purge_after",
+    ):  # fmt: skip
+        assert row[column] is None, column
+    assert connection.execute("select from user_identities").fetchall() == []
+
+
+@pytest.mark.parametrize("table", ["organization_memberships", "project_members", "api_keys"])
+def test_what_has_ended_goes(connection: Connection, tenant: Tenant, table: str) -> None:
+    fill(connection, tenant)
+    before = counts(connection, tenant)
+    connection.execute(PAST.format(table))
+    purge(connection)
+    assert counts(connection, tenant) == {**before, table: 0}
+
+
+def test_one_server_purges_at_a_time(
+    connection: Connection, other: Connection, tenant: Tenant
+) -> None:
+    connection.execute(PAST.format("api_keys"))
+    with maintaining(other):
+        assert call(other, "purge", before="now", batch_size=1) == [{"removed": 1}]
+        assert purge(connection) == []
+    assert counts(connection, tenant)["api_keys"] == 0
+
+
+def test_a_batch_that_was_lost_is_done_again(connection: Connection, tenant: Tenant) -> None:
+    fill(connection, tenant)
+    connection.execute(PAST.format("projects"))
+    before = counts(connection, tenant)
+    connection.execute("begin; set local role needletail_maintenance")
+    assert call(connection, "purge", before="now", batch_size=1) == [{"removed": 1}]
+    # The server stops before it commits.
+    connection.execute("rollback")
+    assert counts(connection, tenant) == before
+    removed = sum(purge(connection, 1))
+    after = counts(connection, tenant)
+    assert after["projects"] == 0
+    assert sum(before.values()) - sum(after.values()) == removed
+
+
+@pytest.mark.parametrize("batch_size", [0, 100_001])
+def test_a_batch_has_a_bound(connection: Connection, batch_size: int) -> None:
+    with pytest.raises(psycopg.errors.RaiseException, match="batch_size must be 1 to 100000"):
+        purge(connection, batch_size)
