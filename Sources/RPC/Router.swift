@@ -31,7 +31,7 @@ public struct Router: Sendable {
   }
 
   /// The index of the method called `name`.
-  func find(_ name: RawSpan) -> Int? {
+  package func find(_ name: RawSpan) -> Int? {
     var slot = Router.hash(name) & (slots.count - 1)
     while slots[slot] >= 0 {
       let index = Int(slots[slot])
@@ -42,7 +42,7 @@ public struct Router: Sendable {
   }
 
   /// What `permissions` allow, by method index.
-  func allowed(by permissions: Set<String>) -> [Bool] {
+  package func allowed(by permissions: Set<String>) -> [Bool] {
     methods.map { method in
       let permission = method.descriptor.permission
       return permission == Router.selfPermission || permissions.contains(permission)
