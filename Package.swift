@@ -82,6 +82,11 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // What Benchmarks/ measures from within: in no product of its own, and in no test.
+    .executableTarget(
+      name: "decisions", dependencies: ["RPC", "Messages", "EventLoop"],
+      path: "Benchmarks/Decisions", swiftSettings: strict),
+
     // Tests.
     tests("EventLoopTests", ["EventLoop"]),
     // The golden vectors of Conformance/, for the tests of machines and of live servers.

@@ -8,12 +8,33 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from Benchmarks.cases import Case, Outcome, Settings, echo, footprint, runs
+from Benchmarks.cases import (
+    Case,
+    Outcome,
+    Settings,
+    attackers,
+    audit_listing,
+    audited,
+    decisions,
+    echo,
+    footprint,
+    logins,
+    runs,
+)
 from Benchmarks.figures import MeasurementError, PeerMissingError
 from Benchmarks.processes import ROOT
 from Benchmarks.report import lines, machine, write_json
 
-CASES: tuple[Case, ...] = (*echo.CASES, *runs.CASES, *footprint.CASES)
+CASES: tuple[Case, ...] = (
+    *echo.CASES,
+    *runs.CASES,
+    *audited.CASES,
+    *audit_listing.CASES,
+    *decisions.CASES,
+    *attackers.CASES,
+    *logins.CASES,
+    *footprint.CASES,
+)
 # Without a server there is nothing to compare with on its database.
 _PEERS_ONLY_CASES = {case.name for case in echo.CASES}
 
@@ -46,7 +67,7 @@ def main() -> int:
     arguments = _arguments()
     if arguments.list:
         for case in CASES:
-            print(f"{case.name:<12} {case.title}")
+            print(f"{case.name:<16} {case.title}")
         return 0
     chosen = arguments.case or [
         case.name for case in CASES if not arguments.peers_only or case.name in _PEERS_ONLY_CASES

@@ -65,10 +65,15 @@ class Standing:
         values = [value for one in self.rounds if (value := pick(one)) is not None]
         return Spread.of(values) if values else None
 
-    def ratio_to(self, other: "Standing") -> Spread:
+    def ratio_to(
+        self, other: "Standing", pick: Callable[[Round], float | None] = lambda one: one.per_second
+    ) -> Spread:
         """How many times the other's rate, pair by pair: a slow moment hits both of a pair."""
-        pairs = zip(self.rounds, other.rounds, strict=True)
-        return Spread.of([mine.per_second / theirs.per_second for mine, theirs in pairs])
+        pairs = [
+            (pick(mine), pick(theirs))
+            for mine, theirs in zip(self.rounds, other.rounds, strict=True)
+        ]
+        return Spread.of([mine / theirs for mine, theirs in pairs if mine and theirs])
 
     def as_json(self) -> dict[str, object]:
         """The rounds with their sums."""

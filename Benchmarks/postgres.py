@@ -39,17 +39,18 @@ class Cluster:
         """How libpq finds it."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
-    def query(self, statement: str) -> list[list[str]]:
+    def query(self, statement: str, *, limit_seconds: float = 60) -> list[list[str]]:
         """Runs a statement with psql and returns its rows as text."""
         text = output_of(
-            [_programs() / "psql", self.url, "-XAtqF", "\t", "-c", statement], limit_seconds=60
+            [_programs() / "psql", self.url, "-XAtqF", "\t", "-c", statement],
+            limit_seconds=limit_seconds,
         )
         return [line.split("\t") for line in text.splitlines()]
 
 
 @contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
-    """Makes a cluster, runs it, and removes it."""
+def cluster(folder: Path, *, options: Mapping[str, str] | None = None) -> Iterator[Cluster]:
+    """Makes a cluster, runs it, with other settings where `options` has some, and removes it."""
     programs = _programs()
     folder.mkdir(parents=True)
     if os.geteuid() == 0:
@@ -66,6 +67,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         limit_seconds=120,
     )
     settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=200"
+    settings += "".join(f" -c {name}={value}" for name, value in (options or {}).items())
     # Its output must not be a pipe: the server keeps it open.
     subprocess.run(
         [*control, "--log", str(folder / "log"), "--options", settings, "start"],

@@ -46,11 +46,11 @@ def lines(outcome: Outcome) -> Iterator[str]:
         )
         yield _line(standing.name, f"{rate.median:>11,.0f}/s", _range(rate, ",.0f") + latency)
     for comparison in outcome.comparisons:
-        goal = f"  goal ≥ {comparison.at_least:g}: {_verdict(is_met=comparison.is_met)}"
+        goal = _goal(comparison.at_least, comparison.at_most, is_met=comparison.is_met)
         value = f"{comparison.ratio.median:>11.2f} ×"
         yield _line(f"beside {comparison.peer}", value, _range(comparison.ratio, ".2f") + goal)
     for bound in outcome.bounds:
-        goal = f"  goal ≤ {bound.at_most:g}: {_verdict(is_met=bound.is_met)}"
+        goal = _goal(None, bound.at_most, is_met=bound.is_met)
         value = f"{bound.value.median:>11.1f} {bound.unit}"
         yield _line(bound.what, value, _range(bound.value, ".1f") + goal)
     for note in outcome.notes:
@@ -65,8 +65,14 @@ def _range(spread: Spread, form: str) -> str:
     return f"({spread.least:{form}} … {spread.greatest:{form}})"
 
 
-def _verdict(*, is_met: bool) -> str:
-    return "met" if is_met else "missed"
+def _goal(at_least: float | None, at_most: float | None, *, is_met: bool) -> str:
+    bounds = [
+        f"{sign} {bound:g}"
+        for sign, bound in (("≥", at_least), ("≤", at_most))
+        if bound is not None
+    ]
+    verdict = "met" if is_met else "missed"
+    return f"  goal {' and '.join(bounds)}: {verdict}" if bounds else ""
 
 
 def write_json(path: Path, outcomes: Sequence[Outcome], settings: Settings) -> None:

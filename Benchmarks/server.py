@@ -78,20 +78,26 @@ class Load:
     connections: int
     in_flight: int
     loops: int = 1
+    options: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What is called, and how."""
         threads = f", {self.loops} threads" if self.loops > 1 else ""
+        threads += "".join(f" {option}" for option in self.options)
         return f"needletail {self.kind}, {self.connections} × {self.in_flight}{threads}"
 
     def measure(self, seconds: float) -> Round:
         """Loads the server from a process beside it."""
+        return parse_load(output_of(self.command(seconds), limit_seconds=seconds + 60))
+
+    def command(self, seconds: float) -> list[str | Path]:
+        """The program that does so."""
         command: list[str | Path] = [
             *(binary(), "load", self.kind, "--connection-file", self.server.connection_file),
             *("--connections", str(self.connections), "--in-flight", str(self.in_flight)),
-            *("--seconds", f"{seconds:g}", "--loops", str(self.loops), "--json"),
+            *("--seconds", f"{seconds:g}", "--loops", str(self.loops), "--json", *self.options),
         ]
         if self.kind == "echo":
             command += ["--payload-bytes", str(ECHO_PAYLOAD_BYTES)]
-        return parse_load(output_of(command, limit_seconds=seconds + 60))
+        return command

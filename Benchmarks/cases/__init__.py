@@ -31,16 +31,22 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ratio of two contenders' rates, pair by pair, and the least that it should be."""
+    """A ratio of two contenders, pair by pair, and what it should be: of their rates or latencies.
+
+    Without a bound it is told, and nothing is demanded.
+    """
 
     peer: str
     ratio: Spread
-    at_least: float
+    at_least: float | None = None
+    at_most: float | None = None
 
     @property
     def is_met(self) -> bool:
-        """Whether the median reaches the goal."""
-        return self.ratio.median >= self.at_least
+        """Whether the median keeps within the bounds."""
+        return (self.at_least is None or self.ratio.median >= self.at_least) and (
+            self.at_most is None or self.ratio.median <= self.at_most
+        )
 
 
 @dataclass(frozen=True, slots=True)

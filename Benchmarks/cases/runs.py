@@ -25,7 +25,7 @@ _NEW_VALUES = (r"\set n :n + 1", r"\set salt random(0, 1000000000000000000)")
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class Bench:
     """A cluster with a server on it that holds at least one run."""
 
     database: Cluster
@@ -41,13 +41,14 @@ class _Bench:
 
 
 @contextmanager
-def _bench(settings: Settings, name: str) -> Iterator[_Bench]:
+def bench(settings: Settings, name: str) -> Iterator[Bench]:
+    """Runs a server with a run in it on a cluster of its own."""
     with (
         cluster(settings.work / f"{name}-pg") as database,
         server(settings.work / name, postgres=database.url) as started,
     ):
         Load(started, "create-run", 1, 1).measure(0.5)
-        yield _Bench(database, started)
+        yield Bench(database, started)
 
 
 def _fastest(
@@ -59,18 +60,18 @@ def _fastest(
 
 def _get_run(settings: Settings, outcome: Outcome) -> None:
     with ExitStack() as stack:
-        bench = stack.enter_context(_bench(settings, "get-run"))
-        ids = bench.ids()
+        made = stack.enter_context(bench(settings, "get-run"))
+        ids = made.ids()
 
         @contextmanager
         def ours() -> Iterator[Contender]:
-            yield _fastest(settings, bench.server, "get-run", 8, 16)
+            yield _fastest(settings, made.server, "get-run", 8, 16)
 
         @contextmanager
         def pgbench() -> Iterator[Contender]:
             yield Pgbench(
                 name="pgbench -M prepared, SELECT by key, 8 clients",
-                url=bench.database.url,
+                url=made.database.url,
                 script=_SELECT_RUN,
                 clients=8,
                 threads=settings.cores,
@@ -88,8 +89,11 @@ _ENTER = (
 )
 
 
-def create_run_script() -> str:
-    """One transaction of what CreateRun writes: the run, its audit entry, event and answer."""
+def create_run_script(*, is_journaled: bool = True, is_pipelined: bool = False) -> str:
+    """One transaction of what CreateRun writes: the run, its audit entry, event and answer.
+
+    Without a journal the run alone. A pipeline is one round trip, as the server makes it.
+    """
     values = {name: f":{name}" for name in ("organization_id", "experiment_id", "project_id")}
     values |= {
         **dict.fromkeys(("user_id", "principal_id", "actor_id"), ":created_by"),
@@ -117,34 +121,32 @@ def create_run_script() -> str:
     }
     journal = values | {"id": _NEW_ID.format(offset=1)}
     statements = named_statements()
-    return script(
-        [
-            "begin",
-            _ENTER,
-            bound("createRun", values, statements=statements),
-            bound("insertAuditLog", journal, statements=statements),
-            bound("insertEvent", journal, statements=statements),
-            bound("insertIdempotencyRecord", values, statements=statements),
-            "commit",
-        ],
-        preamble=_NEW_VALUES,
-    )
+    claim = bound("insertIdempotencyRecord", values, statements=statements)
+    run = bound("createRun", values, statements=statements)
+    entries = [
+        bound(name, journal, statements=statements) for name in ("insertAuditLog", "insertEvent")
+    ]
+    work = [claim, run, *entries] if is_journaled else [run]
+    text = script(["begin", _ENTER, *work, "commit"])
+    if is_pipelined:
+        text = f"\\startpipeline\n{text}\\endpipeline\n"
+    return script([], preamble=_NEW_VALUES) + text
 
 
 def _create_run(settings: Settings, outcome: Outcome) -> None:
     with ExitStack() as stack:
-        bench = stack.enter_context(_bench(settings, "create-run"))
-        ids = bench.ids()
+        made = stack.enter_context(bench(settings, "create-run"))
+        ids = made.ids()
         path = settings.work / "create_run.sql"
         path.write_text(create_run_script(), encoding="utf-8")
 
         @contextmanager
         def ours() -> Iterator[Contender]:
-            yield _fastest(settings, bench.server, "create-run", 32, 1)
+            yield _fastest(settings, made.server, "create-run", 32, 1)
 
         @contextmanager
         def pgbench() -> Iterator[Contender]:
-            yield CreateRunPgbench(bench.database.url, path, settings.cores, ids)
+            yield CreateRunPgbench(made.database.url, path, settings.cores, ids)
 
         compare(settings, outcome, ours, [Peer(pgbench, 1.0)])
 
@@ -158,11 +160,12 @@ class CreateRunPgbench:
     threads: int
     ids: dict[str, str]
     clients: int = 32
+    what: str = "the same transaction"
 
     @property
     def name(self) -> str:
         """What it runs."""
-        return f"pgbench -M prepared, the same transaction, {self.clients} clients"
+        return f"pgbench -M prepared, {self.what}, clients: {self.clients}"
 
     def measure(self, seconds: float) -> Round:
         """Runs one round."""

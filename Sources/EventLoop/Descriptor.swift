@@ -45,6 +45,21 @@ public struct Descriptor: ~Copyable, Sendable {
     _ = shutdown(number, Int32(SHUT_WR))
   }
 
+  /// What became of input that nobody wants.
+  public enum Discarded: Sendable, Equatable {
+    /// So many bytes are gone; 0 = there were none.
+    case bytes(Int)
+    /// The peer has closed its side, or failed.
+    case ended
+  }
+
+  /// Throws away at most `count` bytes of a TCP connection's input without copying them.
+  public func discardInput(upTo count: Int) -> Discarded {
+    let done = recv(number, nil, count, Int32(MSG_TRUNC | MSG_DONTWAIT))
+    if done > 0 { return .bytes(done) }
+    return done < 0 && (errno == EAGAIN || errno == EINTR) ? .bytes(0) : .ended
+  }
+
   /// The error that a connection attempt left, or nil when it succeeded.
   public func takeError() -> SystemError? {
     var code: Int32 = 0

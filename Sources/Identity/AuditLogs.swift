@@ -27,14 +27,8 @@ extension IdentityService {
     let page = Page(purpose: query.purpose, size: size)
     let before = try page.start(request.pageToken) ?? .greatest
 
-    let rows = try await call.readPlanned(
-      AuditLogsQueries.listAuditLogs(
-        organizationID: call.principal.organizationID, afterID: query.afterID,
-        beforeID: min(query.beforeID, before), actorID: query.actorID, apiKeyID: query.apiKeyID,
-        action: query.action, actionFrom: query.actionFrom, actionBefore: query.actionBefore,
-        resourceType: query.resourceType, resourceID: query.resourceID, outcome: query.outcome,
-        fromTime: query.from, untilTime: query.until, pageSize: page.rowsToRead,
-        bytesMax: AuditBounds.pageBytesMax))
+    let rows = try await call.readPage(
+      query, before: min(query.beforeID, before), rows: page.rowsToRead)
     var response = ListAuditLogsResponse()
     response.auditLogs = rows.prefix(size).map { AuditLog($0) }
     if let last = rows.prefix(size).last, Int(last.rowsRead) > response.auditLogs.count {
@@ -83,6 +77,28 @@ extension IdentityService {
 }
 
 extension CallContext {
+  /// Reads a page of entries, newest first.
+  fileprivate func readPage(
+    _ query: AuditQuery, before: UUID, rows: Int64
+  ) async throws(CallError) -> [any AuditLogRow] {
+    if let actionFrom = query.actionFrom, let actionBefore = query.actionBefore {
+      return try await readPlanned(
+        AuditLogsQueries.listAuditLogsOfActions(
+          organizationID: principal.organizationID, actionFrom: actionFrom,
+          actionBefore: actionBefore, afterID: query.afterID, beforeID: before,
+          actorID: query.actorID, apiKeyID: query.apiKeyID, resourceType: query.resourceType,
+          resourceID: query.resourceID, outcome: query.outcome, fromTime: query.from,
+          untilTime: query.until, pageSize: rows, bytesMax: AuditBounds.pageBytesMax))
+    }
+    return try await readPlanned(
+      AuditLogsQueries.listAuditLogs(
+        organizationID: principal.organizationID, afterID: query.afterID, beforeID: before,
+        actorID: query.actorID, apiKeyID: query.apiKeyID, action: query.action,
+        resourceType: query.resourceType, resourceID: query.resourceID, outcome: query.outcome,
+        fromTime: query.from, untilTime: query.until, pageSize: rows,
+        bytesMax: AuditBounds.pageBytesMax))
+  }
+
   /// Runs one statement that changes nothing, planned for its values.
   fileprivate func readPlanned<Row>(_ query: Query<[Row]>) async throws(CallError) -> [Row] {
     do throws(PostgresError) {
@@ -116,7 +132,7 @@ extension AuditLog {
   }
 }
 
-/// What both statements return of an entry.
+/// What the statements return of an entry.
 private protocol AuditLogRow {
   var id: UUID { get }
   var actorType: String { get }
@@ -134,7 +150,9 @@ private protocol AuditLogRow {
   var userAgent: String? { get }
   var requestID: String? { get }
   var createdAt: Int64 { get }
+  var rowsRead: Int64 { get }
 }
 
 extension AuditLogsQueries.ListAuditLogsRow: AuditLogRow {}
+extension AuditLogsQueries.ListAuditLogsOfActionsRow: AuditLogRow {}
 extension AuditLogsQueries.ExportAuditLogsRow: AuditLogRow {}

@@ -33,7 +33,7 @@ public struct Router: Sendable {
   }
 
   /// The index of the method called `name`.
-  func find(_ name: RawSpan) -> Int? {
+  package func find(_ name: RawSpan) -> Int? {
     var slot = Router.hash(name) & (slots.count - 1)
     while slots[slot] >= 0 {
       let index = Int(slots[slot])
@@ -44,7 +44,7 @@ public struct Router: Sendable {
   }
 
   /// What authenticated callers with `permissions` may call, by method index.
-  func allowed(by permissions: Set<String>) -> [Bool] {
+  package func allowed(by permissions: Set<String>) -> [Bool] {
     methods.map { method in
       !method.descriptor.hasPermission || permissions.contains(method.descriptor.permission)
     }

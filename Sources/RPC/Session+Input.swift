@@ -6,8 +6,11 @@ extension Session {
   /// Reads what is there, up to a bound per turn, and takes every whole frame.
   func receive() {
     guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused else { return }
+    if machine.discardsInput { return discardInput() }
     var budget = settings.readBytesPerTurnMax
-    while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames {
+    while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames,
+      !machine.discardsInput
+    {
       // What is left of a frame goes before what comes, unless it is a large frame that is
       // collected.
       let kept = input.count <= ReadBuffer.capacityBytes / 2 ? input.count : 0
@@ -18,6 +21,15 @@ extension Session {
       if isDry || !tls.hasBufferedInput { break }
     }
     if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
+  }
+
+  /// Throws away what still arrives of a peer that was told to go: decrypting it would let a flood
+  /// cost as much after its end as before.
+  private func discardInput() {
+    switch descriptor.discardInput(upTo: settings.readBytesPerTurnMax) {
+    case .bytes(let count): server.metrics.bytesRead &+= UInt64(count)
+    case .ended: inputEnded(endReason)
+    }
   }
 
   /// Reads records into the loop's buffer, behind its first `count` bytes, until it is full or

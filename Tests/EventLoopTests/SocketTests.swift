@@ -45,6 +45,36 @@ final class Gate: Sendable {
     await harness.stop()
   }
 
+  @Test("Input is thrown away up to a count, and its end is told", .timeLimit(.minutes(1)))
+  func discardedInput() async throws {
+    let harness = try LoopHarness()
+    let outcomes = await harness.run { loop -> [Descriptor.Discarded] in
+      guard let listener = try? ListeningSocket(host: "127.0.0.1", port: 0),
+        let client = try? Connecting.begin(host: "127.0.0.1", port: listener.address.port)
+      else { return [] }
+      await untilReadable(listener.descriptor.number, loop)
+      guard case .connection(let server, _) = listener.accept() else { return [] }
+      var outcomes = [server.discardInput(upTo: 10)]
+      _ = unsafe write(client.number, [1, 2, 3] as [UInt8], 3)
+      await untilReadable(server.number, loop)
+      outcomes.append(server.discardInput(upTo: 2))
+      outcomes.append(server.discardInput(upTo: 10))
+      client.finishWriting()
+      await untilReadable(server.number, loop)
+      outcomes.append(server.discardInput(upTo: 10))
+      return outcomes
+    }
+    #expect(outcomes == [.bytes(0), .bytes(2), .bytes(1), .ended])
+    await harness.stop()
+  }
+
+  private func untilReadable(_ number: Int32, _ loop: Loop) async {
+    let readiness = Readable()
+    guard (try? loop.register(number, .read, readiness)) != nil else { return }
+    await readiness.signal.wait(unless: { false })
+    loop.deregister(number)
+  }
+
   @Test("A port in use is told as such")
   func portInUse() throws {
     let first = try ListeningSocket(host: "127.0.0.1", port: 0)

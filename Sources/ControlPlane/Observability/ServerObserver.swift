@@ -15,6 +15,10 @@ struct ServerObserver: Observer {
   }
 
   func callEnded(_ record: CallRecord) {
+    // A client may give up thousands of calls a second, which is no news: the metrics count them.
+    let isNoNews = record.code == "CANCELLED" && !wantsSuccessfulCalls
+    let level: Logger.Level = record.code == "INTERNAL" ? .error : isNoNews ? .debug : .info
+    guard level >= logger.logLevel else { return }
     var metadata: Logger.Metadata = [
       "request_id": .string(record.requestID),
       "organization_id": .string(record.organizationID.description),
@@ -29,7 +33,7 @@ struct ServerObserver: Observer {
       metadata["trace_id"] = .string(trace)
     }
     if let cause = record.cause { metadata["cause"] = .string(cause) }
-    logger.log(level: record.code == "INTERNAL" ? .error : .info, "call", metadata: metadata)
+    logger.log(level: level, "call", metadata: metadata)
   }
 
   func connectionEnded(_ record: ConnectionRecord) {

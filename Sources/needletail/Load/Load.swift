@@ -38,6 +38,12 @@ struct Load: AsyncParsableCommand {
   @Option(help: "How many threads to use.")
   var loops = 1
 
+  @Option(help: "Milliseconds from one start of a call to the next in its place.")
+  var every: Int?
+
+  @Flag(help: "Call create-run without idempotency keys.")
+  var unkeyed = false
+
   @Option(help: "Bytes that an echo carries.")
   var payloadBytes = 0
 
@@ -53,6 +59,9 @@ struct Load: AsyncParsableCommand {
   func validate() throws {
     guard connections > 0, inFlight > 0, loops > 0, payloadBytes >= 0 else {
       throw ValidationError("--connections, --in-flight and --loops must be above 0.")
+    }
+    guard every.map({ $0 > 0 && $0 <= 60_000 }) ?? true else {
+      throw ValidationError("--every must be 1 to 60000.")
     }
     guard seconds == nil || calls == nil else {
       throw ValidationError("Give --seconds or --calls, not both.")
@@ -86,7 +95,8 @@ struct Load: AsyncParsableCommand {
       idle ? nil : calls.map { .calls($0) } ?? .after(.seconds(seconds ?? 5))
     return LoadPlan(
       endpoint: resolved.endpoint, method: method, message: message, connections: connections,
-      inFlight: inFlight, loops: min(loops, connections), end: end)
+      inFlight: inFlight, loops: min(loops, connections),
+      pace: every.map { .milliseconds($0) }, sendsKeys: !unkeyed, end: end)
   }
 
   /// The method that is called, and its request.

@@ -20,6 +20,10 @@ struct LoadPlan: Sendable {
   /// Calls that each connection has under way.
   let inFlight: Int
   let loops: Int
+  /// How often each call under way begins again; nil: as soon as it has its answer.
+  let pace: Duration?
+  /// Whether calls that change something carry an idempotency key.
+  let sendsKeys: Bool
   /// nil: the connections are only held.
   let end: End?
 

@@ -38,7 +38,7 @@ final class LoadWorker: SessionOwner {
     connections = plan.share(of: plan.connections, loop: index)
     callsLeft = .max
     if case .calls(let count) = plan.end { callsLeft = plan.share(of: count, loop: index) }
-    if plan.method.idempotency == .keyed {
+    if plan.method.idempotency == .keyed, plan.sendsKeys {
       keyPrefix = "load-\(UInt64.random(in: .min ... .max))-\(index)-"
     }
   }
@@ -124,6 +124,15 @@ final class LoadWorker: SessionOwner {
     }
   }
 
+  /// Goes on with a slot at a time of its own; it counts as under way meanwhile.
+  fileprivate func wait(until due: Instant, _ goOn: @escaping () -> Void) {
+    underWay += 1
+    loop.schedule(after: due.since(loop.now)) {
+      self.underWay -= 1
+      goOn()
+    }
+  }
+
   fileprivate func slotEnded() {
     if underWay == 0 { ended.notify() }
   }
@@ -135,12 +144,17 @@ private final class LoadSlot: CallHandler {
   private let session: ClientSession
   private let message: [UInt8]
   private var header: CallHeader
+  private let pace: Duration?
   private var start = Instant(nanoseconds: 0)
+  /// When a paced call should have begun.
+  private var due: Instant
 
   init(_ worker: LoadWorker, _ session: ClientSession, _ plan: LoadPlan) {
     self.worker = worker
     self.session = session
     message = plan.message
+    pace = plan.pace
+    due = .now()
     header = CallHeader(method: plan.method.name, endOfRequests: true)
   }
 
@@ -168,7 +182,12 @@ private final class LoadSlot: CallHandler {
   func callEnded(_ stream: UInt32, _ status: Status?, _ message: RawSpan) {
     let now = Instant.now()
     worker.finished(status.map { ClientError(.status, $0) }, since: start, now: now)
-    next(now: now)
+    guard let pace else { return next(now: now) }
+    // An answer that comes after the next call was due makes that one late, and it counts from
+    // then: otherwise a server that stalls would be measured less often just when it does.
+    due = due.advanced(by: pace)
+    if due <= now { return next(now: due) }
+    worker.wait(until: due) { self.next(now: .now()) }
   }
 
   func callLost(_ stream: UInt32, _ error: ClientError, mayHaveStarted: Bool) {

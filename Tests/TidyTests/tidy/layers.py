@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("EventLoop", "Postgres", "TLS"),  # for the server's settings
         "Wire",  # the statuses and call headers of the client's interface
     },
+    "Decisions": {"RPC", "Messages", "EventLoop"},  # of Benchmarks/
 }
 
 C_TARGETS = {"CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres", "CProcess"}
