@@ -114,6 +114,11 @@ public struct Setting: Sendable {
     duration(
       "anonymous-timeout", "how long a connection without an API key may stay",
       \.server.anonymousTimeout),
+    count(
+      "rate-refusals-per-second-max",
+      "calls of a connection refused for its key's rate in a second, after which reading pauses",
+      \.server.rateRefusalsPerSecondMax),
+    duration("rate-refusal-pause", "how long that is", \.server.rateRefusalPause),
     number(
       "calls-per-second", "calls of an API key in a second; 0 = any number",
       \.server.callsPerSecond, least: 0),

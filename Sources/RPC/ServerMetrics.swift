@@ -29,6 +29,8 @@ public struct ServerMetrics: Sendable {
   public var helloDelayed: UInt64 = 0
   /// Calls that were not started, because their key was beyond its rate.
   public var callsRateLimited: UInt64 = 0
+  /// Times that nothing was read of a connection, because too many of its calls were refused.
+  public var connectionsPenalized: UInt64 = 0
   /// Times that the streams of a connection waited for their key's rate.
   public var streamsPaced: UInt64 = 0
   /// Connections that were told to calm down.
@@ -102,6 +104,7 @@ public struct ServerMetrics: Sendable {
     }
     helloDelayed &+= other.helloDelayed
     callsRateLimited &+= other.callsRateLimited
+    connectionsPenalized &+= other.connectionsPenalized
     streamsPaced &+= other.streamsPaced
     floods &+= other.floods
     handshakeFailures &+= other.handshakeFailures

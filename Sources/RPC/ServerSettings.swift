@@ -64,6 +64,15 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 0.
   public var bytesPerSecond: UInt64 = 0
+  /// Calls of a connection that are refused for the rate of its key in a second, after which nothing
+  /// more is read of it for a while: what is refused must not cost what is answered.
+  ///
+  /// Default 64.
+  public var rateRefusalsPerSecondMax = 64
+  /// How long that is.
+  ///
+  /// Default 100 ms.
+  public var rateRefusalPause: Duration = .milliseconds(100)
   /// Bytes of a connection that one turn of the loop reads at most.
   ///
   /// Default 256 KiB.

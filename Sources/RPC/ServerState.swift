@@ -65,8 +65,8 @@ public final class ServerState: Sendable {
     failedHellos.withLock { $0.isSuspect(block, now: now.nanoseconds) }
   }
 
-  /// A Hello of the address was refused for its key.
-  func helloFailed(_ block: AddressBlock, now: Instant) {
+  /// A Hello of the address was refused for its key, or a connection for a flood.
+  func suspect(_ block: AddressBlock, now: Instant) {
     failedHellos.withLock { $0.failed(block, now: now.nanoseconds) }
   }
 }

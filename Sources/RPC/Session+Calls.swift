@@ -7,7 +7,10 @@ extension Session {
 
   /// Routes, authorizes and starts a call.
   func open(_ stream: UInt32, _ frame: Frame.Call, _ body: RawSpan) {
-    if let error = beyondRate(frame.message.count) { return refuse(stream, error) }
+    if let error = beyondRate(frame.message.count) {
+      countRefusal()
+      return refuse(stream, error)
+    }
     guard let principal, let index = server.state.router.find(body.extracting(frame.method)) else {
       return refuse(stream, unknownMethod(body.extracting(frame.method)))
     }

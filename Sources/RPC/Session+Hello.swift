@@ -25,7 +25,7 @@ extension Session {
       } catch {
         server.metrics.helloRefused &+= 1
         if error.status.code == .unauthenticated {
-          server.state.helloFailed(permit.block, now: loop.now)
+          server.state.suspect(permit.block, now: loop.now)
         }
         end(error.status, "Hello was refused: \(error.status.reason)")
       }

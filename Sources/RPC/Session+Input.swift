@@ -189,7 +189,7 @@ extension Session {
 
   /// Reads on once little enough waits.
   func resumeReadingIfPossible() {
-    guard isReadingPaused, phase == .serving,
+    guard isReadingPaused, !isPenalized, phase == .serving,
       waitingBytes < settings.outputBytesPause / 2,
       queuedMessages < Session.queuedMessagesMax / 2
     else { return }

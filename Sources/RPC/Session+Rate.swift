@@ -16,6 +16,24 @@ extension Session {
       retryAfter: .milliseconds(Int64(clamping: milliseconds)))
   }
 
+  /// Counts a Call that was refused for the rate, and reads nothing for a while after too many.
+  func countRefusal() {
+    if loop.now.since(refusedSince) >= .seconds(1) {
+      refusedSince = loop.now
+      refusedCalls = 0
+    }
+    refusedCalls += 1
+    guard refusedCalls > settings.rateRefusalsPerSecondMax, !isPenalized else { return }
+    isPenalized = true
+    server.metrics.connectionsPenalized &+= 1
+    pauseReading()
+    loop.schedule(after: settings.rateRefusalPause) { [weak self] in
+      guard let self else { return }
+      isPenalized = false
+      resumeReadingIfPossible()
+    }
+  }
+
   /// Counts message bytes that are not a Call's.
   func charge(_ bytes: Int) { rate?.charge(bytes, now: loop.now.nanoseconds) }
 

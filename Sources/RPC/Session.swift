@@ -46,6 +46,11 @@ final class Session: DescriptorHandler, TurnHandler {
   var rate: RateShare?
   /// Streams wait for their key's bytes, and a timer tells when there are some.
   var isPacing = false
+  /// Calls that were refused for the key's rate since ``refusedSince``.
+  var refusedCalls = 0
+  var refusedSince: Instant
+  /// Nothing is read because too many calls were refused.
+  var isPenalized = false
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]
 
@@ -98,6 +103,7 @@ final class Session: DescriptorHandler, TurnHandler {
       period: settings.writeStallTimeout, bytesPerSecondMin: settings.writeBytesPerSecondMin)
     begunAt = loop.now
     keyUpdatesSince = loop.now
+    refusedSince = loop.now
     machine = ServerMachine(limits: settings.wire, now: loop.now.nanoseconds)
   }
 
@@ -167,7 +173,11 @@ final class Session: DescriptorHandler, TurnHandler {
   func fail(_ error: ProtocolError) {
     isProtocolError = true
     server.metrics.protocolErrors &+= 1
-    if case .enhanceYourCalm = error { server.metrics.floods &+= 1 }
+    if case .enhanceYourCalm = error {
+      server.metrics.floods &+= 1
+      // Whoever comes straight back to do it again waits like one who guesses keys.
+      server.state.suspect(permit.block, now: loop.now)
+    }
     end(error.status, "\(error)")
   }
 

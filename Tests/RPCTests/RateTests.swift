@@ -125,6 +125,25 @@ struct RateTests {
     try Companion(server, key: "2/1").expectEcho()
   }
 
+  @Test("A connection that goes on calling beyond its rate is not read for a while, then goes on")
+  func penalty() throws {
+    let server = try TestServer {
+      $0.authenticator = NumberedKeys()
+      $0.settings.callsPerSecond = 3
+      $0.settings.rateRefusalsPerSecondMax = 5
+      $0.settings.rateRefusalPause = .milliseconds(1)
+    }
+    let client = try RawClient(server, key: "1/1")
+    for _ in 0..<100 { try client.call("needletail.rpc.v1.Server/Echo") }
+    var refused = 0
+    for _ in 0..<100 where try client.receiveAnswer()?.outcome != "OK" { refused += 1 }
+    // Every call is answered, however long it was left unread.
+    #expect(refused >= 50)
+    let penalties = server.perform { $0.server.metrics.connectionsPenalized }
+    #expect((1...UInt64(refused - 5)).contains(penalties))
+    try Companion(server, key: "2/1").expectEcho()
+  }
+
   @Test("Bytes of answers count: a small call for much leaves its key in debt")
   func bytes() throws {
     let server = try TestServer {

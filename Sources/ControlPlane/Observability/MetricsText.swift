@@ -85,6 +85,10 @@ struct MetricsText {
       "needletail_calls_rate_limited_total", "Calls beyond the rate of their key.",
       server.callsRateLimited)
     counter(
+      "needletail_connections_penalized_total",
+      "Times that a connection was not read for a while after too many refused calls.",
+      server.connectionsPenalized)
+    counter(
       "needletail_streams_paced_total", "Times that streams waited for the rate of their key.",
       server.streamsPaced)
     counter("needletail_floods_total", "Connections told to calm down.", server.floods)
