@@ -25,7 +25,11 @@ public struct IdentityService: IdentityHandlers {
     [
       "PLAN_LIMIT_REACHED": .init(
         IdentityErrorReason.planLimitReached,
-        "The organization has as many as its plan allows: take one away, or ask for more.")
+        "The organization has as many as its plan allows: take one away, or ask for more."),
+      "LAST_ADMIN": .init(
+        IdentityErrorReason.lastAdmin,
+        "You are the last active administrator of an organization: make somebody else one there, "
+          + "or delete it."),
     ]
   }
 
@@ -36,6 +40,8 @@ public struct IdentityService: IdentityHandlers {
         IdentityErrorReason.organizationNotFound, "There is no such organization."),
       "PROJECT_NOT_FOUND": .init(
         IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
+      "EMAIL_TAKEN": .init(
+        IdentityErrorReason.emailTaken, "The e-mail address belongs to another person."),
       "SLUG_TAKEN": .init(
         IdentityErrorReason.slugTaken, "The slug is taken: choose another one."),
     ]

@@ -176,6 +176,16 @@ extension CallContext {
 
   // MARK: Replays
 
+  /// The answer that was given before to this call's idempotency key, if there is one: for changes
+  /// after which their own request would be refused.
+  public func earlierAnswer<Response: Message>() async throws(CallError) -> Response? {
+    guard !idempotencyKey.isEmpty else { return nil }
+    let record = try await read(
+      JournalQueries.getIdempotencyRecord(
+        organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
+    return if let record { try answer(in: record) } else { nil }
+  }
+
   private var requestDigest: [UInt8] { Digest.sha256(requestBytes) }
 
   private func isReplay(_ error: PostgresError) -> Bool {
@@ -192,6 +202,12 @@ extension CallContext {
       throw CallError(
         RpcErrorReason.conflict, "The idempotency key just expired; send the call again.")
     }
+    return try answer(in: record)
+  }
+
+  private func answer<Response: Message>(
+    in record: JournalQueries.GetIdempotencyRecordRow
+  ) throws(CallError) -> Response {
     guard record.method == method.name, record.requestDigest == requestDigest else {
       throw CallError(
         RpcErrorReason.idempotencyKeyReused,

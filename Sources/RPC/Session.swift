@@ -197,7 +197,7 @@ final class Session: DescriptorHandler, TurnHandler {
     server.state.observer.connectionEnded(
       ConnectionRecord(
         connectionID: connectionID, peer: peer.description, client: client,
-        organizationID: principal?.organizationID, reason: endReason,
+        organizationID: principal.flatMap { $0.isAnonymous ? nil : $0.organizationID }, reason: endReason,
         isProtocolError: isProtocolError))
     server.forget(descriptor.number)
   }

@@ -8,7 +8,7 @@ public struct Endpoint: Sendable {
   public var port: UInt16
   /// The secret that authenticates connections.
   ///
-  /// Never logged.
+  /// Never logged. Empty for a connection that may log in and little else.
   public var apiKey: String
   /// Whose certificates are trusted.
   public var trust: TLSClientSettings.Trust

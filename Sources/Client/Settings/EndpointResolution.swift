@@ -33,7 +33,7 @@ struct EndpointResolution {
         "No server is known: give --url or --connection-file, set NEEDLETAIL_URL, or store a "
           + "profile.")
     }
-    guard let apiKey = first(\.apiKey) else {
+    guard let apiKey = arguments.isAnonymous ? "" : first(\.apiKey) else {
       throw .settings("No API key is known: give --api-key-file or set NEEDLETAIL_API_KEY.")
     }
     let (host, port) = try Endpoint.parse(url: url)

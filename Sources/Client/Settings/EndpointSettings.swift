@@ -16,6 +16,8 @@ public struct EndpointSettings: Sendable, Equatable {
   public var connectionFile: String?
   /// The name of a stored profile.
   public var profile: String?
+  /// Whether no key is wanted, from anywhere: to log in, or to accept an invitation.
+  public var isAnonymous = false
 
   /// Says nothing.
   public init() {}

@@ -69,7 +69,7 @@ struct Load: AsyncParsableCommand {
 
   func run() async throws {
     do {
-      let resolved = try global.endpoint()
+      let resolved = try global.endpoint(isAnonymous: false)
       try await measure(try await plan(resolved))
     } catch {
       throw tell(error, format)

@@ -30,6 +30,7 @@ class Settings:
     port: int = DEFAULT_PORT
 
     api_key: str = dataclasses.field(repr=False)
+    """Empty for a connection without a key, which may log in and little else."""
 
     ca_file: str | None = None
     """PEM of the authorities that are trusted; None = the system's."""
@@ -94,7 +95,9 @@ def resolve(
             " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
             " profile"
         )
-    if not found["api_key"]:
+    if api_key == "":  # noqa: PLC1901 - None asks for one from elsewhere
+        found["api_key"] = ""
+    elif not found["api_key"]:
         raise SettingsError("no API key: pass api_key= or set NEEDLETAIL_API_KEY")
     host, port = parse_url(found["url"])
     patience = DEFAULT_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
@@ -103,7 +106,7 @@ def resolve(
     return Settings(
         host=host,
         port=port,
-        api_key=found["api_key"],
+        api_key=found["api_key"] or "",
         ca_file=found["ca_file"],
         certificate_file=found["certificate_file"],
         key_file=found["key_file"],
