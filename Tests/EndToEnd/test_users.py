@@ -185,7 +185,8 @@ def test_who_deletes_themself_is_gone_at_once_and_can_come_back(team: Team) -> N
             refused(reason, lambda given=given: client.identity.delete_user(**given))
         purge_after = client.identity.delete_user(
             email=email(eve).upper(), current_password=PASSWORD
-        )
+        ).purge_after
+        assert purge_after is not None
         soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
         assert abs((purge_after - soon).total_seconds()) < 3_600
         with pytest.raises(Exception, match="KEY_REVOKED"):

@@ -20,7 +20,7 @@ struct AnonymousTests {
   func welcome() throws {
     let welcome = try greeted(TestServer()).welcome
     #expect(welcome.organizationID.isEmpty && welcome.userID.isEmpty && welcome.apiKeyID.isEmpty)
-    #expect(!welcome.connectionID.isEmpty && welcome.limits.frameBytesMax > 0)
+    #expect(!welcome.connectionID.isEmpty && (welcome.limits?.frameBytesMax ?? 0) > 0)
   }
 
   @Test(
