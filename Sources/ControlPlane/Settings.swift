@@ -57,8 +57,8 @@ public struct Setting: Sendable {
 
   /// Every setting, by subject.
   public static let all: [Setting] =
-    connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings + databaseSettings
-    + generalSettings
+    connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
+    + databaseSettings + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),

@@ -67,7 +67,7 @@ extension IdentityService {
     }
   }
 
-  /// Gives the caller another password and ends what their logins opened, but for this connection's.
+  /// Gives the caller another password and ends the keys of their other logins.
   public func changePassword(
     _ request: ChangePasswordRequest, _ call: CallContext
   ) async throws(CallError) -> ChangePasswordResponse {

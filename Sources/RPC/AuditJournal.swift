@@ -104,7 +104,8 @@ final class Refusals {
       key,
       Attempts(
         principal: principal, method: call.method, action: action,
-        ipAddress: call.peer.host, client: call.client, requestID: call.requestID, count: 1, firstAt: now, lastAt: now))
+        ipAddress: call.peer.host, client: call.client, requestID: call.requestID, count: 1,
+        firstAt: now, lastAt: now))
   }
 
   private func add(_ key: Key, _ attempts: Attempts) {

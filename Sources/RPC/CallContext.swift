@@ -106,8 +106,10 @@ public final class CallContext {
     _modify { yield &session.server.metrics }
   }
 
-  /// Lets an anonymous call act for whom its request has proved to come from: from here on its
-  /// statements, its audit entry and its idempotency key are theirs. The connection stays anonymous.
+  /// Lets an anonymous call act for whom its request has proved to come from.
+  ///
+  /// From here on its statements, its audit entry and its idempotency key are theirs; the
+  /// connection stays anonymous.
   public func become(_ principal: Principal) { self.principal = principal }
 
   /// Lets replays be compared by `request`, which is the call's own without its passwords: what is

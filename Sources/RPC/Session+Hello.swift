@@ -81,7 +81,7 @@ extension Session {
     guard calls.isEmpty else { return drain() }
     let error = CallError(
       RpcErrorReason.apiKeyNeeded,
-      "A connection without an API key ends after \(settings.anonymousTimeout); connect with a key.")
+      "A connection without an API key ends after \(settings.anonymousTimeout); connect with one.")
     end(error.status, "no API key for too long")
   }
 

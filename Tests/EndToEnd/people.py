@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from team import Person, Team
 
-PASSWORD = "correct horse battery"
+PASSWORD, WRONG, OTHER = "correct horse battery", "wrong horse", "another password"
 
 
 def refused(reason: str, call: Callable[[], object]) -> needletail.CallError:
@@ -48,6 +48,4 @@ def url(server: dict[str, Any]) -> str:
 
 def login(server: dict[str, Any], address: str, password: str = PASSWORD, **more: Any) -> Any:
     """Log in on a connection of its own."""
-    return needletail.login(
-        address, password, url=url(server), ca_file=server["ca_file"], **more
-    )
+    return needletail.login(address, password, url=url(server), ca_file=server["ca_file"], **more)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import needletail
 import pytest
 from organizations import create_organization, uuid7
-from people import PASSWORD, email, login, nobody, refused, with_password
+from people import OTHER, PASSWORD, WRONG, email, login, nobody, refused, with_password
 from team import IDENTITY, Team, identity
 from waiting import wait_until
 from wire import GoawayError, Wire
@@ -97,7 +97,7 @@ def test_every_login_that_fails_is_answered_alike(team: Team) -> None:
         answers = {
             name: refused("CREDENTIALS_INVALID", lambda given=given: client.identity.login(**given))
             for name, given in {
-                "wrong": {"email": email(eve), "password": "wrong horse"},
+                "wrong": {"email": email(eve), "password": WRONG},
                 "unknown": {"email": "nobody@example.com", "password": PASSWORD},
                 "no password": {"email": email(bare), "password": PASSWORD},
                 "inactive": {"email": email(stopped), "password": PASSWORD},
@@ -140,7 +140,7 @@ def test_who_belongs_to_several_organizations_names_one(team: Team) -> None:
     there = login(team.server, email(eve), organization=other)
     with team.client(key=there.secret) as client:
         assert client.identity.who_am_i().role == "viewer"
-    refused("CREDENTIALS_INVALID", lambda: login(team.server, email(eve), "wrong horse"))
+    refused("CREDENTIALS_INVALID", lambda: login(team.server, email(eve), WRONG))
 
 
 def test_a_login_that_is_repeated_does_not_show_its_secret_again(team: Team) -> None:
@@ -151,7 +151,7 @@ def test_a_login_that_is_repeated_does_not_show_its_secret_again(team: Team) -> 
         assert not first.HasField("status")
         again = wire.call(f"{IDENTITY}/Login", request, key="once")
         assert again.status.reason == "SECRET_ALREADY_SHOWN"
-        wrong = identity("LoginRequest", email=email(eve), password="wrong horse")
+        wrong = identity("LoginRequest", email=email(eve), password=WRONG)
         assert wire.call(f"{IDENTITY}/Login", wrong, key="once").status.reason == (
             "CREDENTIALS_INVALID"
         )
@@ -201,7 +201,7 @@ def test_ten_wrong_passwords_close_an_account_for_a_while_whether_it_is_there_or
                     refused(
                         "CREDENTIALS_INVALID",
                         lambda address=address: client.identity.login(
-                            email=address, password="wrong horse"
+                            email=address, password=WRONG
                         ),
                     )
                 error = refused(
@@ -217,7 +217,7 @@ def test_ten_wrong_passwords_close_an_account_for_a_while_whether_it_is_there_or
                 for _ in range(9):
                     refused(
                         "CREDENTIALS_INVALID",
-                        lambda: client.identity.login(email=email(adam), password="wrong horse"),
+                        lambda: client.identity.login(email=email(adam), password=WRONG),
                     )
                 client.identity.login(email=email(adam), password=PASSWORD)
             # Beyond the address's own bound nobody's password is looked at.
@@ -238,7 +238,7 @@ def test_ten_wrong_passwords_close_an_account_for_a_while_whether_it_is_there_or
             refused(
                 "LOGIN_THROTTLED",
                 lambda: client.identity.change_password(
-                    current_password=PASSWORD, new_password="another password"
+                    current_password=PASSWORD, new_password=OTHER
                 ),
             )
         wait_until(
@@ -262,7 +262,7 @@ def test_many_guesses_at_once_are_no_way_around_the_bound(team: Team) -> None:
     def guess() -> None:
         with nobody(team.server) as client:
             try:
-                client.identity.login(email=address, password="wrong horse")
+                client.identity.login(email=address, password=WRONG)
             except needletail.CallError as error:
                 reasons.append(error.reason)
 
@@ -274,7 +274,9 @@ def test_many_guesses_at_once_are_no_way_around_the_bound(team: Team) -> None:
     assert sorted(reasons) == ["CREDENTIALS_INVALID"] * 10 + ["LOGIN_THROTTLED"] * 6
 
 
-def test_an_outdated_hash_is_replaced_at_the_next_login(own_server: Callable[..., UpServer]) -> None:
+def test_an_outdated_hash_is_replaced_at_the_next_login(
+    own_server: Callable[..., UpServer],
+) -> None:
     server = own_server("--set", "password-cost=12")
     server.start()
     with server.sql() as sql:
@@ -282,9 +284,7 @@ def test_an_outdated_hash_is_replaced_at_the_next_login(own_server: Callable[...
         eve = with_password(team)
 
         def stored() -> str:
-            return str(
-                team.value("select password_hash from users where id = %(id)s", id=eve.id)
-            )
+            return str(team.value("select password_hash from users where id = %(id)s", id=eve.id))
 
         before = stored()
         assert before.startswith("$scrypt$ln=12,r=8,p=1$")

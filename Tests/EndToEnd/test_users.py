@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import threading
 from typing import TYPE_CHECKING
 
 import needletail
 import pytest
 from organizations import create_organization, uuid7
-from people import PASSWORD, email, login, nobody, refused, with_password
+from people import OTHER, PASSWORD, WRONG, email, login, nobody, refused, with_password
 from program import run_program
 from team import IDENTITY, Team, identity
 
@@ -88,7 +88,7 @@ def test_another_address_needs_the_password_and_is_not_verified(team: Team) -> N
     new = f"ada-{eve.id}@example.com"
     with team.client(eve) as client:
         assert client.identity.update_user(display_name="Ada").user is not None
-        for password in ("", "wrong horse"):
+        for password in ("", WRONG):
             refused(
                 "PASSWORD_WRONG",
                 lambda password=password: client.identity.update_user(
@@ -129,32 +129,32 @@ def test_another_password_ends_the_keys_of_logins_but_the_callers_own(team: Team
             ({"new_password": "x" * 1_025, "current_password": PASSWORD}, "FIELD_INVALID"),
             ({"new_password": "x" * (1 << 20), "current_password": PASSWORD}, "FIELD_INVALID"),
             ({"new_password": "x" * 12, "current_password": "x" * (1 << 20)}, "FIELD_INVALID"),
-            ({"new_password": "another password"}, "PASSWORD_WRONG"),
+            ({"new_password": OTHER}, "PASSWORD_WRONG"),
             (
-                {"new_password": "another password", "current_password": "wrong horse"},
+                {"new_password": OTHER, "current_password": WRONG},
                 "PASSWORD_WRONG",
             ),
         ):
             refused(reason, lambda given=given: client.identity.change_password(**given))
         changed = client.identity.change_password(
-            current_password=PASSWORD, new_password="another password", idempotency_key="again"
+            current_password=PASSWORD, new_password=OTHER, idempotency_key="again"
         )
         assert changed.revoked_keys == 1
         # The same call again has the same answer, though the password is another one now.
         assert changed == client.identity.change_password(
-            current_password=PASSWORD, new_password="another password", idempotency_key="again"
+            current_password=PASSWORD, new_password=OTHER, idempotency_key="again"
         )
         assert client.identity.who_am_i().user_id == eve.id
     assert not team.is_taken(other.secret)
     assert team.is_taken(eve.api_key)
     refused("CREDENTIALS_INVALID", lambda: login(team.server, email(eve)))
-    assert login(team.server, email(eve), "another password").user.id == eve.id
+    assert login(team.server, email(eve), OTHER).user.id == eve.id
     entries = team.journal("user.change_password", eve.id)
     assert [entry["details"]["after"]["revoked_keys"] for entry in entries] == ["0", "1"]
     everything = team.value(
         "select string_agg(details::text, ' ') from audit_logs where organization_id = %(org)s"
     ) + team.value("select string_agg(data::text, ' ') from events where organization_id = %(org)s")
-    for secret in (PASSWORD, "another password", "scrypt", one.secret):
+    for secret in (PASSWORD, OTHER, "scrypt", one.secret):
         assert secret not in everything
 
 
@@ -167,7 +167,7 @@ def test_a_service_account_has_no_account_of_its_own(team: Team) -> None:
         for call in (
             client.identity.get_user,
             lambda: client.identity.update_user(display_name="x"),
-            lambda: client.identity.change_password(new_password="another password"),
+            lambda: client.identity.change_password(new_password=OTHER),
             lambda: client.identity.delete_user(email="x@example.com"),
         ):
             refused("PERSON_NEEDED", call)
@@ -180,14 +180,14 @@ def test_who_deletes_themself_is_gone_at_once_and_can_come_back(team: Team) -> N
         for given, reason in (
             ({"email": "other@example.com", "current_password": PASSWORD}, "CONFIRMATION_WRONG"),
             ({"email": email(eve)}, "PASSWORD_WRONG"),
-            ({"email": email(eve), "current_password": "wrong horse"}, "PASSWORD_WRONG"),
+            ({"email": email(eve), "current_password": WRONG}, "PASSWORD_WRONG"),
         ):
             refused(reason, lambda given=given: client.identity.delete_user(**given))
         purge_after = client.identity.delete_user(
             email=email(eve).upper(), current_password=PASSWORD
         ).purge_after
         assert purge_after is not None
-        soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)
+        soon = dt.datetime.now(dt.UTC) + dt.timedelta(days=30)
         assert abs((purge_after - soon).total_seconds()) < 3_600
         with pytest.raises(Exception, match="KEY_REVOKED"):
             connection.receive()
@@ -196,7 +196,7 @@ def test_who_deletes_themself_is_gone_at_once_and_can_come_back(team: Team) -> N
     with nobody(team.server) as client:
         refused(
             "CREDENTIALS_INVALID",
-            lambda: client.identity.undelete_user(email=email(eve), password="wrong horse"),
+            lambda: client.identity.undelete_user(email=email(eve), password=WRONG),
         )
         back = client.identity.undelete_user(email=email(eve).upper(), password=PASSWORD)
         assert back.id == eve.id
@@ -233,9 +233,7 @@ def test_coming_back_is_over_after_its_time_or_when_the_address_is_taken(team: T
         for one in (late, taken):
             refused(
                 "CREDENTIALS_INVALID",
-                lambda one=one: client.identity.undelete_user(
-                    email=email(one), password="wrong horse"
-                ),
+                lambda one=one: client.identity.undelete_user(email=email(one), password=WRONG),
             )
 
 
@@ -282,41 +280,41 @@ def test_no_organization_loses_its_last_administrator_anywhere(team: Team) -> No
         client.identity.delete_user(email=email(eve), current_password=PASSWORD)
 
 
-def test_of_two_administrators_who_leave_at_once_one_stays(team: Team) -> None:
-    for how in ("delete", "remove"):
-        pair = [with_password(team, "admin") for _ in range(2)]
-        team.sql.execute(
-            "update organization_memberships set role = 'viewer'"
-            " where organization_id = %s and user_id <> all(%s::uuid[])",
-            [team.id, [one.id for one in pair]],
-        )
-        outcomes: list[str] = []
+@pytest.mark.parametrize("how", ["delete", "remove"])
+def test_of_two_administrators_who_leave_at_once_one_stays(team: Team, how: str) -> None:
+    pair = [with_password(team, "admin") for _ in range(2)]
+    team.sql.execute(
+        "update organization_memberships set role = 'viewer'"
+        " where organization_id = %s and user_id <> all(%s::uuid[])",
+        [team.id, [one.id for one in pair]],
+    )
+    outcomes: list[str] = []
 
-        def leave(number: int, pair: list = pair, how: str = how) -> None:
-            one = pair[number]
-            with team.client(one) as client:
-                try:
-                    if how == "delete" or number == 0:
-                        client.identity.delete_user(email=email(one), current_password=PASSWORD)
-                    else:
-                        client.identity.remove_member(user_id=one.id)
-                    outcomes.append("OK")
-                except needletail.CallError as error:
-                    outcomes.append(error.reason)
+    def leave(number: int) -> None:
+        one = pair[number]
+        with team.client(one) as client:
+            try:
+                if how == "delete" or number == 0:
+                    client.identity.delete_user(email=email(one), current_password=PASSWORD)
+                else:
+                    client.identity.remove_member(user_id=one.id)
+                outcomes.append("OK")
+            except needletail.CallError as error:
+                outcomes.append(error.reason)
 
-        threads = [threading.Thread(target=leave, args=[number]) for number in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(outcomes) == ["LAST_ADMIN", "OK"], how
+    threads = [threading.Thread(target=leave, args=[number]) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["LAST_ADMIN", "OK"]
 
 
 def test_a_stored_digest_does_not_tell_a_password(team: Team) -> None:
     eve = with_password(team)
     with team.wire(eve) as wire:
-        for key, current in (("first", PASSWORD), ("second", "another password")):
-            new = "another password" if key == "first" else PASSWORD
+        for key, current in (("first", PASSWORD), ("second", OTHER)):
+            new = OTHER if key == "first" else PASSWORD
             end = wire.call(
                 f"{IDENTITY}/ChangePassword",
                 identity("ChangePasswordRequest", current_password=current, new_password=new),
@@ -352,9 +350,7 @@ def test_the_command_line_has_all_of_it(team: Team, served: UpServer, place: Pat
         place, team, eve.api_key, "users", "update", "--display-name", "Ada", "--avatar-url",
         "https://example.com/a.png",
     )  # fmt: skip
-    verified = run_program(
-        "users", "verify", address.upper(), "--postgres", served.database_url
-    )
+    verified = run_program("users", "verify", address.upper(), "--postgres", served.database_url)
     assert verified.returncode == 0, verified.stderr
     assert eve.id in verified.stdout
     with team.client(eve) as client:
@@ -371,13 +367,13 @@ def test_the_command_line_has_all_of_it(team: Team, served: UpServer, place: Pat
         place, team, eve.api_key, "users", "update", "--email", new, text=f"{PASSWORD}\n"
     )
     assert "ended" in command(
-        place, team, eve.api_key, "users", "password", text=f"{PASSWORD}\nanother password\n"
+        place, team, eve.api_key, "users", "password", text=f"{PASSWORD}\n{OTHER}\n"
     )
     assert "deleted" in command(
-        place, team, eve.api_key, "users", "delete", "--email", new, text="another password\n"
+        place, team, eve.api_key, "users", "delete", "--email", new, text=f"{OTHER}\n"
     )
     assert not team.is_taken(eve.api_key)
     assert eve.id in command(
-        place, team, "", "users", "undelete", "--email", new, text="another password\n"
+        place, team, "", "users", "undelete", "--email", new, text=f"{OTHER}\n"
     )
     assert team.is_taken(eve.api_key)

@@ -3,12 +3,13 @@ internal import Postgres
 
 /// What an operator does for people's accounts, on the database's own machine.
 public enum Accounts {
-  /// Notes that an e-mail address is its person's; says their id.
+  /// Notes that an e-mail address is its person's.
   ///
   /// - Parameters:
   ///   - email: In any case.
   ///   - dataFolder: Where `up` keeps its private database.
   ///   - databaseURL: The database; nil is the private one of the data folder, which must run.
+  /// - Returns: The person's id.
   /// - Throws: ``ControlPlaneError`` that names what is missing.
   public static func verify(
     _ email: String, dataFolder: String, databaseURL: String?

@@ -181,7 +181,9 @@ for no key update of person;
 
 -- Brings a locked person back. An address that is taken fails with idx_users_email.
 -- name: undeleteUser :exec
-update users set deleted_at = null, purge_after = null, updated_at = :updated_at where id = :user_id;
+update users
+set deleted_at = null, purge_after = null, updated_at = :updated_at
+where id = :user_id;
 
 -- Notes that an address is its person's; says whose it is. Maintenance only.
 -- name: verifyUser :optional

@@ -30,7 +30,7 @@ final class LoginThrottle: Sendable {
 
   /// Counts an attempt as a wrong one, or says how many nanoseconds it has to wait.
   ///
-  /// - Parameter account: The e-mail address as it is compared, whether anybody has it or not.
+  /// `account` is the e-mail address as it is compared, whether anybody has it or not.
   func begin(_ account: String, from block: AddressBlock, now: UInt64) -> UInt64? {
     tables.withLock { tables in
       let waits = [

@@ -76,8 +76,9 @@ public struct Passwords: Sendable {
 
   /// Whether a password is the stored one; where none is stored it takes as long to say no.
   ///
-  /// - Parameter account: The e-mail address as it is compared, whether anybody has it or not:
-  ///   wrong passwords count for it and for where the call comes from.
+  /// `account` is the e-mail address as it is compared, whether anybody has it or not: wrong
+  /// passwords count for it and for where the call comes from.
+  ///
   /// - Throws: ``CallError`` LOGIN_THROTTLED without a look at the password, where too many were
   ///   wrong; or that too many wait.
   func matches(

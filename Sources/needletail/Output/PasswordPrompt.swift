@@ -1,7 +1,8 @@
 internal import Glibc
 
-/// Asks for passwords: hidden on a terminal, else a line each of standard input. They are never
-/// arguments, which every process of the machine can read.
+/// Asks for passwords: hidden on a terminal, else a line each of standard input.
+///
+/// They are never arguments, which every process of the machine can read.
 enum PasswordPrompt {
   /// The longest line that is read, in bytes; the server takes less.
   private static let bytesMax = 65_536

@@ -95,7 +95,8 @@ def resolve(
             " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
             " profile"
         )
-    if api_key == "":  # noqa: PLC1901 - None asks for one from elsewhere
+    # None asks for a key from elsewhere.
+    if api_key == "":
         found["api_key"] = ""
     elif not found["api_key"]:
         raise SettingsError("no API key: pass api_key= or set NEEDLETAIL_API_KEY")
