@@ -149,8 +149,10 @@ public final class ControlPlane: Sendable {
     return ServerState(
       settings: options.server,
       router: Router(
-        ServerState.ownMethods + IdentityService(permissions: permissions).methods
-          + tracking.methods),
+        ServerState.ownMethods
+          + IdentityService(
+            permissions: permissions, passwords: Passwords(options.passwords)
+          ).methods + tracking.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
       observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),
       auditOutlets: try outlets((auditFile.map { [$0] } ?? []) + options.auditSinks))

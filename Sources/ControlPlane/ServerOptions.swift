@@ -1,3 +1,4 @@
+public import Identity
 public import Postgres
 public import RPC
 public import TLS
@@ -16,6 +17,8 @@ public struct ServerOptions: Sendable {
   public var server = ServerSettings(software: Software.name)
   /// How the database is looked after.
   public var housekeeping = HousekeepingSettings()
+  /// What passwords cost, and how often they may be wrong.
+  public var passwords = PasswordSettings()
   /// What clients and servers agree on.
   public var tls: TLSSettings
   /// The server's certificate chain, PEM; read again on SIGHUP.

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Identity
 internal import Postgres
 internal import RPC
 internal import TLS
@@ -56,8 +57,8 @@ public struct Setting: Sendable {
 
   /// Every setting, by subject.
   public static let all: [Setting] =
-    connectionSettings + admissionSettings + streamSettings + floodSettings + databaseSettings
-    + generalSettings
+    connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
+    + databaseSettings + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),
@@ -125,6 +126,30 @@ public struct Setting: Sendable {
     number(
       "bytes-per-second", "bytes of an API key's messages in a second, both ways; 0 = any number",
       \.server.bytesPerSecond, least: 0),
+  ]
+
+  private static let passwordSettings: [Setting] = [
+    Setting(
+      name: "password-cost",
+      help: "how dear a password's hash is: 2^cost KiB of memory; a whole number from "
+        + "\(PasswordSettings.costs.lowerBound) to \(PasswordSettings.costs.upperBound)",
+      show: { String($0.passwords.cost) },
+      read: { options, text in
+        guard let cost = Int(text), PasswordSettings.costs.contains(cost) else { return false }
+        options.passwords.cost = cost
+        return true
+      }),
+    count(
+      "wrong-passwords-max",
+      "wrong passwords for an e-mail address in wrong-password-period, after which it has to wait",
+      \.passwords.wrongMax),
+    count(
+      "wrong-passwords-per-address-max",
+      "wrong passwords from an address (IPv6: a /64) in wrong-password-period, after which it "
+        + "has to wait",
+      \.passwords.wrongPerAddressMax),
+    duration(
+      "wrong-password-period", "the period that both count in", \.passwords.wrongPeriod),
   ]
 
   private static let streamSettings: [Setting] = [

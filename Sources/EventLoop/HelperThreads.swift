@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A bounded set of threads for calls that block or take long: name look-ups, disk, password hashes.
+/// A bounded set of threads for calls that block or take long: name look-ups, disk, passwords.
 ///
 /// Threads start when they are needed and then stay.
 public final class HelperThreads: Sendable {
@@ -25,6 +25,8 @@ public final class HelperThreads: Sendable {
   ///
   /// - Parameters:
   ///   - name: What they are called, at most 15 bytes.
+  ///   - countMax: How many threads there are at most.
+  ///   - waitingMax: How many pieces of work wait at most.
   ///   - isPatient: Whether they take the processor only when nothing else wants it.
   public init(
     _ name: String = "needletail-aid", countMax: Int = 4, waitingMax: Int = .max,

@@ -31,6 +31,10 @@ public struct IdentityService: IdentityHandlers {
       "LAST_OWNER": .init(
         IdentityErrorReason.lastOwner,
         "A project would be left without an owner: make somebody else one first."),
+      "LAST_ADMIN": .init(
+        IdentityErrorReason.lastAdmin,
+        "You are the last active administrator of an organization: make somebody else one there, "
+          + "or delete it."),
     ]
   }
 
@@ -41,6 +45,8 @@ public struct IdentityService: IdentityHandlers {
         IdentityErrorReason.organizationNotFound, "There is no such organization."),
       "PROJECT_NOT_FOUND": .init(
         IdentityErrorReason.projectNotFound, "There is no such project in your organization."),
+      "EMAIL_TAKEN": .init(
+        IdentityErrorReason.emailTaken, "The e-mail address belongs to another person."),
       "SLUG_TAKEN": .init(
         IdentityErrorReason.slugTaken, "The slug is taken: choose another one."),
     ]

@@ -257,18 +257,7 @@ extension Standing.Member {
 extension Member {
   fileprivate init(_ row: some MemberRow) throws(CallError) {
     self.init()
-    var user = User()
-    user.id = row.userID.description
-    user.email = row.email
-    user.displayName = row.displayName
-    user.firstName = row.firstName
-    user.lastName = row.lastName
-    user.avatarURL = row.avatarURL
-    user.emailVerifiedAt = row.emailVerifiedAt.map { Timestamp(microseconds: $0) }
-    user.lastLoginAt = row.lastLoginAt.map { Timestamp(microseconds: $0) }
-    user.createdAt = Timestamp(microseconds: row.createdAt)
-    user.updatedAt = Timestamp(microseconds: row.updatedAt)
-    self.user = user
+    user = User(row)
     role = try MemberRole.stored(row.role).message
     isActive = row.isActive
     invitedBy = row.invitedBy?.description ?? ""
@@ -278,17 +267,7 @@ extension Member {
 }
 
 /// What every statement returns of a member.
-private protocol MemberRow {
-  var userID: UUID { get }
-  var email: String { get }
-  var displayName: String { get }
-  var firstName: String { get }
-  var lastName: String { get }
-  var avatarURL: String { get }
-  var emailVerifiedAt: Int64? { get }
-  var lastLoginAt: Int64? { get }
-  var createdAt: Int64 { get }
-  var updatedAt: Int64 { get }
+private protocol MemberRow: UserRow {
   var role: String { get }
   var isActive: Bool { get }
   var invitedBy: UUID? { get }

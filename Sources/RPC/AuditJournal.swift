@@ -52,6 +52,7 @@ final class Refusals {
   static let commitPatience: Duration = .seconds(5)
 
   private struct Key: Hashable {
+    var organizationID: UUID
     var principalID: UUID
     var apiKeyID: UUID
     var methodIndex: Int
@@ -61,6 +62,8 @@ final class Refusals {
   private struct Attempts {
     var principal: Principal
     var method: MethodDescriptor
+    /// What was attempted.
+    var action: String
     var ipAddress: String
     var client: String
     /// The first one's.
@@ -80,10 +83,18 @@ final class Refusals {
 
   /// Counts an attempt that was refused for `reason`.
   func note(_ call: CallContext, _ reason: String) {
+    let method = call.method
+    note(
+      call, reason, of: call.principal,
+      action: method.hasPermission ? method.permission : "\(method.permission).call")
+  }
+
+  /// The same, of a call that says who it comes from and has not proved it.
+  func note(_ call: CallContext, _ reason: String, of principal: Principal, action: String) {
     let now = WallClock.microseconds()
     let key = Key(
-      principalID: call.principal.id, apiKeyID: call.principal.apiKeyID,
-      methodIndex: call.methodIndex, reason: reason)
+      organizationID: principal.organizationID, principalID: principal.id,
+      apiKeyID: principal.apiKeyID, methodIndex: call.methodIndex, reason: reason)
     if waiting[key] != nil {
       waiting[key]?.count &+= 1
       waiting[key]?.lastAt = now
@@ -92,8 +103,9 @@ final class Refusals {
     add(
       key,
       Attempts(
-        principal: call.principal, method: call.method, ipAddress: call.peer.host,
-        client: call.client, requestID: call.requestID, count: 1, firstAt: now, lastAt: now))
+        principal: principal, method: call.method, action: action,
+        ipAddress: call.peer.host, client: call.client, requestID: call.requestID, count: 1,
+        firstAt: now, lastAt: now))
   }
 
   private func add(_ key: Key, _ attempts: Attempts) {
@@ -159,8 +171,7 @@ final class Refusals {
   }
 
   private func record(_ attempts: Attempts, _ reason: String) -> AuditRecord {
-    let (method, principal) = (attempts.method, attempts.principal)
-    let action = method.hasPermission ? method.permission : "\(method.permission).call"
+    let (method, action, principal) = (attempts.method, attempts.action, attempts.principal)
     return AuditRecord(
       id: server.nextID(), organizationID: principal.organizationID, actorType: principal.kind,
       actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,

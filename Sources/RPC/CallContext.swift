@@ -29,7 +29,7 @@ public final class CallContext {
   let methodIndex: Int
   let stream: UInt32
   /// The request's bytes, kept only where an idempotency key asks for their digest.
-  let requestBytes: [UInt8]
+  private(set) var requestBytes: [UInt8]
   /// Message bytes of the Call that the session counts until the handler is done with them.
   var heldBytes = 0
   /// Request bytes whose Credit waits until the key's rate allows more.
@@ -105,9 +105,25 @@ public final class CallContext {
       deadline: deadline, cancellation: cancellation)
   }
 
-  /// Lets an anonymous call act for whom its request has proved to come from: from here on its
-  /// statements, its audit entry and its idempotency key are theirs. The connection stays anonymous.
+  /// Where the client connects from, as addresses are counted.
+  public var addressBlock: AddressBlock { session.permit.block }
+  /// What the loop counts.
+  var metrics: ServerMetrics {
+    get { session.server.metrics }
+    _modify { yield &session.server.metrics }
+  }
+
+  /// Lets an anonymous call act for whom its request has proved to come from.
+  ///
+  /// From here on its statements, its audit entry and its idempotency key are theirs; the
+  /// connection stays anonymous.
   public func become(_ principal: Principal) { self.principal = principal }
+
+  /// Lets replays be compared by `request`, which is the call's own without its passwords: what is
+  /// kept of a request for a day must not be a quick way to try passwords.
+  public func compareReplays(by request: some Message) {
+    if !idempotencyKey.isEmpty { requestBytes = request.encoded }
+  }
 
   // MARK: The end
 

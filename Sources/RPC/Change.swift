@@ -187,9 +187,7 @@ extension CallContext {
   public func repeatAnswer<Response: Message>(
     or error: CallError
   ) async throws(CallError) -> Response {
-    guard !idempotencyKey.isEmpty, let answer: Response = try await keptAnswer() else {
-      throw error
-    }
+    guard let answer: Response = try await keptAnswer() else { throw error }
     return answer
   }
 
@@ -202,11 +200,17 @@ extension CallContext {
 
   /// The answer that was given to this key, if it was given to the same request; nil where the key
   /// is unknown.
-  private func keptAnswer<Response: Message>() async throws(CallError) -> Response? {
+  public func keptAnswer<Response: Message>() async throws(CallError) -> Response? {
+    guard !idempotencyKey.isEmpty else { return nil }
     let record = try await read(
       JournalQueries.getIdempotencyRecord(
         organizationID: principal.organizationID, principalID: principal.id, key: idempotencyKey))
-    guard let record else { return nil }
+    return if let record { try answer(in: record) } else { nil }
+  }
+
+  private func answer<Response: Message>(
+    in record: JournalQueries.GetIdempotencyRecordRow
+  ) throws(CallError) -> Response {
     guard record.method == method.name, record.requestDigest == requestDigest else {
       throw CallError(
         RpcErrorReason.idempotencyKeyReused,

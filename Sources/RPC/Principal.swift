@@ -6,7 +6,7 @@ public struct Principal: Sendable, Equatable {
   public var organizationID: UUID
   /// The user or service account.
   public var id: UUID
-  /// "user" or "service_account".
+  /// "user", "service_account" or, of a connection without an API key, "anonymous".
   public var kind: String
   /// For people, as it was when the key was checked: an e-mail address or a name.
   public var label: String
@@ -33,9 +33,11 @@ public struct Principal: Sendable, Equatable {
 
   /// Whoever has not said who they are: a connection without an API key.
   public static let anonymous = Principal(
-    organizationID: .zero, id: .zero, kind: "anonymous", label: "anonymous", apiKeyID: .zero,
+    organizationID: .zero, id: .zero, kind: anonymousKind, label: anonymousKind, apiKeyID: .zero,
     role: "", permissions: [])
 
   /// Whether nobody has said who they are.
-  public var isAnonymous: Bool { apiKeyID == .zero && organizationID == .zero }
+  public var isAnonymous: Bool { kind == Principal.anonymousKind }
+
+  private static let anonymousKind = "anonymous"
 }

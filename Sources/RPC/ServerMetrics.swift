@@ -41,6 +41,10 @@ public struct ServerMetrics: Sendable {
   public var slowReaders: UInt64 = 0
   /// Calls that were not started, because too many streams of their connection were open.
   public var streamsRefused: UInt64 = 0
+  /// Passwords that were wrong, or belonged to nobody who may log in.
+  public var passwordsWrong: UInt64 = 0
+  /// Passwords that were not looked at, because too many were wrong before.
+  public var passwordsThrottled: UInt64 = 0
   /// Bytes read, after decryption.
   public var bytesRead: UInt64 = 0
   /// Bytes written, before encryption.
@@ -114,6 +118,8 @@ public struct ServerMetrics: Sendable {
     protocolErrors &+= other.protocolErrors
     slowReaders &+= other.slowReaders
     streamsRefused &+= other.streamsRefused
+    passwordsWrong &+= other.passwordsWrong
+    passwordsThrottled &+= other.passwordsThrottled
     bytesRead &+= other.bytesRead
     bytesWritten &+= other.bytesWritten
     creditStalls &+= other.creditStalls

@@ -72,14 +72,16 @@ extension Session {
     loop.atEndOfTurn(ReadAgain(self))
   }
 
-  /// Ends a connection without a key that has stayed too long and waits for no answer.
+  /// Ends a connection without a key that has stayed too long; one that waits for an answer still
+  /// gets it, and is taken no more calls from.
   func expireAnonymity(_ now: Instant) {
-    guard phase == .serving, principal?.isAnonymous == true, calls.isEmpty,
+    guard phase == .serving, principal?.isAnonymous == true,
       now.since(begunAt) >= settings.anonymousTimeout
     else { return }
+    guard calls.isEmpty else { return drain() }
     let error = CallError(
       RpcErrorReason.apiKeyNeeded,
-      "A connection without an API key ends after \(settings.anonymousTimeout); connect with a key.")
+      "A connection without an API key ends after \(settings.anonymousTimeout); connect with one.")
     end(error.status, "no API key for too long")
   }
 

@@ -207,8 +207,8 @@ final class Session: DescriptorHandler, TurnHandler {
     server.state.observer.connectionEnded(
       ConnectionRecord(
         connectionID: connectionID, peer: peer.description, client: client,
-        organizationID: principal?.organizationID, reason: endReason,
-        isProtocolError: isProtocolError))
+        organizationID: principal.flatMap { $0.isAnonymous ? nil : $0.organizationID },
+        reason: endReason, isProtocolError: isProtocolError))
     server.forget(descriptor.number)
   }
 

@@ -10,6 +10,9 @@ protocol ClientCommand: AsyncParsableCommand {
   /// What `--json FIELDS` chooses from; nil where there is nothing to choose.
   static var document: Document? { get }
 
+  /// Whether it connects without an API key.
+  var isAnonymous: Bool { get }
+
   /// Does the work; what it throws is told in the format that was asked for.
   func run(_ context: CommandContext) async throws
 }
@@ -24,6 +27,7 @@ protocol DestructiveCommand: ClientCommand {
 
 extension ClientCommand {
   static var document: Document? { nil }
+  var isAnonymous: Bool { false }
 
   func run() async throws {
     do {
@@ -31,7 +35,7 @@ extension ClientCommand {
       if let command = self as? any DestructiveCommand {
         try command.confirmation.confirm(command.intention)
       }
-      let resolved = try global.endpoint()
+      let resolved = try global.endpoint(isAnonymous: isAnonymous)
       let connection = try Connection(to: resolved.endpoint)
       let context = CommandContext(
         connection: connection, resolved: resolved, global: global, document: Self.document)

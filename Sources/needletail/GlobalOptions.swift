@@ -61,9 +61,10 @@ struct GlobalOptions: ParsableArguments {
     CallOptions(timeout: timeout?.duration, idempotencyKey: .automatic, traceparent: "")
   }
 
-  /// Where the server is.
-  func endpoint() throws(ClientError) -> ResolvedEndpoint {
+  /// Where the server is, and the key unless none is wanted.
+  func endpoint(isAnonymous: Bool) throws(ClientError) -> ResolvedEndpoint {
     var settings = EndpointSettings()
+    settings.isAnonymous = isAnonymous
     settings.url = url
     settings.caFile = caFile
     settings.connectionFile = connectionFile

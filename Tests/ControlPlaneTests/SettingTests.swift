@@ -39,6 +39,8 @@ struct SettingTests {
       return (["/var/log/audit.jsonl", "none"], nonsense + ["audit.jsonl", "./audit", "None"])
     case "tls-minimum-version":
       return (["1.2", "1.3"], nonsense + ["1.1", "1", "TLSv1.3", "1.20"])
+    case "password-cost":
+      return (["12", "16", "20"], nonsense + numbers + ["0", "11", "21", "on"])
     default: return ([], [])
     }
   }

@@ -35,7 +35,10 @@ def place() -> Iterator[Path]:
 def served() -> Iterator[UpServer]:
     """One server with a private PostgreSQL, for tests that leave it unharmed."""
     folder = new_folder()
-    server = UpServer(folder, "--operations-port", "0", "--set", "log-every-call=on")
+    # Passwords are hashed cheaply: how dear they are is a setting's business.
+    server = UpServer(
+        folder, "--operations-port", "0", "--set", "log-every-call=on", "--set", "password-cost=12"
+    )
     try:
         server.start()
         yield server

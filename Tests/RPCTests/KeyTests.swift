@@ -104,7 +104,7 @@ struct KeyTests {
       "another secret": "\(key.prefix(17))\(APIKey.random().text.dropFirst(17))",
       "truncated": String(key.dropLast()),
       "mistyped": String(mistyped),
-      "empty": "",
+      "blank": " ",
       "long": String(repeating: "x", count: 900),
       "quoted": "'; drop table api_keys; --",
       "expired": try installation.makeKey("expires_at = now() - interval '1 second'"),

@@ -101,6 +101,11 @@ final class Stage {
       UnaryMethod<Raw, Raw>(descriptor("Forbidden", .unary, permission: "test.forbidden")) {
         (request, _) in request
       },
+      UnaryMethod<Raw, Raw>(
+        descriptor("Open", .unary, permission: Router.anonymousPermission)
+      ) { (_, call) async throws(CallError) in
+        try await play(call, nil, nil)
+      },
       ClientStreamingMethod<Raw, Raw>(
         descriptor("ForbiddenStream", .clientStreaming, permission: "test.forbidden")
       ) { (_, _) in Raw() },

@@ -8,7 +8,8 @@ public struct Endpoint: Sendable {
   public var port: UInt16
   /// The secret that authenticates connections.
   ///
-  /// Never logged. White space around it is not part of it.
+  /// Never logged. White space around it is not part of it. Empty for a connection that may log in
+  /// and little else.
   public var apiKey: String
   /// Whose certificates are trusted.
   public var trust: TLSClientSettings.Trust

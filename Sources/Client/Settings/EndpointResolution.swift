@@ -46,14 +46,15 @@ struct EndpointResolution {
         "No server is known: run `needletail login --url HOST`, or give --url or "
           + "--connection-file, or set NEEDLETAIL_URL.")
     }
-    guard let apiKey = first(\.apiKey) else {
+    let apiKey = arguments.isAnonymous ? nil : first(\.apiKey)
+    guard apiKey != nil || arguments.isAnonymous else {
       throw .settings(
         "No API key is known: run `needletail login`, or give --api-key-file, or set "
           + "NEEDLETAIL_API_KEY.")
     }
     let (host, port) = try Endpoint.parse(url: url.value)
     let (trust, trustOrigin) = try trust(of: sources)
-    var endpoint = Endpoint(host: host, port: port, apiKey: apiKey.value, trust: trust)
+    var endpoint = Endpoint(host: host, port: port, apiKey: apiKey?.value ?? "", trust: trust)
     if let certificateFile = first(\.certificateFile) {
       guard let keyFile = first(\.keyFile) else {
         throw .settings("A client's certificate needs its key: set NEEDLETAIL_KEY_FILE.")
@@ -68,7 +69,7 @@ struct EndpointResolution {
       projectID: sources.lazy.compactMap(\.projectID).first ?? "",
       profile: sources.lazy.compactMap(\.profile).first ?? "",
       origins: ResolvedEndpoint.Origins(
-        server: url.source.origin(of: \.url), apiKey: apiKey.source.origin(of: \.apiKey),
+        server: url.source.origin(of: \.url), apiKey: apiKey?.source.origin(of: \.apiKey) ?? "",
         trust: trustOrigin))
   }
 

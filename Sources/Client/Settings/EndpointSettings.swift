@@ -18,6 +18,8 @@ public struct EndpointSettings: Sendable, Equatable {
   public var connectionFile: String?
   /// The name of a stored profile.
   public var profile: String?
+  /// Whether no key is wanted, from anywhere: to log in, or to accept an invitation.
+  public var isAnonymous = false
 
   /// Says nothing.
   public init() {}
@@ -98,10 +100,12 @@ extension Endpoint {
   ///
   /// - Throws: ``ClientError`` of kind `settings` that names `origin`.
   package static func resolve(
-    stored content: JSONValue, origin: String
+    stored content: JSONValue, origin: String, isAnonymous: Bool = false
   ) throws(ClientError) -> ResolvedEndpoint {
-    try EndpointResolution(
-      EndpointSettings(), SettingsEnvironment(variables: [:], currentFolder: "/")
+    var arguments = EndpointSettings()
+    arguments.isAnonymous = isAnonymous
+    return try EndpointResolution(
+      arguments, SettingsEnvironment(variables: [:], currentFolder: "/")
     ).resolve(stored: content, origin: origin)
   }
 }

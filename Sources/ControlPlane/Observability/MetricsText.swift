@@ -100,6 +100,11 @@ struct MetricsText {
     counter(
       "needletail_streams_refused_total", "Calls beyond the open streams of a connection.",
       server.streamsRefused)
+    counter("needletail_passwords_wrong_total", "Wrong passwords.", server.passwordsWrong)
+    counter(
+      "needletail_passwords_throttled_total",
+      "Passwords that were not looked at, because too many were wrong before.",
+      server.passwordsThrottled)
     counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
     counter(
       "needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)

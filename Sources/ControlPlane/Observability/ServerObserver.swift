@@ -21,13 +21,16 @@ struct ServerObserver: Observer {
     guard level >= logger.logLevel else { return }
     var metadata: Logger.Metadata = [
       "request_id": .string(record.requestID),
-      "organization_id": .string(record.organizationID.description),
-      "principal_id": .string(record.principalID.description),
       "method": .string(record.method),
       "code": .string(record.code),
       "milliseconds": .stringConvertible(ServerObserver.milliseconds(record.duration)),
       "peer": .string(record.peer),
     ]
+    // A connection without an API key is nobody's.
+    if record.principalID != .zero {
+      metadata["organization_id"] = .string(record.organizationID.description)
+      metadata["principal_id"] = .string(record.principalID.description)
+    }
     if !record.reason.isEmpty { metadata["reason"] = .string(record.reason) }
     if let trace = ServerObserver.traceID(record.traceparent) {
       metadata["trace_id"] = .string(trace)

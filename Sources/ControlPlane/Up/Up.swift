@@ -191,13 +191,7 @@ public struct Up: Sendable {
   public static func recoverKey(
     dataFolder: String, databaseURL: String?
   ) async throws(ControlPlaneError) -> String {
-    guard
-      let url = databaseURL ?? EmbeddedPostgres.connectionString(ofDataFolder: dataFolder)
-    else {
-      throw ControlPlaneError(
-        "no database runs in the data folder \(dataFolder): start `needletail up` on it, or give "
-          + "--postgres URL or set DATABASE_URL")
-    }
+    let url = try maintainedURL(dataFolder: dataFolder, databaseURL: databaseURL)
     let folder = try DataFolder(dataFolder)
     let made = try await bootstrap(url, whenThere: .addKey, .inTerminal)
     guard let key = made.key else {
@@ -205,6 +199,20 @@ public struct Up: Sendable {
     }
     try folder.keep(key: key.text)
     return key.text
+  }
+
+  /// The database that is looked after beside its server.
+  static func maintainedURL(
+    dataFolder: String, databaseURL: String?
+  ) throws(ControlPlaneError) -> String {
+    guard
+      let url = databaseURL ?? EmbeddedPostgres.connectionString(ofDataFolder: dataFolder)
+    else {
+      throw ControlPlaneError(
+        "no database runs in the data folder \(dataFolder): start `needletail up` on it, or give "
+          + "--postgres URL or set DATABASE_URL")
+    }
+    return url
   }
 
   private static func instructions(

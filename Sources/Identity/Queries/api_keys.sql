@@ -56,6 +56,17 @@ values (
     :created_at
 );
 
+-- Adds the key that a login gives. Only the hash of its text is stored.
+-- name: createLoginKey :exec
+insert into api_keys (
+    organization_id, id, user_id, name, key_id, key_prefix, secret_hash, scopes, created_by,
+    expires_at, is_from_login, created_at, updated_at
+)
+values (
+    :organization_id, :id, :user_id, :name, :key_id, :key_prefix, :secret_hash, :scopes::text[],
+    :user_id, :expires_at, true, :created_at, :created_at
+);
+
 -- What a new key of a member depends on: that it is one, until the transaction ends, what the
 -- caller's own key permits, and how the ranges are written.
 -- name: prepareApiKey :optional

@@ -58,7 +58,7 @@ limit :page_size::bigint;
 
 -- The member, the caller and every administrator, as they are once their locks are held until the
 -- transaction ends. Always in one order, so that two calls never wait for each other, and a member
--- who was changed meanwhile comes as they are now.
+-- who was changed meanwhile comes as they are now; so does a person who just deleted themself.
 -- name: lockMembers :many
 select
     membership.id as membership_id,
@@ -90,7 +90,8 @@ where
         or membership.role = 'admin'
     )
 order by membership.id
-for no key update of membership;
+for no key update of membership
+for share of member;
 
 -- Changes what is given of a locked membership. The revision goes up by one.
 -- name: updateMembership :exec

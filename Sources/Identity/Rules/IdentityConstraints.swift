@@ -24,7 +24,7 @@ enum IdentityConstraints {
     "organizations_slug_check": "FIELD_INVALID",
     "organizations_subscription_plan_fkey": "FIELD_INVALID",
     "organizations_subscription_status_check": internalFault,
-    "idx_users_email": "CONFLICT",
+    "idx_users_email": "EMAIL_TAKEN",
     "users_avatar_url_check": "FIELD_INVALID",
     "users_display_name_check": "FIELD_INVALID",
     "users_email_check": "FIELD_INVALID",

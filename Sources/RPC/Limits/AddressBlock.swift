@@ -1,16 +1,16 @@
-internal import EventLoop
+public import EventLoop
 internal import Glibc
 
 /// Whom an address stands for where addresses are counted.
 ///
 /// That is an IPv4 address, or the first half of an IPv6 address: whoever has one of the second
 /// halves has them all.
-struct AddressBlock: Hashable, Sendable {
+public struct AddressBlock: Hashable, Sendable {
   private let bits: UInt64
   private let isIPv6: Bool
 
   /// The block of a numeric address; all that is not numeric is one block.
-  init(_ address: SocketAddress) {
+  public init(_ address: SocketAddress) {
     let host = String(address.host.prefix { $0 != "%" })
     var bytes = [UInt8](repeating: 0, count: 16)
     if unsafe inet_pton(AF_INET6, host, &bytes) == 1 {

@@ -8,11 +8,17 @@ enum KeySource {
   case given(String)
   /// Somebody types it, or standard input brings it.
   case asked
+  /// The server gives one for an e-mail address and a password.
+  case login(PasswordLogin)
 
   /// The key.
-  func key(for address: String) async throws -> String {
+  func key(for endpoint: Endpoint, _ options: CallOptions) async throws -> String {
+    let address = endpoint.address
     switch self {
     case .given(let key): return key
+    case .login(let login):
+      let password = try PasswordPrompt.ask("Password of \(visible(login.email))")
+      return try await login.run(password, at: endpoint, options).secret
     case .asked:
       let text: String?
       if Terminal.isInteractive {
@@ -39,9 +45,11 @@ struct LoginCommand: AsyncParsableCommand {
     abstract: "Check an API key and store it as a profile, which becomes the current one.",
     discussion: """
       The key is asked for, without showing it; where there is no terminal it is read from \
-      standard input. Nothing is stored unless the server takes it. The certificates of --ca-file \
+      standard input. With --email a password is asked for instead, and the server makes a key \
+      that expires. Nothing is stored unless the server takes it. The certificates of --ca-file \
       are stored with the profile: a server's own certificate there pins that one.
 
+      needletail login --url needletail://host:7443 --email ada@example.com
       needletail login --url needletail://host:7443 --ca-file ca.pem
       needletail login --profile staging --url staging.example.com < key.txt
       needletail login --connection-file .needletail/connection.json
@@ -49,6 +57,24 @@ struct LoginCommand: AsyncParsableCommand {
   static let document = Document(fields: ["profile", "current", "path", "server", "whoami"])
 
   @OptionGroup var global: GlobalOptions
+
+  @Option(help: "Your e-mail address, to log in with your password.")
+  var email: String?
+
+  @Option(help: "The organization's slug, where you belong to several.")
+  var organization: String?
+
+  @Option(help: "How long the key works: 8h, 30d; 12 hours unless given.")
+  var expiresIn: TimeArgument?
+
+  func validate() throws {
+    if email == nil, organization != nil || expiresIn != nil {
+      throw ValidationError("--organization and --expires-in belong to --email.")
+    }
+    if email != nil, global.apiKeyFile != nil {
+      throw ValidationError("Give --email or --api-key-file: one of them.")
+    }
+  }
 
   func run() async throws {
     do {
@@ -61,7 +87,9 @@ struct LoginCommand: AsyncParsableCommand {
         throw CommandFailure(.usage, reason: "PROFILE_INVALID", problem)
       }
       var draft = try ProfileDraft(global, environment, former: stored[name])
-      let key = try await draft.source.key(for: draft.address)
+      if let login { draft.source = .login(login) }
+      let server = try draft.endpoint(with: "").endpoint
+      let key = try await draft.source.key(for: server, global.callOptions)
       let found = try draft.endpoint(with: key)
       let me = try await whoAmI(at: found)
       draft.belongs(to: me)
@@ -74,6 +102,13 @@ struct LoginCommand: AsyncParsableCommand {
       warn(environment)
     } catch {
       throw tell(error, global.output)
+    }
+  }
+
+  private var login: PasswordLogin? {
+    email.map {
+      PasswordLogin(
+        email: $0, organization: organization ?? "", expiresIn: expiresIn?.duration)
     }
   }
 
@@ -125,7 +160,7 @@ struct LoginCommand: AsyncParsableCommand {
 private struct ProfileDraft {
   /// As it will be stored.
   private(set) var content: JSONValue
-  private(set) var source: KeySource
+  var source: KeySource
 
   /// What the options say, else the environment, else the profile as it was; what belongs to
   /// another server than the profile's former one is left out.
@@ -160,16 +195,11 @@ private struct ProfileDraft {
     if let key = try global.apiKeyFromFile() { source = .given(key) }
   }
 
-  /// For the question: "host:7443".
-  var address: String {
-    let port: String? = if case .number(let digits) = content["port"] { digits } else { nil }
-    return "\(content["address"]?.text ?? ""):\(port ?? "\(Endpoint.portDefault)")"
-  }
-
-  /// Takes a key, and says where it leads.
+  /// Takes a key, and says where it leads; empty = to the server, without one.
   mutating func endpoint(with key: String) throws(ClientError) -> ResolvedEndpoint {
     content.set("api_key", .string(key))
-    return try Endpoint.resolve(stored: content, origin: "the profile")
+    return try Endpoint.resolve(
+      stored: content, origin: "the profile", isAnonymous: key.isEmpty)
   }
 
   /// Keeps whose the key is.

@@ -80,7 +80,7 @@ struct Load: AsyncParsableCommand {
   func run() async throws {
     do {
       try global.written.check(Self.document)
-      let resolved = try global.endpoint()
+      let resolved = try global.endpoint(isAnonymous: false)
       try await measure(try await plan(resolved))
     } catch {
       throw tell(error, global.output)

@@ -3,7 +3,7 @@ import SwiftProtobufMessages
 
 extension Peer {
   static let identity =
-    caller + organizations + members + projects + keys + auditLogs + access
+    caller + users + organizations + invitations + members + projects + keys + auditLogs + access
 
   private static let caller = unsafe [
     Peer(WhoAmIRequest.self, Needletail_Identity_V1_WhoAmIRequest.self),
@@ -20,12 +20,49 @@ extension Peer {
     Peer(ExplainAccessResponse.self, Needletail_Identity_V1_ExplainAccessResponse.self),
   ]
 
+  private static let users = unsafe [
+    Peer(LoginRequest.self, Needletail_Identity_V1_LoginRequest.self),
+    Peer(LoginResponse.self, Needletail_Identity_V1_LoginResponse.self),
+    Peer(GetUserRequest.self, Needletail_Identity_V1_GetUserRequest.self),
+    Peer(GetUserResponse.self, Needletail_Identity_V1_GetUserResponse.self),
+    Peer(UpdateUserRequest.self, Needletail_Identity_V1_UpdateUserRequest.self),
+    Peer(UpdateUserResponse.self, Needletail_Identity_V1_UpdateUserResponse.self),
+    Peer(ChangePasswordRequest.self, Needletail_Identity_V1_ChangePasswordRequest.self),
+    Peer(ChangePasswordResponse.self, Needletail_Identity_V1_ChangePasswordResponse.self),
+    Peer(DeleteUserRequest.self, Needletail_Identity_V1_DeleteUserRequest.self),
+    Peer(DeleteUserResponse.self, Needletail_Identity_V1_DeleteUserResponse.self),
+    Peer(UndeleteUserRequest.self, Needletail_Identity_V1_UndeleteUserRequest.self),
+    Peer(UndeleteUserResponse.self, Needletail_Identity_V1_UndeleteUserResponse.self),
+  ]
+
+  private static let invitations = unsafe [
+    Peer(Invitation.self, Needletail_Identity_V1_Invitation.self),
+    Peer(InviteMemberRequest.self, Needletail_Identity_V1_InviteMemberRequest.self),
+    Peer(InviteMemberResponse.self, Needletail_Identity_V1_InviteMemberResponse.self),
+    Peer(ListInvitationsRequest.self, Needletail_Identity_V1_ListInvitationsRequest.self),
+    Peer(ListInvitationsResponse.self, Needletail_Identity_V1_ListInvitationsResponse.self),
+    Peer(DeleteInvitationRequest.self, Needletail_Identity_V1_DeleteInvitationRequest.self),
+    Peer(DeleteInvitationResponse.self, Needletail_Identity_V1_DeleteInvitationResponse.self),
+    Peer(AcceptInvitationRequest.self, Needletail_Identity_V1_AcceptInvitationRequest.self),
+    Peer(AcceptInvitationResponse.self, Needletail_Identity_V1_AcceptInvitationResponse.self),
+  ]
+
   private static let organizations = unsafe [
     Peer(Organization.self, Needletail_Identity_V1_Organization.self),
     Peer(GetOrganizationRequest.self, Needletail_Identity_V1_GetOrganizationRequest.self),
     Peer(GetOrganizationResponse.self, Needletail_Identity_V1_GetOrganizationResponse.self),
     Peer(UpdateOrganizationRequest.self, Needletail_Identity_V1_UpdateOrganizationRequest.self),
     Peer(UpdateOrganizationResponse.self, Needletail_Identity_V1_UpdateOrganizationResponse.self),
+    Peer(CreateOrganizationRequest.self, Needletail_Identity_V1_CreateOrganizationRequest.self),
+    Peer(CreateOrganizationResponse.self, Needletail_Identity_V1_CreateOrganizationResponse.self),
+    Peer(ListOrganizationsRequest.self, Needletail_Identity_V1_ListOrganizationsRequest.self),
+    Peer(ListOrganizationsResponse.self, Needletail_Identity_V1_ListOrganizationsResponse.self),
+    Peer(OrganizationSummary.self, Needletail_Identity_V1_OrganizationSummary.self),
+    Peer(DeleteOrganizationRequest.self, Needletail_Identity_V1_DeleteOrganizationRequest.self),
+    Peer(DeleteOrganizationResponse.self, Needletail_Identity_V1_DeleteOrganizationResponse.self),
+    Peer(UndeleteOrganizationRequest.self, Needletail_Identity_V1_UndeleteOrganizationRequest.self),
+    Peer(
+      UndeleteOrganizationResponse.self, Needletail_Identity_V1_UndeleteOrganizationResponse.self),
   ]
 
   private static let members = unsafe [

@@ -13,6 +13,7 @@ from needletail._calls import (
     ClientStreamingCall,
     MessageStream,
 )
+from needletail._login import login
 from needletail._runs.active import ActiveRun
 from needletail._runs.run import run
 from needletail._runs.summary import RunSummary
@@ -81,6 +82,7 @@ __all__ = [
     "aio",
     "connect",
     "identity",
+    "login",
     "rpc",
     "run",
     "sync",

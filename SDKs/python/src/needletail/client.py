@@ -46,7 +46,8 @@ def connect(
 
     Args:
         url: `needletail://host:7443`; else `NEEDLETAIL_URL`, else the stored profile.
-        api_key: Else `NEEDLETAIL_API_KEY`, else the stored profile.
+        api_key: Else `NEEDLETAIL_API_KEY`, else the stored profile; empty to connect without one,
+            which is enough to log in.
         ca_file: PEM of the authorities to trust; else `NEEDLETAIL_CA_FILE`, else the stored
             profile, else the system's.
         certificate_file: PEM of this client's certificate, for a server that asks for one.

@@ -44,6 +44,7 @@ class Settings:
     port: int = DEFAULT_PORT
 
     api_key: str = dataclasses.field(repr=False)
+    """Empty for a connection without a key, which may log in and little else."""
 
     ca_file: str | None = None
     """PEM of the authorities that are trusted; None = the system's."""
@@ -111,7 +112,10 @@ def resolve(
             " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
             " profile with `needletail login`"
         )
-    if not found["api_key"]:
+    # None asks for a key from elsewhere.
+    if api_key == "":
+        found["api_key"] = ""
+    elif not found["api_key"]:
         raise SettingsError(
             "no API key: pass api_key=, set NEEDLETAIL_API_KEY, or run `needletail login`"
         )
@@ -123,7 +127,7 @@ def resolve(
     return Settings(
         host=host,
         port=port,
-        api_key=found["api_key"],
+        api_key=found["api_key"] or "",
         ca_file=trusting.get("ca_file"),
         ca_pem=None if trusting.get("ca_file") else trusting.get("ca_pem"),
         certificate_file=found["certificate_file"],
