@@ -147,7 +147,8 @@ public final class ControlPlane: Sendable {
     return ServerState(
       settings: options.server,
       router: Router(
-        ServerState.ownMethods + IdentityService(permissions: permissions).methods
+        ServerState.ownMethods
+          + IdentityService(permissions: permissions, organizations: options.organizations).methods
           + tracking.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
       observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),

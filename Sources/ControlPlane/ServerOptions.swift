@@ -1,3 +1,4 @@
+public import Identity
 public import Postgres
 public import RPC
 public import TLS
@@ -14,6 +15,8 @@ public struct ServerOptions: Sendable {
   public var databaseStartPatience = Duration.seconds(30)
   /// The bounds of connections and calls.
   public var server = ServerSettings(software: Software.name)
+  /// What is said about new organizations.
+  public var organizations = OrganizationSettings()
   /// What clients and servers agree on.
   public var tls: TLSSettings
   /// The server's certificate chain, PEM; read again on SIGHUP.

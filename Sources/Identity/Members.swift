@@ -244,7 +244,8 @@ extension Standing.Member {
 }
 
 extension Member {
-  fileprivate init(_ row: some MemberRow) throws(CallError) {
+  /// As clients see a stored one.
+  init(_ row: some MemberRow) throws(CallError) {
     self.init()
     var user = User()
     user.id = row.userID.description
@@ -267,7 +268,7 @@ extension Member {
 }
 
 /// What every statement returns of a member.
-private protocol MemberRow {
+protocol MemberRow {
   var userID: UUID { get }
   var email: String { get }
   var displayName: String { get }

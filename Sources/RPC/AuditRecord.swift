@@ -12,7 +12,7 @@ public struct AuditRecord: Sendable, Equatable {
   public var actorID: UUID
   /// What they were called.
   public var actorLabel: String
-  /// The key that was used.
+  /// The key that was used; ``UUID/zero`` where none was.
   public var apiKeyID: UUID
   /// "project.create".
   public var action: String
@@ -67,7 +67,8 @@ public struct AuditRecord: Sendable, Equatable {
   var insertion: Query<Int> {
     JournalQueries.insertAuditLog(
       organizationID: organizationID, id: id, actorType: actorType, actorID: actorID,
-      actorLabel: actorLabel, apiKeyID: apiKeyID, action: action, outcome: outcome, reason: reason,
+      actorLabel: actorLabel, apiKeyID: apiKeyID == .zero ? nil : apiKeyID, action: action,
+      outcome: outcome, reason: reason,
       resourceType: resourceType, resourceID: resourceID, projectID: projectID,
       detailsJSON: detailsJSON, ipAddress: ipAddress, userAgent: client, requestID: requestID,
       createdAt: createdAt)

@@ -29,7 +29,7 @@ public final class CallContext {
   let methodIndex: Int
   let stream: UInt32
   /// The request's bytes, kept only where an idempotency key asks for their digest.
-  let requestBytes: [UInt8]
+  private(set) var requestBytes: [UInt8]
   /// Message bytes of the Call that the session counts until the handler is done with them.
   var heldBytes = 0
   /// Request bytes whose Credit waits until the key's rate allows more.
@@ -101,6 +101,12 @@ public final class CallContext {
   /// Lets an anonymous call act for whom its request has proved to come from: from here on its
   /// statements, its audit entry and its idempotency key are theirs. The connection stays anonymous.
   public func become(_ principal: Principal) { self.principal = principal }
+
+  /// Lets replays be compared by `request`, which is the call's own without its passwords: what is
+  /// kept of a request for a day must not be a quick way to try passwords.
+  public func compareReplays(by request: some Message) {
+    if !idempotencyKey.isEmpty { requestBytes = request.encoded }
+  }
 
   // MARK: The end
 

@@ -6,15 +6,19 @@ internal import Wire
 /// A command that asks a server.
 protocol ClientCommand: AsyncParsableCommand {
   var global: GlobalOptions { get }
+  /// Whether the connection carries no API key, even where one is known.
+  var isAnonymous: Bool { get }
 
   /// Does the work; what it throws is told in the format that was asked for.
   func run(_ context: CommandContext) async throws
 }
 
 extension ClientCommand {
+  var isAnonymous: Bool { false }
+
   func run() async throws {
     do {
-      let resolved = try global.endpoint()
+      let resolved = try global.endpoint(isAnonymous: isAnonymous)
       let connection = try Connection(to: resolved.endpoint)
       let context = CommandContext(connection: connection, resolved: resolved, global: global)
       // The first attempt is made at once, so that a server that is away is told right now.

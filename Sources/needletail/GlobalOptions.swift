@@ -57,14 +57,16 @@ struct GlobalOptions: ParsableArguments {
     CallOptions(timeout: timeout?.duration, idempotencyKey: .automatic, traceparent: "")
   }
 
-  /// Where the server is.
-  func endpoint() throws(ClientError) -> ResolvedEndpoint {
+  /// Where the server is, and as whom to connect: as nobody where that is asked for.
+  func endpoint(isAnonymous: Bool = false) throws(ClientError) -> ResolvedEndpoint {
     var settings = EndpointSettings()
     settings.url = url
     settings.caFile = caFile
     settings.connectionFile = connectionFile
     settings.profile = profile
-    if let apiKeyFile {
+    if isAnonymous {
+      settings.apiKey = ""
+    } else if let apiKeyFile {
       let bytes = try readNeededFile(apiKeyFile, bytesMax: settingsFileBytesMax)
       settings.apiKey = String(decoding: bytes, as: UTF8.self).trimmed
     }

@@ -28,7 +28,8 @@ struct Needletail: AsyncParsableCommand {
         name: "Client",
         subcommands: [
           WhoAmI.self, Projects.self, Runs.self, Experiments.self, Orgs.self, Members.self,
-          ServiceAccounts.self, KeysCommand.self, Audit.self, Call.self, Describe.self, Ping.self,
+          Accept.self, ServiceAccounts.self, KeysCommand.self, Audit.self, Call.self,
+          Describe.self, Ping.self,
         ]),
       CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
     ])
