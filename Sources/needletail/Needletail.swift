@@ -31,7 +31,7 @@ struct Needletail: AsyncParsableCommand {
           Accept.self, ServiceAccounts.self, KeysCommand.self, Audit.self, Call.self,
           Describe.self, Ping.self,
         ]),
-      CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
+      CommandGroup(name: "Tools", subcommands: [Seed.self, Load.self, Completions.self]),
     ])
 
   static func main() async {
