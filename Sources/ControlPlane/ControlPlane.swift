@@ -151,7 +151,8 @@ public final class ControlPlane: Sendable {
       router: Router(
         ServerState.ownMethods
           + IdentityService(
-            permissions: permissions, passwords: Passwords(options.passwords)
+            permissions: permissions, passwords: Passwords(options.passwords),
+            organizations: options.organizations
           ).methods + tracking.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
       observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),

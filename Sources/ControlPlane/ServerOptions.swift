@@ -19,6 +19,8 @@ public struct ServerOptions: Sendable {
   public var housekeeping = HousekeepingSettings()
   /// What passwords cost, and how often they may be wrong.
   public var passwords = PasswordSettings()
+  /// What is said about new organizations.
+  public var organizations = OrganizationSettings()
   /// What clients and servers agree on.
   public var tls: TLSSettings
   /// The server's certificate chain, PEM; read again on SIGHUP.

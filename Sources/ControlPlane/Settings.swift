@@ -58,7 +58,7 @@ public struct Setting: Sendable {
   /// Every setting, by subject.
   public static let all: [Setting] =
     connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
-    + databaseSettings + generalSettings
+    + databaseSettings + organizationSettings + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),
@@ -209,6 +209,15 @@ public struct Setting: Sendable {
       \.database.preparesStatements),
   ]
 
+  private static let organizationSettings: [Setting] = [
+    choice(
+      "organization-creation", "who may create organizations", \.organizations.creation),
+    choice("organization-plan", "the plan of new organizations", \.organizations.plan),
+    choice(
+      "environment", "what the installation is for; sample data is for development alone",
+      \.server.environment),
+  ]
+
   private static let generalSettings: [Setting] = [
     count("loops", "event loops; 0 = one per core", \.loops, least: 0),
     flag("log-every-call", "log calls that succeeded, too", \.logsEveryCall),
@@ -291,6 +300,20 @@ extension Setting {
       read: { options, text in
         guard text == "on" || text == "off" else { return false }
         options[keyPath: path] = text == "on"
+        return true
+      })
+  }
+
+  private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
+    _ name: String, _ help: String, _ path: Path<Value>
+  ) -> Setting {
+    let words = Value.allCases.map(\.rawValue)
+    return Setting(
+      name: name, help: "\(help): \(words.joined(separator: ", "))",
+      show: { $0[keyPath: path].rawValue },
+      read: { options, text in
+        guard let value = Value(rawValue: text) else { return false }
+        options[keyPath: path] = value
         return true
       })
   }

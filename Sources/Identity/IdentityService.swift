@@ -6,11 +6,16 @@ public import RPC
 public struct IdentityService: IdentityHandlers {
   let access: Access
   let passwords: Passwords
+  let organizations: OrganizationSettings
 
   /// Makes the service of a server whose methods ask for `permissions`.
-  public init(permissions: Set<String>, passwords: Passwords = Passwords()) {
+  public init(
+    permissions: Set<String>, passwords: Passwords = Passwords(),
+    organizations: OrganizationSettings = OrganizationSettings()
+  ) {
     access = Access(known: permissions)
     self.passwords = passwords
+    self.organizations = organizations
   }
 
   /// What the refusals of this service's tables and statements mean.

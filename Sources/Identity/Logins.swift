@@ -218,7 +218,7 @@ extension Validator {
   }
 }
 
-private func credentialsInvalid() -> CallError {
+func credentialsInvalid() -> CallError {
   CallError(
     IdentityErrorReason.credentialsInvalid,
     "The e-mail address, the password or the organization is not right, or you may not log in "

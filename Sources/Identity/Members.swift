@@ -255,7 +255,8 @@ extension Standing.Member {
 }
 
 extension Member {
-  fileprivate init(_ row: some MemberRow) throws(CallError) {
+  /// As clients see a stored one.
+  init(_ row: some MemberRow) throws(CallError) {
     self.init()
     user = User(row)
     role = try MemberRole.stored(row.role).message
@@ -267,7 +268,7 @@ extension Member {
 }
 
 /// What every statement returns of a member.
-private protocol MemberRow: UserRow {
+protocol MemberRow: UserRow {
   var role: String { get }
   var isActive: Bool { get }
   var invitedBy: UUID? { get }

@@ -94,7 +94,8 @@ func auditedSettings(_ text: String) -> String {
   return "\(text.utf8.count) bytes, SHA-256 \(digest.joined())"
 }
 
-private func organizationGone() -> CallError {
+/// What a caller hears of their own organization once it is not there.
+func organizationGone() -> CallError {
   CallError(IdentityErrorReason.organizationNotFound, "Your organization was deleted.")
 }
 
@@ -111,7 +112,8 @@ extension Validator {
 }
 
 extension Organization {
-  fileprivate init(_ row: some OrganizationRow) {
+  /// As clients see a stored one.
+  init(_ row: some OrganizationRow) {
     self.init()
     id = row.id.description
     name = row.name
@@ -136,7 +138,7 @@ extension Organization {
 }
 
 /// What every statement returns of an organization.
-private protocol OrganizationRow {
+protocol OrganizationRow {
   var id: UUID { get }
   var name: String { get }
   var slug: String { get }

@@ -19,6 +19,14 @@ public struct Change {
   public var detailsJSON: String
   /// Whether the answer holds a secret, which is shown once: a replay is refused, not answered.
   public var showsSecret = false
+  /// Whose secret that is, where it is not the resource's: what a refused replay names.
+  public var secretID: UUID?
+  /// The organization that the change has made, where it is not the caller's.
+  ///
+  /// Its log begins with the entry, and the event is its own; the caller's log tells that the key
+  /// was used for it, and nothing else of the other tenant but its id. See
+  /// ``CallContext/enter(_:_:)``.
+  public var madeOrganizationID: UUID?
 
   /// Describes a change.
   public init(
@@ -68,14 +76,14 @@ extension CallContext {
           response: change.showsSecret ? nil : response.encoded, resourceID: change.resourceID))
     }
     statements(&batch)
-    let entry = record(change, in: &batch)
+    let entries = record(change, in: &batch)
     do throws(PostgresError) {
       try await database.commit(work, batch)
     } catch {
       if isReplay(error) { return try await replay() }
       throw callError(error)
     }
-    committed(change, entry)
+    committed(change, entries)
     return response
   }
 
@@ -89,11 +97,11 @@ extension CallContext {
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
   ) async throws(CallError) -> Response {
     do throws(ChangeFailure) {
-      let (response, change, entry) = try await database.transaction(work) {
-        (transaction) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) in
+      let (response, change, entries) = try await database.transaction(work) {
+        (transaction) async throws(ChangeFailure) -> (Response, Change, [AuditRecord]) in
         try await decideAndFinish(transaction, locks, query, decide)
       }
-      committed(change, entry)
+      committed(change, entries)
       return response
     } catch {
       switch error {
@@ -108,7 +116,7 @@ extension CallContext {
   private func decideAndFinish<Row, Response: Message>(
     _ transaction: Transaction, _ locks: [Query<Int>], _ query: Query<Row>,
     _ decide: (Row, inout Batch) throws(CallError) -> (Response, Change)
-  ) async throws(ChangeFailure) -> (Response, Change, AuditRecord?) {
+  ) async throws(ChangeFailure) -> (Response, Change, [AuditRecord]) {
     var first = Batch()
     if !idempotencyKey.isEmpty { first.add(claimKey(response: nil, resourceID: nil)) }
     for lock in locks { first.add(lock) }
@@ -121,44 +129,64 @@ extension CallContext {
     } catch {
       throw .refused(error)
     }
+    // Before the answer is kept: where another organization was made, this comes back from it.
+    let entries = record(decided.1, in: &last)
     if !idempotencyKey.isEmpty {
       let response = decided.1.showsSecret ? nil : decided.0.encoded
-      last.add(keepAnswer(response, decided.1.resourceID))
+      last.add(keepAnswer(response, decided.1.secretID ?? decided.1.resourceID))
     }
-    let entry = record(decided.1, in: &last)
     do throws(PostgresError) { try await transaction.finish(last) } catch { throw .database(error) }
-    return (decided.0, decided.1, entry)
+    return (decided.0, decided.1, entries)
+  }
+
+  /// Adds the statement from which on the transaction acts for another organization, which its
+  /// change makes; see ``Change/madeOrganizationID``.
+  public func enter(_ organizationID: UUID, _ batch: inout Batch) {
+    batch.add(JournalQueries.enterOrganization(organizationID: organizationID))
   }
 
   // MARK: What every change leaves
 
-  /// Adds the audit entry, which it returns, and the event.
-  private func record(_ change: Change, in batch: inout Batch) -> AuditRecord? {
+  /// Adds the audit entries, which it returns, and the event.
+  private func record(_ change: Change, in batch: inout Batch) -> [AuditRecord] {
     let now = WallClock.microseconds()
-    let entry = method.isAudited ? auditRecord(change, now) : nil
-    if let entry { batch.add(entry.insertion) }
+    let home = change.madeOrganizationID ?? principal.organizationID
+    var entries = method.isAudited ? [auditRecord(change, now)] : []
+    for entry in entries { batch.add(entry.insertion) }
     batch.add(
       JournalQueries.insertEvent(
-        organizationID: principal.organizationID, id: nextID(), type: change.event,
+        organizationID: home, id: nextID(), type: change.event,
         resourceType: change.resourceType, resourceID: change.resourceID,
         projectID: change.projectID, actorType: principal.kind, actorID: principal.id,
         requestID: requestID, dataJSON: change.detailsJSON, createdAt: now))
-    return entry
+    guard home != principal.organizationID else { return entries }
+    enter(principal.organizationID, &batch)
+    if method.isAudited {
+      var own = change
+      own.madeOrganizationID = nil
+      own.detailsJSON = "{}"
+      let entry = auditRecord(own, now)
+      batch.add(entry.insertion)
+      entries.append(entry)
+    }
+    return entries
   }
 
   private func auditRecord(_ change: Change, _ now: Int64) -> AuditRecord {
     AuditRecord(
-      id: nextID(), organizationID: principal.organizationID, actorType: principal.kind,
-      actorID: principal.id, actorLabel: principal.label, apiKeyID: principal.apiKeyID,
+      id: nextID(), organizationID: change.madeOrganizationID ?? principal.organizationID,
+      actorType: principal.kind, actorID: principal.id, actorLabel: principal.label,
+      // A key is named in the log of its own organization only.
+      apiKeyID: change.madeOrganizationID == nil ? principal.apiKeyID : .zero,
       action: change.action, outcome: "success", reason: nil, resourceType: change.resourceType,
       resourceID: change.resourceID, projectID: change.projectID, detailsJSON: change.detailsJSON,
       ipAddress: peer.host, client: client, requestID: requestID, createdAt: now)
   }
 
   /// Tells those who watch, and the audit log's sinks.
-  private func committed(_ change: Change, _ entry: AuditRecord?) {
+  private func committed(_ change: Change, _ entries: [AuditRecord]) {
     feed.changed(change.resourceID)
-    if let entry { audit.committed(entry) }
+    for entry in entries { audit.committed(entry) }
   }
 
   private func claimKey(response: [UInt8]?, resourceID: UUID?) -> Query<Int> {

@@ -12,6 +12,7 @@ struct ServerService: ServerHandlers {
     response.server = call.server.settings.software
     response.uptimeUs = Int64(
       clamping: call.loop.now.since(call.server.startedAt).wholeNanoseconds / 1_000)
+    response.environment = call.server.settings.environment.rawValue
     response.state = await state(call)
     return response
   }

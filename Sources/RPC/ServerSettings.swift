@@ -1,7 +1,20 @@
 public import Wire
 
+/// What an installation is for.
+public enum InstallationKind: String, Sendable, CaseIterable {
+  /// To try things out: sample data may be made in it.
+  case development
+  /// To work with.
+  case production
+}
+
 /// The bounds of a server that are not the protocol's own.
 public struct ServerSettings: Sendable {
+  /// What the installation is for.
+  ///
+  /// Default production; `needletail up` with nothing but loopback addresses and a database of its
+  /// own is for development.
+  public var environment = InstallationKind.production
   /// The protocol's bounds.
   public var wire = WireLimits()
   /// Open connections of the process.

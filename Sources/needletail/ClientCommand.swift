@@ -6,12 +6,11 @@ internal import Wire
 /// A command that asks a server.
 protocol ClientCommand: AsyncParsableCommand {
   var global: GlobalOptions { get }
+  /// Whether the connection carries no API key, even where one is known.
+  var isAnonymous: Bool { get }
 
   /// What `--json FIELDS` chooses from; nil where there is nothing to choose.
   static var document: Document? { get }
-
-  /// Whether it connects without an API key.
-  var isAnonymous: Bool { get }
 
   /// Does the work; what it throws is told in the format that was asked for.
   func run(_ context: CommandContext) async throws

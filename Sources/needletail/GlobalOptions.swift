@@ -61,15 +61,15 @@ struct GlobalOptions: ParsableArguments {
     CallOptions(timeout: timeout?.duration, idempotencyKey: .automatic, traceparent: "")
   }
 
-  /// Where the server is, and the key unless none is wanted.
-  func endpoint(isAnonymous: Bool) throws(ClientError) -> ResolvedEndpoint {
+  /// Where the server is, and as whom to connect: as nobody where that is asked for.
+  func endpoint(isAnonymous: Bool = false) throws(ClientError) -> ResolvedEndpoint {
     var settings = EndpointSettings()
     settings.isAnonymous = isAnonymous
     settings.url = url
     settings.caFile = caFile
     settings.connectionFile = connectionFile
     settings.profile = profile
-    settings.apiKey = try apiKeyFromFile()
+    if !isAnonymous { settings.apiKey = try apiKeyFromFile() }
     var resolved = try Endpoint.resolve(settings, in: .ofProcess())
     resolved.endpoint.clientName = Self.clientName
     return resolved

@@ -28,11 +28,12 @@ struct Needletail: AsyncParsableCommand {
         name: "Client",
         subcommands: [
           LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self,
-          Runs.self, Experiments.self, Orgs.self, Members.self, Users.self, ServiceAccounts.self,
-          KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self, Call.self,
+          Runs.self, Experiments.self, Orgs.self, Members.self, Accept.self, Users.self,
+          ServiceAccounts.self, KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self,
+          Call.self,
           Describe.self, Ping.self,
         ]),
-      CommandGroup(name: "Tools", subcommands: [Load.self, Completions.self]),
+      CommandGroup(name: "Tools", subcommands: [Seed.self, Load.self, Completions.self]),
     ])
 
   static func main() async {

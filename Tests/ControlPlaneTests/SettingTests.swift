@@ -37,6 +37,12 @@ struct SettingTests {
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
     case "audit-file":
       return (["/var/log/audit.jsonl", "none"], nonsense + ["audit.jsonl", "./audit", "None"])
+    case "organization-creation":
+      return (["everybody", "platform-admins"], nonsense + ["nobody", "Everybody"])
+    case "organization-plan":
+      return (["starter", "professional", "enterprise"], nonsense + ["free", "Starter"])
+    case "environment":
+      return (["development", "production"], nonsense + ["test", "Production"])
     case "tls-minimum-version":
       return (["1.2", "1.3"], nonsense + ["1.1", "1", "TLSv1.3", "1.20"])
     case "password-cost":

@@ -36,7 +36,7 @@ RULES = """
 SERVICES = {
     "Sources/Identity/Rules/IdentityConstraints.swift": {
         "installation", "tier_limits", "organizations", "users", "user_identities",
-        "organization_memberships", "projects", "project_members", "api_keys",
+        "organization_memberships", "projects", "project_members", "api_keys", "invitations",
     },
     "Sources/RPC/Rules/JournalConstraints.swift": {
         "events", "audit_logs", "idempotency_records",

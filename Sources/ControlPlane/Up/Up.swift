@@ -3,6 +3,7 @@ internal import Foundation
 internal import Identity
 internal import Logging
 internal import Postgres
+internal import RPC
 internal import TLS
 
 /// What `up` is started with.
@@ -82,6 +83,10 @@ public struct Up: Sendable {
     server.host = options.hosts.isEmpty ? "127.0.0.1" : "0.0.0.0"
     server.port = options.port ?? ServerOptions.standardPort
     if server.port == 0, let kept = folder.port { server.port = kept }
+    // Nobody else reaches it, and nobody else has its data.
+    if options.databaseURL == nil, options.hosts.isEmpty {
+      server.server.environment = .development
+    }
     try options.adjust(&server)
     return server
   }

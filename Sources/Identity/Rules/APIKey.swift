@@ -30,7 +30,7 @@ public struct APIKey: Sendable {
     let id = Base62.text(randomBytes(count: 16), characters: idCharacters)
     let secret = Base62.text(randomBytes(count: 32), characters: secretCharacters)
     let body = "\(prefix)\(id)_\(secret)"
-    return APIKey(id: id, text: body + checksum(body))
+    return APIKey(id: id, text: body + Base62.checksum(body, characters: checksumCharacters))
   }
 
   /// Reads a key; nil when its form or its checksum is wrong.
@@ -43,7 +43,9 @@ public struct APIKey: Sendable {
       bytes[start..<end].allSatisfy(Base62.isDigit), bytes[(end + 1)...].allSatisfy(Base62.isDigit)
     else { return nil }
     let body = String(decoding: bytes[..<(length - APIKey.checksumCharacters)], as: UTF8.self)
-    guard text == body + APIKey.checksum(body) else { return nil }
+    guard text == body + Base62.checksum(body, characters: APIKey.checksumCharacters) else {
+      return nil
+    }
     id = String(decoding: bytes[start..<end], as: UTF8.self)
     self.text = text
   }
@@ -53,20 +55,6 @@ public struct APIKey: Sendable {
     self.text = text
   }
 
-  private static func checksum(_ text: String) -> String {
-    var crc: UInt32 = .max
-    for byte in text.utf8 {
-      crc ^= UInt32(byte)
-      for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
-    }
-    var rest = ~crc
-    var digits: [UInt8] = []
-    for _ in 0..<checksumCharacters {
-      digits.append(Base62.alphabet[Int(rest % 62)])
-      rest /= 62
-    }
-    return String(decoding: digits.reversed(), as: UTF8.self)
-  }
 }
 
 /// Digits, capitals and small letters.
@@ -75,6 +63,22 @@ enum Base62 {
 
   static func isDigit(_ byte: UInt8) -> Bool {
     (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+  }
+
+  /// The CRC-32 of a text, most significant digit first.
+  static func checksum(_ text: String, characters: Int) -> String {
+    var crc: UInt32 = .max
+    for byte in text.utf8 {
+      crc ^= UInt32(byte)
+      for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
+    }
+    var rest = ~crc
+    var digits: [UInt8] = []
+    for _ in 0..<characters {
+      digits.append(alphabet[Int(rest % 62)])
+      rest /= 62
+    }
+    return String(decoding: digits.reversed(), as: UTF8.self)
   }
 
   /// The lowest `characters` digits of a big-endian number, most significant first.

@@ -73,5 +73,15 @@ enum IdentityConstraints {
     "api_keys_scopes_check": "FIELD_INVALID",
     "api_keys_secret_hash_check": internalFault,
     "api_keys_user_id_fkey": internalFault,
+    "idx_invitations_open": "CONFLICT",
+    "invitations_accepted_by_check": internalFault,
+    "invitations_accepted_by_fkey": internalFault,
+    "invitations_email_check": "FIELD_INVALID",
+    "invitations_invited_by_fkey": internalFault,
+    "invitations_organization_id_fkey": "ORGANIZATION_NOT_FOUND",
+    "invitations_pkey": internalFault,
+    "invitations_role_check": "FIELD_INVALID",
+    "invitations_token_hash_check": internalFault,
+    "invitations_token_hash_key": internalFault,
   ]
 }

@@ -57,3 +57,7 @@ values (
     :organization_id, :id, :type, :resource_type, :resource_id, :project_id?, :actor_type,
     :actor_id?, :request_id?, (:data_json::text)::jsonb, :created_at
 );
+
+-- From here on the transaction acts for another organization.
+-- name: enterOrganization :exec
+select set_config('needletail.organization_id', (:organization_id::uuid)::text, true);

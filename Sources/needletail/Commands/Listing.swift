@@ -25,6 +25,8 @@ protocol PageResponse: Message {
 
 extension ListMembersRequest: PageRequest {}
 extension ListMembersResponse: PageResponse {}
+extension ListInvitationsRequest: PageRequest {}
+extension ListInvitationsResponse: PageResponse {}
 extension ListServiceAccountsRequest: PageRequest {}
 extension ListServiceAccountsResponse: PageResponse {}
 extension ListProjectsRequest: PageRequest {}

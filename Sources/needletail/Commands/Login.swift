@@ -17,7 +17,7 @@ enum KeySource {
     switch self {
     case .given(let key): return key
     case .login(let login):
-      let password = try PasswordPrompt.ask("Password of \(visible(login.email))")
+      let password = try await SecretInput().read("Password of \(visible(login.email))")
       return try await login.run(password, at: endpoint, options).secret
     case .asked:
       let text: String?

@@ -8,7 +8,8 @@ struct Members: AsyncParsableCommand {
     abstract: "Look at and change who belongs to the organization.",
     subcommands: [
       MembersList.self, MembersShow.self, MembersSetRole.self, MembersRemove.self,
-      MembersDeactivate.self, MembersReactivate.self,
+      MembersDeactivate.self, MembersReactivate.self, MembersInvite.self,
+      MembersInvitations.self, MembersUninvite.self,
     ])
 }
 
@@ -162,7 +163,7 @@ struct MembersReactivate: ClientCommand {
   }
 }
 
-private func show(_ answer: Member?, _ context: CommandContext) throws {
+func show(_ answer: Member?, _ context: CommandContext) throws {
   let member = try needed(answer, "member")
   if context.global.output == .json { return try context.write(member) }
   let user = member.user ?? User()

@@ -5,8 +5,11 @@ internal import Messages
 /// The command `needletail orgs`.
 struct Orgs: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look at and change the key's organization.",
-    subcommands: [OrgsShow.self, OrgsUpdate.self])
+    abstract: "Look after organizations: the key's own, and those that its person belongs to.",
+    subcommands: [
+      OrgsShow.self, OrgsUpdate.self, OrgsList.self, OrgsCreate.self, OrgsDelete.self,
+      OrgsUndelete.self,
+    ])
 }
 
 /// The command `needletail orgs show`.
@@ -30,9 +33,6 @@ struct OrgsUpdate: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "update", abstract: "Change the organization: only what is given.")
   static var document: Document? { Document(Organization.self) }
-
-  /// The largest file of settings, in bytes; the server takes less.
-  private static let fileBytesMax = 1 << 20
 
   @OptionGroup var global: GlobalOptions
 
@@ -63,29 +63,39 @@ struct OrgsUpdate: ClientCommand {
     request.name = name
     request.slug = slug
     request.billingEmail = billingEmail
-    request.settingsJSON = settings
-    if let settings, settings.hasPrefix("@") {
-      let bytes = try readNeededFile(String(settings.dropFirst()), bytesMax: Self.fileBytesMax)
-      request.settingsJSON = String(decoding: bytes, as: UTF8.self)
-    }
+    request.settingsJSON = try settings.map(settingsText)
     let answer = try await context.call(
       IdentityMethods.updateOrganization, request, for: UpdateOrganizationResponse.self)
     try show(try needed(answer.organization, "organization"), context)
   }
 }
 
-private func show(_ organization: Organization, _ context: CommandContext) throws {
+/// The largest file of settings, in bytes; the server takes less.
+private let settingsFileMax = 1 << 20
+
+/// Settings as they were given, or what the file holds that "@FILE" names.
+func settingsText(_ argument: String) throws -> String {
+  guard argument.hasPrefix("@") else { return argument }
+  let bytes = try readNeededFile(String(argument.dropFirst()), bytesMax: settingsFileMax)
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+func show(_ organization: Organization, _ context: CommandContext) throws {
   if context.global.output == .json { return try context.write(organization) }
+  Console.write(fields(pairs(organization)))
+}
+
+/// An organization's fields, for people.
+func pairs(_ organization: Organization) -> [(String, String)] {
   let bound = { (most: Int64) in most == 0 ? "no bound" : "at most \(most)" }
-  Console.write(
-    fields([
-      ("organization", organization.id), ("name", organization.name),
-      ("slug", organization.slug), ("billing email", organization.billingEmail),
-      ("plan", organization.plan), ("status", word(organization.status)),
-      ("members", bound(organization.maxUsers)), ("models", bound(organization.maxModels)),
-      ("created", short(organization.createdAt)), ("settings", organization.settingsJSON),
-      ("etag", organization.etag),
-    ]))
+  return [
+    ("organization", organization.id), ("name", organization.name),
+    ("slug", organization.slug), ("billing email", organization.billingEmail),
+    ("plan", organization.plan), ("status", word(organization.status)),
+    ("members", bound(organization.maxUsers)), ("models", bound(organization.maxModels)),
+    ("created", short(organization.createdAt)), ("settings", organization.settingsJSON),
+    ("etag", organization.etag),
+  ]
 }
 
 private func word(_ status: SubscriptionStatus) -> String {

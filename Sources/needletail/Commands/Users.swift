@@ -49,9 +49,6 @@ struct UsersUpdate: ClientCommand {
     Document(User.self, in: "user", of: fieldNames(of: UpdateUserResponse.self))
   }
 
-  /// The largest file of settings, in bytes; the server takes less.
-  private static let fileBytesMax = 1 << 20
-
   @OptionGroup var global: GlobalOptions
 
   @Option(help: "Another e-mail address, which is then not verified.")
@@ -91,12 +88,8 @@ struct UsersUpdate: ClientCommand {
     request.firstName = firstName
     request.lastName = lastName
     request.avatarURL = avatarUrl
-    request.settingsJSON = settings
-    if let settings, settings.hasPrefix("@") {
-      let bytes = try readNeededFile(String(settings.dropFirst()), bytesMax: Self.fileBytesMax)
-      request.settingsJSON = String(decoding: bytes, as: UTF8.self)
-    }
-    if email != nil { request.currentPassword = try await currentPassword(context) }
+    request.settingsJSON = try settings.map(settingsText)
+    if email != nil { request.currentPassword = try await currentPassword(context, try SecretInput()) }
     let answer = try await context.call(
       IdentityMethods.updateUser, request, for: UpdateUserResponse.self)
     if global.output == .json { return try context.write(answer) }
@@ -123,8 +116,9 @@ struct UsersPassword: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = ChangePasswordRequest()
-    request.currentPassword = try await currentPassword(context)
-    request.newPassword = try PasswordPrompt.askNew("New password")
+    let secrets = try SecretInput()
+    request.currentPassword = try await currentPassword(context, secrets)
+    request.newPassword = try await secrets.readNew("New password")
     let answer = try await context.call(
       IdentityMethods.changePassword, request, for: ChangePasswordResponse.self)
     if global.output == .json { return try context.write(answer) }
@@ -150,7 +144,7 @@ struct UsersDelete: DestructiveCommand {
   func run(_ context: CommandContext) async throws {
     var request = DeleteUserRequest()
     request.email = email
-    request.currentPassword = try await currentPassword(context)
+    request.currentPassword = try await currentPassword(context, try SecretInput())
     let answer = try await context.call(
       IdentityMethods.deleteUser, request, for: DeleteUserResponse.self)
     if global.output == .json { return try context.write(answer) }
@@ -180,7 +174,7 @@ struct UsersUndelete: ClientCommand {
   func run(_ context: CommandContext) async throws {
     var request = UndeleteUserRequest()
     request.email = email
-    request.password = try PasswordPrompt.ask("Password")
+    request.password = try await SecretInput().read("Password")
     let answer = try await context.call(
       IdentityMethods.undeleteUser, request, for: UndeleteUserResponse.self)
     if global.output == .json { return try context.write(answer) }
@@ -211,10 +205,12 @@ struct UsersVerify: AsyncParsableCommand {
 }
 
 /// The password of the caller, asked for where they have one.
-private func currentPassword(_ context: CommandContext) async throws -> String {
+private func currentPassword(
+  _ context: CommandContext, _ secrets: SecretInput
+) async throws -> String {
   let user = try await context.call(
     IdentityMethods.getUser, GetUserRequest(), for: GetUserResponse.self)
-  return user.hasPassword ? try PasswordPrompt.ask("Current password") : ""
+  return user.hasPassword ? try await secrets.read("Current password") : ""
 }
 
 private func pairs(_ user: User) -> [(String, String)] {
