@@ -31,7 +31,7 @@ public struct IdentityService: IdentityHandlers {
       "PLAN_LIMIT_REACHED": .init(
         IdentityErrorReason.planLimitReached,
         "The organization has as many as its plan allows: take one away, or ask for more."),
-      "PERMISSION_MISSING": .init(
+      "MEMBERSHIP_ENDED": .init(
         RpcErrorReason.permissionMissing, "You are not a member of the organization any more."),
       "LAST_OWNER": .init(
         IdentityErrorReason.lastOwner,

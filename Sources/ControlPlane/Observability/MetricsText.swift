@@ -16,6 +16,7 @@ struct MetricsText {
     text.line("needletail_build_info", [("version", software)], 1)
     text.calls(methods, server)
     text.connections(server)
+    text.records(server)
     text.database(databases)
     text.head("needletail_loop_turns_total", "counter", "Turns of each event loop.")
     for (index, loop) in loops.enumerated() {
@@ -100,17 +101,20 @@ struct MetricsText {
     counter(
       "needletail_streams_refused_total", "Calls beyond the open streams of a connection.",
       server.streamsRefused)
-    counter("needletail_passwords_wrong_total", "Wrong passwords.", server.passwordsWrong)
-    counter(
-      "needletail_passwords_throttled_total",
-      "Passwords that were not looked at, because too many were wrong before.",
-      server.passwordsThrottled)
     counter("needletail_read_bytes_total", "Bytes read, after decryption.", server.bytesRead)
     counter(
       "needletail_written_bytes_total", "Bytes written, before encryption.", server.bytesWritten)
     counter(
       "needletail_stream_credit_stalls_total", "Times that a stream waited for credit.",
       server.creditStalls)
+  }
+
+  private mutating func records(_ server: ServerMetrics) {
+    counter("needletail_passwords_wrong_total", "Wrong passwords.", server.passwordsWrong)
+    counter(
+      "needletail_passwords_throttled_total",
+      "Passwords that were not looked at, because too many were wrong before.",
+      server.passwordsThrottled)
     counter(
       "needletail_audit_refusals_dropped_total",
       "Refused attempts that no entry of the audit log counts.", server.auditRefusalsDropped)

@@ -131,7 +131,7 @@ where
     and membership.deleted_at is null
 for share of membership;
 
--- The same; refuses PERMISSION_MISSING where no membership is left.
+-- The same; refuses MEMBERSHIP_ENDED where no membership is left.
 -- name: requireMembership :exec
 select
     coalesce(
@@ -144,7 +144,7 @@ select
                 and membership.deleted_at is null
             for share of membership
         ),
-        needletail_refuse('PERMISSION_MISSING', null, null::uuid)
+        needletail_refuse('MEMBERSHIP_ENDED', null, null::uuid)
     );
 
 -- Lets nobody else change the live projects that a user owns, until the transaction ends.

@@ -89,7 +89,9 @@ struct UsersUpdate: ClientCommand {
     request.lastName = lastName
     request.avatarURL = avatarUrl
     request.settingsJSON = try settings.map(settingsText)
-    if email != nil { request.currentPassword = try await currentPassword(context, try SecretInput()) }
+    if email != nil {
+      request.currentPassword = try await currentPassword(context, try SecretInput())
+    }
     let answer = try await context.call(
       IdentityMethods.updateUser, request, for: UpdateUserResponse.self)
     if global.output == .json { return try context.write(answer) }
