@@ -77,7 +77,7 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 0.
   public var bytesPerSecond: UInt64 = 0
-  /// Calls of a connection that are refused for the rate of its key in a second, after which nothing
+  /// Calls of a connection that are refused for its key's rate in a second, after which nothing
   /// more is read of it for a while: what is refused must not cost what is answered.
   ///
   /// Default 64.
