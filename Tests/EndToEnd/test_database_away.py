@@ -130,7 +130,7 @@ def test_away_at_the_start(stage: Stage) -> None:
     assert entry["level"] == "warning"
     assert str(stage.cluster.folder) in entry["error"]
     # Nobody is told that the key is wrong while nobody can know.
-    for key in (None, "ntl_nonsense", ""):
+    for key in (None, "ntl_nonsense"):
         status = stage.hello(key)
         assert (status.code, status.reason) == (UNAVAILABLE, "DATABASE_AWAY")
         assert status.retry_after_ms > 0
