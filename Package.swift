@@ -84,7 +84,7 @@ let package = Package(
 
     // What Benchmarks/ measures from within: in no product of its own, and in no test.
     .executableTarget(
-      name: "decisions", dependencies: ["RPC", "Messages", "EventLoop"],
+      name: "decisions", dependencies: ["RPC", "Messages", "EventLoop", "Postgres"],
       path: "Benchmarks/Decisions", swiftSettings: strict),
 
     // Tests.

@@ -17,7 +17,7 @@ _DECISIONS = 20_000_000
 class Decisions:
     """The program of Benchmarks/Decisions, which asks what a session asks."""
 
-    name: str = f"method by name and permission, {_DECISIONS:,} a round"
+    name: str = f"method by name, permission and role in a project, {_DECISIONS:,} a round"
 
     def measure(self, seconds: float) -> Round:
         """Runs one round, whatever the seconds."""

@@ -1,18 +1,24 @@
-internal import EventLoop
-internal import Postgres
+package import EventLoop
+package import Postgres
 
 /// Whose role in which project.
-struct RoleKey: Hashable {
-  var organizationID: UUID
-  var projectID: UUID
-  var userID: UUID
+package struct RoleKey: Hashable {
+  package var organizationID: UUID
+  package var projectID: UUID
+  package var userID: UUID
+
+  package init(organizationID: UUID, projectID: UUID, userID: UUID) {
+    self.organizationID = organizationID
+    self.projectID = projectID
+    self.userID = userID
+  }
 }
 
 /// The roles in projects that were read a moment ago.
 ///
 /// Two generations hold them: when the younger is a lifetime old, or full, the older is forgotten
 /// whole. So nothing is looked through to find what is to go, and all in here is bounded.
-struct KnownRoles {
+package struct KnownRoles {
   /// How old a role is at most, from the moment at which the look for it began, when it is told.
   static let lifetime: Duration = .seconds(1)
   /// Users in projects that are held at most, in both generations.
@@ -35,7 +41,7 @@ struct KnownRoles {
   private var younger: Generation
   private var older: Generation
 
-  init(now: Instant) {
+  package init(now: Instant) {
     younger = Generation(bornAt: now)
     older = younger
   }
@@ -44,7 +50,7 @@ struct KnownRoles {
   var count: Int { younger.entries.count + older.entries.count }
 
   /// A role that may be told now.
-  func role(_ key: RoleKey, now: Instant) -> RoleInProject? {
+  package func role(_ key: RoleKey, now: Instant) -> RoleInProject? {
     guard let entry = younger.entries[key] ?? older.entries[key],
       now.since(entry.readAt) < KnownRoles.lifetime
     else { return nil }
@@ -54,7 +60,7 @@ struct KnownRoles {
   /// A look for a role begins: what changes from now on is told of it.
   ///
   /// - Returns: The generation that it belongs to.
-  mutating func begin(_ key: RoleKey, now: Instant) -> Int {
+  package mutating func begin(_ key: RoleKey, now: Instant) -> Int {
     if younger.keyCount == KnownRoles.entriesMax / 2
       || now.since(younger.bornAt) >= KnownRoles.lifetime
     {
@@ -68,7 +74,7 @@ struct KnownRoles {
   }
 
   /// Keeps a role whose look began at `readAt` in a generation, unless that is forgotten.
-  mutating func keep(
+  package mutating func keep(
     _ role: RoleInProject, _ key: RoleKey, readAt: Instant, in generation: Int
   ) {
     if generation == younger.number {
