@@ -370,7 +370,7 @@ def test_the_command_line_has_all_of_it(team: Team, served: UpServer, place: Pat
         place, team, eve.api_key, "users", "password", text=f"{PASSWORD}\n{OTHER}\n"
     )
     assert "deleted" in command(
-        place, team, eve.api_key, "users", "delete", "--email", new, text=f"{OTHER}\n"
+        place, team, eve.api_key, "users", "delete", "--yes", "--email", new, text=f"{OTHER}\n"
     )
     assert not team.is_taken(eve.api_key)
     assert eve.id in command(
