@@ -107,8 +107,7 @@ def invite(connection: Connection, tenant: Tenant, **columns: object) -> uuid.UU
         **columns,
     }  # fmt: skip
     connection.execute(
-        f"insert into invitations ({', '.join(values)}) values"
-        f" ({', '.join(['%s'] * len(values))})",
+        f"insert into invitations ({', '.join(values)}) values ({', '.join(['%s'] * len(values))})",
         list(values.values()),
     )
     return made
