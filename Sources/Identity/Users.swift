@@ -83,7 +83,14 @@ extension IdentityService {
       return answer
     }
     let seen = try await caller(call)
-    try await checkPassword(request.currentPassword, of: seen, call)
+    do throws(CallError) {
+      try await checkPassword(request.currentPassword, of: seen, call)
+    } catch {
+      // The same call may have changed it a moment ago.
+      let answer: ChangePasswordResponse = try await call.repeatAnswer(or: error)
+      try await checkRepeated(request, call)
+      return answer
+    }
     let hash = try await passwords.hash(request.newPassword)
     let id = call.principal.id
     let now = WallClock.microseconds()
@@ -141,7 +148,13 @@ extension IdentityService {
     compared.currentPassword = ""
     call.compareReplays(by: compared)
     if let answer: DeleteUserResponse = try await call.keptAnswer() { return answer }
-    let seen = try await caller(call)
+    let seen: UsersQueries.GetUserRow
+    do throws(CallError) {
+      seen = try await caller(call)
+    } catch {
+      // The same call may have deleted them a moment ago.
+      return try await call.repeatAnswer(or: error)
+    }
     guard request.email.lowercased() == seen.email.lowercased() else {
       throw CallError(
         IdentityErrorReason.confirmationWrong,
