@@ -12,6 +12,9 @@ enum InvitationBounds {
   static let seconds: ClosedRange<UInt32> = 60...2_592_000
   static let pageSize = 100
   static let pageSizeMax = 1_000
+  /// Invitations of an organization that are neither accepted nor taken back, at once; those that
+  /// are over count until they are taken back or purged.
+  static let openMax: Int64 = 1_000
 }
 
 extension IdentityService {
@@ -42,12 +45,14 @@ extension IdentityService {
     return try await call.commit(
       holding: InvitationsQueries.lockMembership(organizationID: organizationID),
       locking: InvitationsQueries.prepareInvitation(
-        email: request.email, organizationID: organizationID, callerID: call.principal.id)
+        email: request.email, openMax: InvitationBounds.openMax, organizationID: organizationID,
+        callerID: call.principal.id)
     ) { (row, batch) throws(CallError) in
       var caller: MemberRole?
       if let row { caller = try MemberRole.stored(row.role) }
       try Standing.check(caller, from: role, to: role, needing: call.method.permission)
-      guard row?.isMember == false else { throw alreadyMember() }
+      guard let row, !row.isMember else { throw alreadyMember() }
+      guard row.open < InvitationBounds.openMax else { throw tooManyOpen() }
       batch.add(
         InvitationsQueries.supersedeInvitation(
           deletedAt: now, organizationID: organizationID, email: request.email))
@@ -126,6 +131,13 @@ func invitationChange(
   Change(
     action: "invitation.\(verb)", event: "invitation.\(done)", resourceType: "invitation",
     resourceID: id, projectID: nil, detailsJSON: JSONText.change(fields))
+}
+
+private func tooManyOpen() -> CallError {
+  CallError(
+    IdentityErrorReason.planLimitReached,
+    "The organization has as many open invitations as it may: take some back.",
+    details: ["max_open_invitations": String(InvitationBounds.openMax)])
 }
 
 /// What is said where somebody has come already.

@@ -76,19 +76,31 @@ extension IdentityService {
     validator.newPassword("new_password", request.newPassword)
     try validator.finish()
 
-    // There is nothing in it but passwords.
+    // There is nothing in it but passwords, so that replays are told apart by what came of them.
     call.compareReplays(by: ChangePasswordRequest())
-    if let answer: ChangePasswordResponse = try await call.keptAnswer() { return answer }
+    if let answer: ChangePasswordResponse = try await call.keptAnswer() {
+      try await checkRepeated(request, call)
+      return answer
+    }
     let seen = try await caller(call)
-    try await checkPassword(request.currentPassword, of: seen, call)
+    do throws(CallError) {
+      try await checkPassword(request.currentPassword, of: seen, call)
+    } catch {
+      // The same call may have changed it a moment ago.
+      let answer: ChangePasswordResponse = try await call.repeatAnswer(or: error)
+      try await checkRepeated(request, call)
+      return answer
+    }
     let hash = try await passwords.hash(request.newPassword)
     let id = call.principal.id
     let now = WallClock.microseconds()
-    return try await call.commit(
+    var isReplay = true
+    let answer = try await call.commit(
       holding: UsersQueries.holdUser(userID: id),
       locking: UsersQueries.endLoginKeys(
         keptKeyID: call.principal.apiKeyID, endedAt: now, userID: id)
     ) { (row, batch) throws(CallError) in
+      isReplay = false
       guard let row else { throw callerGone() }
       guard row.passwordHash == seen.passwordHash else { throw changedMeanwhile() }
       batch.add(UsersQueries.setPassword(passwordHash: hash, updatedAt: now, userID: id))
@@ -101,6 +113,25 @@ extension IdentityService {
             ("revoked_keys", nil, String(row.ended)),
           ])
       )
+    }
+    if isReplay { try await checkRepeated(request, call) }
+    return answer
+  }
+
+  /// Refuses a call whose key belongs to a change of the password into another one.
+  ///
+  /// Who sent it must not believe that its password is the one from now on.
+  private func checkRepeated(
+    _ request: ChangePasswordRequest, _ call: CallContext
+  ) async throws(CallError) {
+    let now = try await caller(call)
+    guard
+      try await passwords.matches(request.newPassword, now.passwordHash, of: now.emailFolded, call)
+    else {
+      throw CallError(
+        RpcErrorReason.idempotencyKeyReused,
+        "This idempotency key was used for another password, or the password was changed since; "
+          + "use a new key for a new change.")
     }
   }
 
@@ -117,7 +148,13 @@ extension IdentityService {
     compared.currentPassword = ""
     call.compareReplays(by: compared)
     if let answer: DeleteUserResponse = try await call.keptAnswer() { return answer }
-    let seen = try await caller(call)
+    let seen: UsersQueries.GetUserRow
+    do throws(CallError) {
+      seen = try await caller(call)
+    } catch {
+      // The same call may have deleted them a moment ago.
+      return try await call.repeatAnswer(or: error)
+    }
     guard request.email.lowercased() == seen.email.lowercased() else {
       throw CallError(
         IdentityErrorReason.confirmationWrong,

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import needletail
+from guests import PHRASE, stored
+from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
 from organizations import create_member, create_organization
 from wire import IDENTITY, Wire, identity_message, message
@@ -36,18 +38,24 @@ class Estate:
             "select user_id, id from api_keys where organization_id = %s", [self.id]
         ).fetchone()
         assert row is not None
-        members = [create_member(sql, self.organization.id) for _ in range(2)]
+        roles = {"user": "developer", "other_admin": "admin", "deleted_user": "developer"}
+        members = {
+            kind: create_member(sql, self.organization.id, role=role)
+            for kind, role in roles.items()
+        }
         self.ids: dict[str, str] = {
             "organization": self.id,
             "admin": str(row["user_id"]),
             "admin_key": str(row["id"]),
-            "user": str(members[0].id),
+            **{kind: str(member.id) for kind, member in members.items()},
         }
+        self.tokens: dict[str, str] = {}
         with self.client() as client:
             self._fill_organization(client)
             self._fill_tracking(client)
         self._call_by_hand()
         self._name(sql)
+        self._give_passwords(sql)
         self.ids["audit_log"] = self._newest(sql)
 
     def _fill_organization(self, client: needletail.Client) -> None:
@@ -72,6 +80,13 @@ class Estate:
             self.ids[kind] = identity.create_api_key(
                 name=f"{text} {kind}", user_id=self.ids["user"], scopes=["run.get"]
             ).api_key.id
+        for kind in ("other_invitation", "deleted_invitation", "invitation"):
+            invited = identity.invite_member(
+                email=f"{text}-{kind}-{uuid.uuid4()}@example.com", role=OrganizationRole.DEVELOPER
+            )
+            assert invited.invitation is not None
+            self.ids[kind], self.tokens[kind] = invited.invitation.id, invited.token
+        identity.delete_invitation(id=self.ids["deleted_invitation"])
 
     def _fill_tracking(self, client: needletail.Client) -> None:
         tracking, text = client.tracking, self.text
@@ -121,6 +136,68 @@ class Estate:
         ):
             sql.execute(statement, {"organization": self.id, "text": self.text})
 
+    def _give_passwords(self, sql: Connection) -> None:
+        """Let the administrator, who runs the platform, and who is deleted log in."""
+        for statement in (
+            "update users set password_hash = %(hash)s where id in (%(admin)s, %(deleted)s)",
+            "update users set is_platform_admin = true where id = %(admin)s",
+            (
+                "update users set deleted_at = now(), purge_after = now() + interval '30 days'"
+                " where id = %(deleted)s"
+            ),
+        ):
+            sql.execute(
+                statement,
+                {
+                    "hash": stored(), "admin": self.ids["admin"],
+                    "deleted": self.ids["deleted_user"],
+                },
+            )  # fmt: skip
+        rows = sql.execute(
+            "select 'slug' as name, slug as value from organizations where id = %(id)s"
+            " union all select 'email', email from users where id = %(admin)s"
+            " union all select 'deleted_email', email from users where id = %(deleted_user)s",
+            {**self.ids, "id": self.id},
+        ).fetchall()
+        self._words = {row["name"]: row["value"] for row in rows}
+
+    def words(self, *, other: bool = False) -> dict[str, str]:
+        """Return what may stand in a request; for another request, some of it written otherwise."""
+        words = {
+            **self._words, "text": "mine", "password": PHRASE, "metric": self.metric,
+            "token": self.tokens["invitation"], "typed": self._words["slug"],
+        }  # fmt: skip
+        if other:
+            words.update(
+                text="another", typed="another", email=words["email"].upper(),
+                deleted_email=words["deleted_email"].upper(),
+            )  # fmt: skip
+        return words
+
+    def principal(self, method: str) -> str:
+        """Return who calls a method, or proves to be by calling it."""
+        # Somebody new has the invitation's id.
+        kinds = {"UndeleteUser": "deleted_user", "AcceptInvitation": "invitation"}
+        return self.ids[kinds.get(short(method), "admin")]
+
+    def prepare(self, sql: Connection, method: str) -> None:
+        """Bring about what a method is for, where that is no way to be."""
+        if short(method) == "UndeleteOrganization":
+            sql.execute(
+                "update organizations set deleted_at = now(),"
+                " purge_after = now() + interval '30 days' where id = %s",
+                [self.id],
+            )
+
+    def revive(self, sql: Connection) -> None:
+        """Undo what ends the administrator's key."""
+        for table, kind in (("organizations", "organization"), ("users", "admin")):
+            sql.execute(
+                f"update {table} set deleted_at = null, purge_after = null"
+                " where id = %s and deleted_at is not null",
+                [self.ids[kind]],
+            )
+
     def _newest(self, sql: Connection) -> str:
         row = sql.execute(
             "select id from audit_logs where organization_id = %s order by id limit 1", [self.id]
@@ -146,15 +223,20 @@ class Estate:
         ) as client:  # fmt: skip
             yield client
 
-    def wire(self, *, client: str = "") -> Wire:
-        """Connect by hand as the administrator."""
-        return Wire.opened(self.connection, client=client or self.text)
+    def wire(self, *, client: str = "", method: str = "") -> Wire:
+        """Connect by hand as the administrator, or as nobody where a method is for nobody."""
+        key = "" if short(method) in ANONYMOUS else self.connection["api_key"]
+        return Wire.opened({**self.connection, "api_key": key}, client=client or self.text)
 
 
 MEMBERS = "(select user_id from organization_memberships where organization_id = %(organization)s)"
 # Which rows are an organization's, where they do not say it; the rest belongs to all.
 CONDITIONS = {
-    "organizations": "id = %(organization)s",
+    # With those that its people make.
+    "organizations": (
+        "(id = %(organization)s or id in (select organization_id from organization_memberships"
+        f" where user_id in {MEMBERS}))"
+    ),
     "users": f"id in {MEMBERS}",
     "user_identities": f"user_id in {MEMBERS}",
 }

@@ -24,14 +24,17 @@ def address(name: str = "eve") -> str:
     return f"{name}-{secrets.token_hex(6)}@example.com"
 
 
-def give_password(team: Team, user: str, password: str = PHRASE) -> str:
-    """Write a password of a person, of little cost; return their address."""
+def stored(password: str = PHRASE) -> str:
+    """Return a password as it is stored, of little cost."""
     salt = os.urandom(16)
     derived = hashlib.scrypt(password.encode(), salt=salt, n=4_096, r=8, p=1, dklen=32)
     text = "$".join(base64.b64encode(part).rstrip(b"=").decode() for part in (salt, derived))
-    team.sql.execute(
-        "update users set password_hash = %s where id = %s", [f"$scrypt$ln=12,r=8,p=1${text}", user]
-    )
+    return f"$scrypt$ln=12,r=8,p=1${text}"
+
+
+def give_password(team: Team, user: str, password: str = PHRASE) -> str:
+    """Write a password of a person, of little cost; return their address."""
+    team.sql.execute("update users set password_hash = %s where id = %s", [stored(password), user])
     return str(team.value("select email from users where id = %(user)s", user=user))
 
 

@@ -28,16 +28,18 @@ if TYPE_CHECKING:
 # A name alone is for every method, `Method.name` for one.
 KINDS: dict[str, str | None] = {
     "actor_id": "admin",
+    "principal_id": "admin",
     "resource_id": "project",
     "filter.api_key_id": "admin_key",
+    "ExplainAccess.api_key_id": "admin_key",
     "after": "audit_log",
     "writer_id": None,
     "GetMember.user_id": "user",
     "UndeleteProject.id": "deleted_project",
     "WatchRun.run_id": "finished_run",
 }
-# Fields without which a method refuses its request. "{text}" is text that differs for another
-# request; None: left out.
+# Fields without which a method refuses its request. "{text}" and such differ for another
+# request, but not whom they are of; what else stands in braces is the estate's. None: left out.
 VALUES: dict[str, Any] = {
     "name": "{text}",
     "display_name": "{text}",
@@ -47,6 +49,21 @@ VALUES: dict[str, Any] = {
     "sequence": 1,
     "writer_id": "{uuid}",
     "key": "{metric}",
+    "password": "{password}",
+    "current_password": "{password}",
+    "new_password": "{text} is a password",
+    "token": "{token}",
+    "CreateOrganization.slug": "made-{uuid}",
+    "DeleteOrganization.slug": "{typed}",
+    "DeleteUser.email": "{email}",
+    "ExplainAccess.method": "needletail.tracking.v1.Tracking/CreateRun",
+    "InviteMember.email": "{text}-{uuid}@example.com",
+    "Login.email": "{email}",
+    "Login.organization": "{slug}",
+    "Login.key_name": "{text}",
+    "UndeleteOrganization.slug": "{slug}",
+    "UndeleteOrganization.email": "{email}",
+    "UndeleteUser.email": "{deleted_email}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "ListExperiments.name": None,
     # Whatever another request is: a role that the one before did not give.
@@ -55,6 +72,8 @@ VALUES: dict[str, Any] = {
 # Places in a listing. They are filled only by what asks for them.
 TOKENS = {"page_token": "next_page_token", "resume_token": "resume_token"}
 PLACES = {*TOKENS, "after"}
+# What is called without an API key.
+ANONYMOUS = {"AcceptInvitation", "Login", "UndeleteOrganization", "UndeleteUser"}
 
 
 def _methods() -> Iterator[Method[Any, Any]]:
@@ -157,11 +176,8 @@ def _fill(
         elif isinstance(value, list):
             getattr(request, field.name).extend(value)
         elif isinstance(value, str):
-            text = "another" if other else "mine"
-            setattr(
-                request, field.name,
-                value.format(text=text, uuid=uuid.uuid4(), metric=estate.metric),
-            )  # fmt: skip
+            words = estate.words(other=other)
+            setattr(request, field.name, value.format(uuid=uuid.uuid4(), **words))
         else:
             setattr(request, field.name, value)
 

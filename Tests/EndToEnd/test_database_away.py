@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from authority import Authority
+from guests import PHRASE
 from organizations import Organization, create_organization
 from postgres import Cluster, create_database, lock_waits
 from program import Connection, Server, UpServer, connect_sql, migrate, new_folder, remove
 from waiting import wait_until
-from wire import GoawayError, Wire, message
+from wire import IDENTITY, GoawayError, Wire, identity_message, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,6 +135,11 @@ def test_away_at_the_start(stage: Stage) -> None:
         status = stage.hello(key)
         assert (status.code, status.reason) == (UNAVAILABLE, "DATABASE_AWAY")
         assert status.retry_after_ms > 0
+    # Who has no key is nobody to look for; what they call is.
+    with Wire.opened({**stage.connection, "api_key": ""}) as wire:
+        request = identity_message("LoginRequest", email="ada@example.com", password=PHRASE)
+        status = wire.call(f"{IDENTITY}/Login", request).status
+        assert (status.code, status.reason) == (UNAVAILABLE, "DATABASE_AWAY")
     assert stage.server.page("/healthz")[0] == 503
     assert stage.server.page("/metrics")[0] == 200
     stage.cluster.start()

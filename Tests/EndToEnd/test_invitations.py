@@ -365,5 +365,33 @@ def test_the_command_line_invites_and_accepts(team: Team, served: UpServer, tmp_
     assert run_program("accept", *place, text=f"{token}\n").returncode == 2
     again = run_program("members", "invite", address(), "--role", "viewer", "-o", "json", *own)
     identifier = json.loads(again.stdout)["invitation"]["id"]
+    assert run_program("members", "uninvite", identifier, *own).returncode == 2
     assert run_program("members", "uninvite", identifier, "--yes", *own).returncode == 0
     assert run_program("members", "uninvite", identifier, "--yes", *own).returncode == 4
+
+
+def test_an_organization_has_a_thousand_open_invitations_at_most(team: Team) -> None:
+    team.sql.execute(
+        "insert into invitations (organization_id, id, email, role, token_hash, invited_by,"
+        " expires_at) select %s, gen_random_uuid(), n || '@example.com', 'viewer',"
+        " sha256(gen_random_uuid()::text::bytea), %s, now() + interval '1 day'"
+        " from generate_series(1, 999) as n",
+        [team.id, team.admin.id],
+    )
+    with team.client() as client:
+
+        def invite(email: str) -> str:
+            made = client.identity.invite_member(email=email, role=OrganizationRole.VIEWER)
+            assert made.invitation is not None
+            return made.invitation.id
+
+        invite(address())
+        error = refused("PLAN_LIMIT_REACHED", lambda: invite(address()))
+        assert error.details["max_open_invitations"] == "1000"
+        # One of an address that has one takes no more room, and one that is taken back gives it.
+        again = invite("1@example.com")
+        refused("PLAN_LIMIT_REACHED", lambda: invite(address()))
+        client.identity.delete_invitation(id=again)
+        invite(address())
+    with Team(team.sql, team.server, "other").client() as client:
+        invite(address())

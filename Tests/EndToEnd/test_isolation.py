@@ -48,7 +48,9 @@ EXCEPTIONS = {
     "ExportAuditLogs.filter.actor_id": EMPTY,
     "ExportAuditLogs.filter.api_key_id": EMPTY,
     "ExportAuditLogs.filter.resource_id": EMPTY,
+    "ExplainAccess.resource_id": "RESOURCE_NOT_FOUND",
     "ListExperiments.project_id": EMPTY,
+    "ListInvitations.page_token": OWN,
     "ListMembers.page_token": OWN,
     "ListProjects.page_token": OWN,
     "ListRuns.experiment_id": EMPTY,
@@ -56,6 +58,8 @@ EXCEPTIONS = {
     "ListServiceAccounts.page_token": OWN,
 }
 REASONS = {
+    "admin": "USER_NOT_FOUND",
+    "admin_key": "API_KEY_NOT_FOUND",
     "deleted_project": "PROJECT_NOT_FOUND",
     "finished_run": "RUN_NOT_FOUND",
     # A token names the listing with its filter, and a filter here has identifiers.
@@ -76,6 +80,10 @@ ALSO = {
     "user": ("service_account", "admin"),
     "service_account": ("user",),
     "GetProject.id": ("project_slug",),
+    "ExplainAccess.principal_id": ("user", "service_account", "deleted_user"),
+    "ExplainAccess.api_key_id": ("api_key",),
+    "ExplainAccess.resource_id": ("experiment", "run"),
+    "invitation": ("deleted_invitation",),
 }
 
 
@@ -293,6 +301,7 @@ NOT_CHOSEN = {
     ("events", "type"),
     ("experiments", "status"),
     ("idempotency_records", "method"),
+    ("invitations", "role"),
     ("organization_memberships", "role"),
     ("organizations", "subscription_plan"),
     ("organizations", "subscription_status"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from estate import Estate, rows_of, tables_of
 from needletail import CallError
+from needletail.identity import AuditLogFilter
 from waiting import wait_until
 
 if TYPE_CHECKING:
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 
 # Deleted, in an order that leaves the users of ended memberships findable.
 ENDING = ["users", "projects", "project_members", "organization_memberships"]
+# Over for more than 30 days, too.
+OVER = [
+    (
+        "update invitations set expires_at = now() - interval '31 days'"
+        " where organization_id = %(organization)s"
+    ),
+    (
+        "update api_keys set expires_at = now() - interval '31 days', is_from_login = true"
+        " where organization_id = %(organization)s and id = %(key)s"
+    ),
+]
 
 
 def purged(server: UpServer) -> int:
@@ -58,11 +70,16 @@ def test_a_deleted_project_is_removed_by_the_server_in_its_time(
             ).fetchall()
             assert days
             assert all(row["is_month"] for row in days)
+        for statement in OVER:
+            sql.execute(statement, {"organization": doomed.id, "key": doomed.ids["api_key"]})
 
         def left() -> int:
             row = sql.execute(
                 "select (select count(*) from projects where purge_after < now())"
-                " + (select count(*) from users where purge_after < now()) as n"
+                " + (select count(*) from users where purge_after < now())"
+                " + (select count(*) from invitations where expires_at < now()"
+                " and deleted_at is null)"
+                " + (select count(*) from api_keys where expires_at < now()) as n"
             ).fetchone()
             assert row is not None
             return int(row["n"])
@@ -75,7 +92,23 @@ def test_a_deleted_project_is_removed_by_the_server_in_its_time(
         assert rows_of(sql, other.id) == untouched
         rows = rows_of(sql, doomed.id)
         assert (rows["runs"][0], rows["metric_chunks"][0]) == (0, 0)
-        assert rows["audit_logs"] == kept
+        purges = sql.execute(
+            "select action, resource_id::text as id from audit_logs where organization_id = %s"
+            " and actor_type = 'system' and action like '%%.purge'",
+            [doomed.id],
+        ).fetchall()
+        assert {(row["action"], row["id"]) for row in purges} == {
+            ("project.purge", project),
+            ("project.purge", doomed.ids["deleted_project"]),
+            ("service_account.purge", doomed.ids["service_account"]),
+            ("user.purge", doomed.ids["deleted_user"]),
+        }
+        assert rows["audit_logs"][0] == kept[0] + len(purges)
+        with doomed.client() as client:
+            [entry] = client.identity.list_audit_logs(
+                filter=AuditLogFilter(action="user.purge")
+            ).audit_logs
+        assert (entry.actor_type, entry.actor_label) == ("system", "housekeeping")
     assert server.stop() == 0
 
 

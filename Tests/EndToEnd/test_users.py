@@ -158,6 +158,23 @@ def test_another_password_ends_the_keys_of_logins_but_the_callers_own(team: Team
         assert secret not in everything
 
 
+def test_of_two_passwords_with_one_key_one_is_refused(team: Team) -> None:
+    eve = team.join()
+    passwords = (PASSWORD, OTHER)
+    with team.wire(eve) as one, team.wire(eve) as two:
+        streams = [
+            (wire, wire.open(
+                f"{IDENTITY}/ChangePassword",
+                identity("ChangePasswordRequest", new_password=password), key="one",
+            ))
+            for wire, password in zip((one, two), passwords, strict=True)
+        ]  # fmt: skip
+        reasons = [wire.end(stream).status.reason for wire, stream in streams]
+    assert sorted(reasons) == ["", "IDEMPOTENCY_KEY_REUSED"]
+    assert login(team.server, email(eve), passwords[reasons.index("")]).user.id == eve.id
+    assert len(team.journal("user.change_password", eve.id)) == 1
+
+
 def test_a_service_account_has_no_account_of_its_own(team: Team) -> None:
     with team.client() as client:
         robot = client.identity.create_service_account(
@@ -370,7 +387,7 @@ def test_the_command_line_has_all_of_it(team: Team, served: UpServer, place: Pat
         place, team, eve.api_key, "users", "password", text=f"{PASSWORD}\n{OTHER}\n"
     )
     assert "deleted" in command(
-        place, team, eve.api_key, "users", "delete", "--email", new, text=f"{OTHER}\n"
+        place, team, eve.api_key, "users", "delete", "--yes", "--email", new, text=f"{OTHER}\n"
     )
     assert not team.is_taken(eve.api_key)
     assert eve.id in command(

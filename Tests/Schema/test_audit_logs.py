@@ -13,6 +13,8 @@ from statements import statements
 from tenants import START, Tenant, acting, create_tenant, uuid7
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cluster import Cluster
 
 ZERO = "00000000-0000-0000-0000-000000000000"
@@ -62,8 +64,7 @@ def filled(cluster: Cluster, template: str) -> Filled:
     return Filled(cluster, database, tenant)
 
 
-def parameters(tenant: Tenant, **given: Any) -> dict[str, Any]:
-    names = statements()["listAuditLogs"].positional[1]
+def parameters(tenant: Tenant, names: Sequence[str], **given: Any) -> dict[str, Any]:
     bounds = {"after_id": ZERO, "before_id": GREATEST, "page_size": 101, "bytes_max": 4 << 20}
     return dict.fromkeys(names) | bounds | {
         "organization_id": tenant.organization_id, **given,
@@ -73,7 +74,7 @@ def parameters(tenant: Tenant, **given: Any) -> dict[str, Any]:
 def run(filled: Filled, name: str, prefix: str = "", **given: Any) -> list[dict[str, Any]]:
     """Run a statement as the server does: prepared, and planned for its values."""
     text, names = statements()[name].positional
-    values = parameters(filled.tenant, **given)
+    values = parameters(filled.tenant, names, **given)
     with filled.cluster.connect(filled.database) as connection, acting(connection, filled.tenant):
         connection.execute("set local plan_cache_mode = force_generic_plan")
         connection.execute(statements()["planForValues"].text)
@@ -127,6 +128,11 @@ def test_every_filter_reads_little_more_than_it_returns(
     filled: Filled, statement: str, case: str
 ) -> None:
     given, index = FILTERS[case]
+    most = 500
+    if statement == "listAuditLogs" and "action_from" in given:
+        # Lists read each of the pattern's two actions by itself.
+        statement = "listAuditLogsOfActions"
+        most *= 2
     nodes = plan(filled, statement, **given)
     scans = [node for node in nodes if "Relation Name" in node and node["Actual Loops"]]
     read = sum(
@@ -134,7 +140,7 @@ def test_every_filter_reads_little_more_than_it_returns(
         for node in nodes
         if "Scan" in node["Node Type"] and "audit_logs" in node.get("Relation Name", "")
     )
-    assert read <= 500, (case, read, nodes)
+    assert read <= most, (case, read, nodes)
     for node in scans:
         if not node["Relation Name"].endswith("_default"):
             assert node["Node Type"] != "Seq Scan", node

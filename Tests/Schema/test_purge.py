@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -86,12 +88,43 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
         " created_at) values (%s, %s, 'run.created', 'run', %s, 'system', now())",
         [organization, uuid7(), made[0]],
     )
+    invite(connection, tenant)
     connection.execute(
         "insert into audit_logs (organization_id, id, actor_type, actor_label, action,"
         " resource_type, created_at) values (%s, %s, 'system', 'x', 'run.create', 'run', now())",
         [organization, uuid7()],
     )
     return made
+
+
+def invite(connection: Connection, tenant: Tenant, **columns: object) -> uuid.UUID:
+    """Write an invitation; return its id."""
+    made = uuid7()
+    values = {
+        "organization_id": tenant.organization_id, "id": made, "email": f"{made}@example.com",
+        "role": "viewer", "token_hash": hashlib.sha256(made.bytes).digest(),
+        "invited_by": tenant.user_id, "expires_at": datetime.now(UTC) + timedelta(days=7),
+        **columns,
+    }  # fmt: skip
+    connection.execute(
+        f"insert into invitations ({', '.join(values)}) values ({', '.join(['%s'] * len(values))})",
+        list(values.values()),
+    )
+    return made
+
+
+def notes(connection: Connection) -> list[tuple[object, ...]]:
+    """Return what the audit logs tell of purges: action, organization, resource and project."""
+    rows = connection.execute(
+        "select organization_id, action, resource_type, resource_id, project_id from audit_logs"
+        " where actor_type = 'system' and actor_label = 'housekeeping' and outcome = 'success'"
+        " order by id"
+    ).fetchall()
+    assert all(row["action"] == f"{row['resource_type']}.purge" for row in rows)
+    return [
+        (row["action"], row["organization_id"], row["resource_id"], row["project_id"])
+        for row in rows
+    ]
 
 
 def test_every_table_of_an_organization_is_purged_or_kept(connection: Connection) -> None:
@@ -122,8 +155,12 @@ def test_a_project_goes_with_everything_in_it(
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {
-        name: n for name, n in before.items() if name not in gone
+        name: n + (name == "audit_logs") for name, n in before.items() if name not in gone
     }
+    # One entry for what was deleted, none for what was in it or for a batch.
+    assert notes(connection) == [
+        ("project.purge", tenant.organization_id, tenant.project_id, tenant.project_id)
+    ]
     assert counts(connection, rival) == untouched
     assert sum(batches) == sum(before[name] for name in gone)
     assert max(batches) <= batch_size
@@ -148,6 +185,8 @@ def test_what_is_deleted_alone_goes_alone(
     doomed = runs[0] if table == "runs" else tenant.experiment_id
     connection.execute(PAST.format(table) + " where id = %s", [doomed])
     purge(connection)
+    action = "run.purge" if table == "runs" else "experiment.purge"
+    assert notes(connection) == [(action, tenant.organization_id, doomed, tenant.project_id)]
     after = counts(connection, tenant)
     assert (after["projects"], after["experiments"]) == (1, int(table == "runs"))
     assert after["runs"] == (2 if table == "runs" else 0)
@@ -172,6 +211,8 @@ def test_an_organization_goes_and_its_journals_stay(
     connection.execute(PAST.format("organizations") + " where id = %s", [tenant.organization_id])
     purge(connection, batch_size)
     assert {name for name, n in counts(connection, tenant).items() if n} == KEPT
+    own = tenant.organization_id
+    assert notes(connection) == [("organization.purge", own, own, None)]
     assert counts(connection, rival) == untouched
     rows = connection.execute(
         "select id from organizations union all select id from users order by 1"
@@ -200,8 +241,15 @@ def test_of_a_user_to_whom_rows_refer_the_id_alone_stays(
         "insert into user_identities (provider, subject, user_id) values ('x', 'ada', %s)",
         [tenant.user_id],
     )
+    invite(connection, tenant, email="ada@example.com")
     connection.execute(PAST.format("users"))
-    assert purge(connection) == [2]
+    # A key, a place in a project and one in the organization; then both users.
+    assert purge(connection) == [1, 1, 1, 2]
+    assert notes(connection) == [("user.purge", tenant.organization_id, tenant.user_id, None)]
+    after = counts(connection, tenant)
+    assert (after["organization_memberships"], after["api_keys"], after["invitations"]) == (
+        0, 0, 1,
+    )  # fmt: skip
     [row] = connection.execute("select * from users").fetchall()
     assert (row["id"], row["display_name"]) == (tenant.user_id, "Deleted user")
     assert row["email"] == f"deleted-{tenant.user_id}@invalid"
@@ -222,6 +270,85 @@ def test_what_has_ended_goes(connection: Connection, tenant: Tenant, table: str)
     connection.execute(PAST.format(table))
     purge(connection)
     assert counts(connection, tenant) == {**before, table: 0}
+    assert notes(connection) == []
+
+
+@pytest.mark.parametrize("batch_size", [1, 1_000])
+def test_an_invitation_goes_30_days_after_its_end(
+    connection: Connection, tenant: Tenant, batch_size: int
+) -> None:
+    def days(count: float) -> datetime:
+        return datetime.now(UTC) - timedelta(days=count)
+
+    accepted = {"accepted_by": tenant.user_id}
+    gone: list[dict[str, object]] = [
+        {"expires_at": days(31)},
+        {"expires_at": days(-1), "deleted_at": days(31)},
+        {"expires_at": days(-1), "accepted_at": days(31), **accepted},
+    ]
+    staying: list[dict[str, object]] = [
+        {"expires_at": days(29)},
+        {"expires_at": days(35), "deleted_at": days(29)},
+        {"expires_at": days(35), "accepted_at": days(29), **accepted},
+        {"expires_at": days(-1)},
+    ]
+    for columns in gone:
+        invite(connection, tenant, **columns)
+    kept = {invite(connection, tenant, **columns) for columns in staying}
+    batches = purge(connection, batch_size)
+    assert (sum(batches), max(batches) <= batch_size) == (3, True)
+    rows = connection.execute("select id from invitations").fetchall()
+    assert {row["id"] for row in rows} == kept
+    assert notes(connection) == []
+
+
+def test_a_key_of_a_login_goes_30_days_after_its_end(
+    connection: Connection, tenant: Tenant
+) -> None:
+    def write(name: str, *, is_from_login: bool, expired: int, revoked: int | None) -> None:
+        connection.execute(
+            "insert into api_keys (organization_id, id, user_id, name, key_id, key_prefix,"
+            " secret_hash, scopes, created_by, is_from_login, expires_at, revoked_at, revoked_by)"
+            " select organization_id, gen_random_uuid(), user_id, %(name)s, %(name)s, key_prefix,"
+            " secret_hash, scopes, created_by, %(is_from_login)s, now() - %(expired)s * interval"
+            " '1 day', now() - %(revoked)s * interval '1 day',"
+            " case when %(revoked)s::integer is not null then user_id end"
+            " from api_keys where id = %(id)s",
+            {"name": name, "is_from_login": is_from_login, "expired": expired, "revoked": revoked,
+             "id": tenant.api_key_id},
+        )  # fmt: skip
+
+    write("expired00000", is_from_login=True, expired=31, revoked=None)
+    write("revoked00000", is_from_login=True, expired=-1, revoked=31)
+    write("lately000000", is_from_login=True, expired=29, revoked=None)
+    write("still0000000", is_from_login=True, expired=-1, revoked=None)
+    write("other0000000", is_from_login=False, expired=31, revoked=None)
+    assert purge(connection) == [2]
+    rows = connection.execute("select name from api_keys").fetchall()
+    assert {row["name"] for row in rows} == {
+        "first", "lately000000", "still0000000", "other0000000",
+    }  # fmt: skip
+
+
+def test_a_deleted_user_whom_only_an_ended_invitation_names_goes_whole(
+    connection: Connection, tenant: Tenant
+) -> None:
+    guest = uuid7()
+    connection.execute(
+        "insert into users (id, email, display_name) values (%s, 'eve@example.com', 'Eve')", [guest]
+    )
+    long_ago = datetime.now(UTC) - timedelta(days=31)
+    invite(connection, tenant, email="eve@example.com", accepted_by=guest, accepted_at=long_ago)
+    connection.execute(
+        "insert into organization_memberships (organization_id, id, user_id) values (%s, %s, %s)",
+        [tenant.organization_id, uuid7(), guest],
+    )
+    connection.execute(PAST.format("users") + " where id = %s", [guest])
+    assert purge(connection) == [1, 1, 1]
+    rows = connection.execute("select id from users").fetchall()
+    assert [row["id"] for row in rows] == [tenant.user_id]
+    assert counts(connection, tenant)["organization_memberships"] == 1
+    assert notes(connection) == [("user.purge", tenant.organization_id, guest, None)]
 
 
 def test_one_server_purges_at_a_time(
@@ -246,7 +373,8 @@ def test_a_batch_that_was_lost_is_done_again(connection: Connection, tenant: Ten
     removed = sum(purge(connection, 1))
     after = counts(connection, tenant)
     assert after["projects"] == 0
-    assert sum(before.values()) - sum(after.values()) == removed
+    # All but the entry in the audit log.
+    assert sum(before.values()) - sum(after.values()) == removed - 1
 
 
 @pytest.mark.parametrize("batch_size", [0, 100_001])

@@ -28,11 +28,25 @@ from organizations as organization
 where organization.id = :organization_id
 for no key update of organization;
 
--- What an invitation depends on: what the caller is, and whether the address is a member's. No
--- row: the caller is no active member.
+-- What an invitation depends on: what the caller is, whether the address is a member's, and how
+-- many invitations of others are open, of which no more than `open_max` are counted. No row: the
+-- caller is no active member.
 -- name: prepareInvitation :optional
 select
     caller.role,
+    (
+        select count(*)
+        from (
+            select from invitations as invitation
+            where
+                invitation.organization_id = caller.organization_id
+                and invitation.email_folded <> lower(:email)
+                and invitation.accepted_at is null
+                and invitation.deleted_at is null
+            order by invitation.email_folded
+            limit :open_max::bigint
+        ) as waiting
+    ) as "open!",
     exists(
         select from organization_memberships as membership
         inner join users as member on membership.user_id = member.id

@@ -1,0 +1,11 @@
+drop index idx_api_keys_login_end;
+drop index idx_invitations_end;
+drop function needletail_purge(timestamptz, bigint);
+alter function needletail_purge_deleted(timestamptz, bigint) rename to needletail_purge;
+drop function needletail_purge_ended(timestamptz, bigint);
+drop trigger runs_note_purge on runs;
+drop trigger experiments_note_purge on experiments;
+drop trigger projects_note_purge on projects;
+drop trigger organizations_note_purge on organizations;
+drop function needletail_note_purged_row();
+drop function needletail_note_purge(uuid, text, uuid, uuid);
