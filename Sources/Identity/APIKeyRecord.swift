@@ -16,6 +16,8 @@ struct APIKeyRecord {
   var revokedAt: Int64?
   var createdAt: Int64
   var updatedAt: Int64
+  /// Whether it goes back to a password, and ends when that changes.
+  var isFromLogin = false
   var revision: Int64
 
   /// Whether it may not be used any more.
@@ -39,6 +41,7 @@ struct APIKeyRecord {
     key.createdAt = Timestamp(microseconds: createdAt)
     key.updatedAt = Timestamp(microseconds: updatedAt)
     key.etag = String(revision)
+    key.isFromLogin = isFromLogin
     return key
   }
 
@@ -47,7 +50,8 @@ struct APIKeyRecord {
     APIKeysQueries.createApiKey(
       organizationID: organizationID, id: id, userID: userID, name: name, keyID: key.id,
       keyPrefix: prefix, secretHash: key.hash, scopes: scopes, allowedCIDRs: ranges,
-      createdBy: createdBy, expiresAt: expiresAt, createdAt: createdAt)
+      createdBy: createdBy, expiresAt: expiresAt, isFromLogin: isFromLogin,
+      createdAt: createdAt)
   }
 
   /// The statement that stores what may change.
@@ -85,7 +89,7 @@ extension APIKeyRecord {
       id: row.id, userID: row.userID, name: row.name, prefix: row.keyPrefix, scopes: row.scopes,
       ranges: row.allowedCIDRs, createdBy: row.createdBy, lastUsedAt: row.lastUsedAt,
       expiresAt: row.expiresAt, revokedAt: row.revokedAt, createdAt: row.createdAt,
-      updatedAt: row.updatedAt, revision: row.revision)
+      updatedAt: row.updatedAt, isFromLogin: row.isFromLogin, revision: row.revision)
   }
 }
 
@@ -103,6 +107,7 @@ protocol APIKeyRow {
   var revokedAt: Int64? { get }
   var createdAt: Int64 { get }
   var updatedAt: Int64 { get }
+  var isFromLogin: Bool { get }
   var revision: Int64 { get }
 }
 

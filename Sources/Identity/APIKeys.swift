@@ -30,7 +30,7 @@ extension IdentityService {
       try checkScopes(request.scopes, within: row.ownScopes)
       let record = APIKeyRecord(
         id: id, userID: userID, name: request.name, prefix: key.shownPrefix,
-        scopes: request.scopes, ranges: row.allowedCIDRs, createdBy: call.principal.id,
+        scopes: request.scopes, ranges: row.allowedCIDRs, createdBy: call.maker(row.ownMaker),
         expiresAt: request.expiresAt?.microseconds, createdAt: now, updatedAt: now, revision: 1)
       batch.add(record.insertion(key, organizationID: organizationID))
       var change = change("create", "created", record, since: nil)
@@ -165,7 +165,7 @@ extension IdentityService {
       // The caller is handed what the new key permits.
       try checkScopes(before.scopes, within: row.ownScopes)
       let old = end(before, at: now, overlapSeconds: request.overlapSeconds, call, &batch)
-      let new = successor(of: before, id: id, key, at: now, call)
+      let new = successor(of: before, id: id, key, at: now, by: call.maker(row.ownMaker))
       batch.add(new.insertion(key, organizationID: call.principal.organizationID))
       var change = change("rotate", "rotated", new, since: nil)
       change.detailsJSON = new.details(
@@ -220,12 +220,12 @@ private func end(
 
 /// The key that replaces another: good for as long as that was made for, counted from now.
 private func successor(
-  of old: APIKeyRecord, id: UUID, _ key: APIKey, at now: Int64, _ call: CallContext
+  of old: APIKeyRecord, id: UUID, _ key: APIKey, at now: Int64, by maker: UUID
 ) -> APIKeyRecord {
   var new = old
   new.id = id
   new.prefix = key.shownPrefix
-  new.createdBy = call.principal.id
+  new.createdBy = maker
   new.lastUsedAt = nil
   new.expiresAt = old.expiresAt.map { expiresAt in
     min(now + max(expiresAt - old.createdAt, 0), Timestamp.microsecondsRange.upperBound)
@@ -249,6 +249,12 @@ private func change(
 extension CallContext {
   /// Whether the caller sees the keys of everybody in the organization.
   fileprivate var seesAllKeys: Bool { principal.role == "admin" }
+
+  /// Who answers for a key that the caller makes: whoever made a person's own key for them, so that
+  /// it makes none that passes for the person's.
+  fileprivate func maker(_ ownMaker: UUID?) -> UUID {
+    principal.kind == "user" ? ownMaker ?? principal.id : principal.id
+  }
 
   /// Reads a key that the caller sees, and keeps it from changing.
   fileprivate func lock(
@@ -292,6 +298,22 @@ private func apiKeyOver(_ id: UUID) -> CallError {
 
 private func holderNotFound(_ id: UUID) -> CallError {
   CallError(IdentityErrorReason.userNotFound, "There is no member \(id) in your organization.")
+}
+
+extension IdentityService {
+  /// Refuses what reaches beyond the organization to a key that somebody else made for the caller:
+  /// who administers one organization decides nothing in another.
+  func requireOwnKey(_ call: CallContext) async throws(CallError) {
+    let isOwn = try await call.read(
+      APIKeysQueries.isOwnApiKey(
+        organizationID: call.principal.organizationID, id: call.principal.apiKeyID))
+    guard isOwn else {
+      throw CallError(
+        IdentityErrorReason.keyNotOwn,
+        "This is about you in every organization, and somebody else made your key for you: log in, "
+          + "and use the key that you get.")
+    }
+  }
 }
 
 private func notYours() -> CallError {

@@ -41,11 +41,12 @@ extension IdentityService {
     let isOver = invitation.isAccepted && (call.idempotencyKey.isEmpty || invitation.userID == nil)
     guard !isOver else { throw invitationNotFound() }
     if !call.principal.isAnonymous {
+      try await requireOwnKey(call)
       guard invitation.userID == call.principal.id else { throw invitedIsAnother() }
     } else if invitation.userID != nil {
       let isRight = try await passwords.matches(
         request.password, invitation.isUserActive ? invitation.passwordHash : nil,
-        of: invitation.email.lowercased(), call)
+        of: invitation.emailFolded, call)
       guard isRight else {
         throw invitation.isAccepted ? invitationNotFound() : credentialsInvalid()
       }

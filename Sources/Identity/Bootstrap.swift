@@ -114,6 +114,7 @@ public struct Bootstrap: Sendable {
     return APIKeysQueries.createApiKey(
       organizationID: organizationID, id: ids.next(now: now), userID: userID, name: name,
       keyID: key.id, keyPrefix: key.shownPrefix, secretHash: key.hash, scopes: ["*"],
-      allowedCIDRs: [], createdBy: userID, expiresAt: nil, createdAt: now)
+      allowedCIDRs: [], createdBy: userID, expiresAt: nil, isFromLogin: false,
+      createdAt: now)
   }
 }

@@ -85,12 +85,8 @@ extension IdentityService {
         id: id, userID: principal.id,
         name: request.keyName.isEmpty ? LoginBounds.keyName : request.keyName,
         prefix: key.shownPrefix, scopes: ["*"], ranges: [], createdBy: principal.id,
-        expiresAt: expiresAt, createdAt: now, updatedAt: now, revision: 1)
-      batch.add(
-        APIKeysQueries.createLoginKey(
-          organizationID: principal.organizationID, id: id, userID: principal.id,
-          name: record.name, keyID: key.id, keyPrefix: record.prefix, secretHash: key.hash,
-          scopes: record.scopes, expiresAt: expiresAt, createdAt: now))
+        expiresAt: expiresAt, createdAt: now, updatedAt: now, isFromLogin: true, revision: 1)
+      batch.add(record.insertion(key, organizationID: principal.organizationID))
       batch.add(
         UsersQueries.recordLogin(
           loggedInAt: now, newPasswordHash: newHash, userID: principal.id))
@@ -210,7 +206,7 @@ extension Principal {
 
 extension Validator {
   /// Checks the length of an e-mail address that somebody says is theirs.
-  fileprivate mutating func triedEmail(_ field: String, _ text: String) {
+  mutating func triedEmail(_ field: String, _ text: String) {
     let bytes = LoginBounds.emailBytes
     if !bytes.contains(text.utf8.count) {
       refuse(field, "must be \(bytes.lowerBound) to \(bytes.upperBound) bytes")

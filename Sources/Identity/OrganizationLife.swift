@@ -18,7 +18,7 @@ extension IdentityService {
   ) async throws(CallError) -> CreateOrganizationResponse {
     var validator = Validator()
     validator.name("name", request.name, bytes: OrganizationBounds.nameBytes)
-    validator.slug("slug", request.slug)
+    Slug.check(request.slug, &validator)
     if !request.billingEmail.isEmpty {
       validator.emailAddress("billing_email", request.billingEmail)
     }
@@ -26,6 +26,8 @@ extension IdentityService {
       "settings_json", request.settingsJSON, bytesMax: OrganizationBounds.settingsBytesMax)
     try validator.finish()
 
+    // A service account hears below that it is none, whoever made its key.
+    if call.principal.kind == "user" { try await requireOwnKey(call) }
     let plan = organizations.plan.rawValue
     return try await call.commit(
       locking: OrganizationsQueries.getFounder(
@@ -57,6 +59,7 @@ extension IdentityService {
     _ request: ListOrganizationsRequest, _ call: CallContext
   ) async throws(CallError) -> ListOrganizationsResponse {
     guard call.principal.kind == "user" else { throw personNeeded() }
+    try await requireOwnKey(call)
     let rows = try await call.read(
       OrganizationsQueries.listOwnOrganizations(userID: call.principal.id))
     var response = ListOrganizationsResponse()
@@ -107,27 +110,29 @@ extension IdentityService {
   ) async throws(CallError) -> UndeleteOrganizationResponse {
     var validator = Validator()
     validator.slug("slug", request.slug)
-    validator.emailAddress("email", request.email)
+    validator.triedEmail("email", request.email)
     validator.triedPassword("password", request.password, isNeeded: true)
     try validator.finish()
 
     try passwords.admit(call)
     let found = try await call.read(
-      OrganizationsQueries.findRecoverableOrganization(slug: request.slug, email: request.email))
+      OrganizationsQueries.findRecoverableOrganization(email: request.email, slug: request.slug))
     // Whoever is unknown, or is no administrator, hears the same, as late.
     let isRight = try await passwords.matches(
-      request.password, found?.passwordHash, of: request.email.lowercased(), call)
-    guard isRight, let found else { throw credentialsInvalid() }
+      request.password, found.passwordHash, of: found.emailFolded, call)
+    guard isRight, let userID = found.userID, let userEmail = found.userEmail,
+      let organizationID = found.organizationID
+    else { throw credentialsInvalid() }
     var comparable = request
     comparable.password = ""
     call.compareReplays(by: comparable)
     call.become(
       Principal(
-        organizationID: found.organizationID, id: found.userID, kind: "user",
-        label: found.userEmail, apiKeyID: .zero, role: MemberRole.admin.rawValue, permissions: []))
+        organizationID: organizationID, id: userID, kind: "user", label: userEmail,
+        apiKeyID: .zero, role: MemberRole.admin.rawValue, permissions: []))
     return try await call.commit(
       locking: OrganizationsQueries.lockDeletedOrganization(
-        callerID: found.userID, organizationID: found.organizationID)
+        callerID: userID, organizationID: organizationID)
     ) { (row, batch) throws(CallError) in
       guard let row, row.callerRole == MemberRole.admin.rawValue else {
         throw credentialsInvalid()
@@ -204,7 +209,7 @@ private struct NewOrganization {
         organizationID: row.id, id: keyID, userID: founderID,
         name: OrganizationLife.firstKeyName, keyID: key.id, keyPrefix: key.shownPrefix,
         secretHash: key.hash, scopes: ["*"], allowedCIDRs: [], createdBy: founderID,
-        expiresAt: nil, createdAt: row.createdAt))
+        expiresAt: nil, isFromLogin: false, createdAt: row.createdAt))
   }
 
   var response: CreateOrganizationResponse {

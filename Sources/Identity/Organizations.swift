@@ -34,7 +34,7 @@ extension IdentityService {
     if let name = request.name {
       validator.name("name", name, bytes: OrganizationBounds.nameBytes)
     }
-    if let slug = request.slug { validator.slug("slug", slug) }
+    if let slug = request.slug { Slug.check(slug, &validator) }
     if let email = request.billingEmail { validator.emailAddress("billing_email", email) }
     var settings: String?
     if let text = request.settingsJSON {
@@ -104,8 +104,7 @@ extension Validator {
   /// message would tell.
   mutating func emailAddress(_ field: String, _ text: String) {
     name(field, text, bytes: OrganizationBounds.emailBytes)
-    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-    if parts.count != 2 || parts.contains(where: \.isEmpty) || text.contains(" ") {
+    if !EmailAddress.isOne(text) {
       refuse(field, "must be an e-mail address like ada@example.com")
     }
   }

@@ -33,7 +33,7 @@ extension IdentityService {
     try validator.finish()
 
     let seen = try await caller(call)
-    if let email = request.email, email != seen.email {
+    if let email = request.email, !email.isSameAddress(as: seen.email) {
       try await checkPassword(request.currentPassword, of: seen, call)
     }
     var compared = request
@@ -46,7 +46,7 @@ extension IdentityService {
       guard var row else { throw callerGone() }
       try checkETag(request.etag, revision: row.revision)
       // Whether a password was needed was decided by what was seen.
-      guard row.email == seen.email, row.passwordHash == seen.passwordHash else {
+      guard row.email.isSameAddress(as: seen.email), row.passwordHash == seen.passwordHash else {
         throw changedMeanwhile()
       }
       let (before, after) = (row.fields, row.fields.changed(by: request))
@@ -187,6 +187,7 @@ extension IdentityService {
         IdentityErrorReason.personNeeded,
         "This is for people; a service account has neither password nor account of its own.")
     }
+    try await requireOwnKey(call)
     let row = try await call.read(UsersQueries.getUser(userID: call.principal.id))
     guard let row else { throw callerGone() }
     return row

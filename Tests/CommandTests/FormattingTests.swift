@@ -22,6 +22,19 @@ import Testing
     #expect(line.text == expected)
   }
 
+  @Test(
+    "What a server sends neither commands a terminal nor turns its lines around",
+    arguments: [
+      "\u{1b}", "\n", "\u{85}", "\u{61c}", "\u{200f}", "\u{2028}", "\u{202e}", "\u{2066}",
+      "\u{2069}",
+    ])
+  func unharmed(text: String) {
+    #expect(visible("a\(text)b") == "a\u{fffd}b")
+    #expect(
+      visible("\u{e9}va \u{5d0}\u{5d3} \u{1f469}\u{200d}\u{1f52c}")
+        == "\u{e9}va \u{5d0}\u{5d3} \u{1f469}\u{200d}\u{1f52c}")
+  }
+
   @Test("A curve of many values keeps its width and its shape")
   func longSparkline() {
     var line = Sparkline(width: 10)

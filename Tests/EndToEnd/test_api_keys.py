@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import needletail
 import pytest
 from organizations import create_organization
+from people import PASSWORD, email
 from program import run_program
+from team import Team
 from waiting import wait_until
 from wire import GoawayError, Wire
 
@@ -183,3 +185,68 @@ def test_the_command_line_looks_after_keys(served: UpServer, place: Path) -> Non
     assert identifier in keys("list", "--all", "--limit", "1000")
     keys("revoke", identifier, "--yes", code=CONFLICT)
     keys("show", ABSENT, code=MISSING)
+
+
+def test_a_key_that_somebody_else_made_opens_nobodys_account(
+    served: UpServer, sql: Connection
+) -> None:
+    team = Team(sql, served.connection)
+    eve = team.join("developer")
+    with team.client() as admin, team.client(eve) as own:
+        given = made(admin, user_id=eve.id)
+        # What comes of it is no better, whoever seems to make it.
+        with team.client(key=given[1]) as client:
+            child = made(client)
+            turned = client.identity.rotate_api_key(id=child[0], overlap_seconds=60)
+        taken = admin.identity.rotate_api_key(id=made(own)[0], overlap_seconds=60)
+        mine = made(own)[1]
+    keys = [given[1], child[1], turned.secret, taken.secret]
+    for key in keys:
+        with team.client(key=key) as client:
+            identity = client.identity
+            assert identity.who_am_i().user_id == eve.id
+            assert client.tracking.list_experiments().experiments == ()
+            for attempt in (
+                identity.get_user,
+                identity.list_organizations,
+                lambda identity=identity: identity.update_user(display_name="Mallory"),
+                lambda identity=identity: identity.change_password(new_password=PASSWORD),
+                lambda identity=identity: identity.delete_user(email=email(eve)),
+                lambda identity=identity: identity.create_organization(name="x", slug="mallorys"),
+            ):
+                assert failure(attempt) == "KEY_NOT_OWN"
+    with team.client(key=mine) as client:
+        assert client.identity.get_user().user.display_name == "Eve"
+        client.identity.change_password(new_password=PASSWORD)
+
+
+def test_an_invitation_is_not_accepted_with_a_key_that_somebody_else_made(
+    served: UpServer, sql: Connection
+) -> None:
+    here, there = Team(sql, served.connection), Team(sql, served.connection, "there")
+    eve = here.join("developer")
+    with here.client() as admin, there.client() as inviter:
+        token = inviter.identity.invite_member(
+            email=email(eve), role=needletail.identity.OrganizationRole.VIEWER
+        ).token
+        given = made(admin, user_id=eve.id)[1]
+    with here.client(key=given) as client:
+        assert failure(lambda: client.identity.accept_invitation(token=token)) == "KEY_NOT_OWN"
+    with here.client(eve) as client:
+        assert client.identity.accept_invitation(token=token).organization_id == there.id
+
+
+def test_a_rotated_key_is_over_after_its_overlap(served: UpServer, sql: Connection) -> None:
+    team = Team(sql, served.connection)
+    with team.client() as admin:
+        old, secret = made(admin)
+        new = admin.identity.rotate_api_key(id=old, overlap_seconds=60)
+        assert team.is_taken(secret)
+        sql.execute("update api_keys set expires_at = now() where id = %s", [old])
+        assert not team.is_taken(secret)
+        assert team.is_taken(new.secret)
+        for attempt in (
+            lambda: admin.identity.rotate_api_key(id=old, overlap_seconds=60),
+            lambda: admin.identity.update_api_key(id=old, name="x"),
+        ):
+            assert failure(attempt) == "API_KEY_REVOKED"

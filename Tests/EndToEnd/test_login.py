@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import needletail
 import pytest
+from organizations import create_organization, uuid7
+from people import PASSWORD, email, with_password
 from program import BINARY, UpServer, clean_environment
+from team import Team
 from waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from program import Connection
+    from team import Person
 
 OK, OTHER, USAGE, PERMISSION, MISSING, CONFLICT, UNAVAILABLE, INVALID = range(8)
 
@@ -235,3 +241,107 @@ def test_unknown_fields_are_refused_before_anything_is_done(home: Home, served: 
     assert {"slug": made["slug"]} in listed
     deleted = json.loads(home("projects", "delete", made["id"], "--yes", "--json", "deleted_at"))
     assert deleted["deletedAt"]
+
+
+@pytest.fixture
+def team(served: UpServer, sql: Connection) -> Team:
+    return Team(sql, served.connection)
+
+
+def slug_of(team: Team) -> str:
+    return str(team.value("select slug from organizations where id = %(org)s"))
+
+
+def with_email(
+    home: Home, served: UpServer, person: Person, *more: str, text: str = f"{PASSWORD}\n",
+    code: int = OK,
+) -> str:  # fmt: skip
+    return log_in(home, served, "--email", email(person).upper(), *more, text=text, code=code)
+
+
+def test_a_password_gets_a_key_that_is_stored_and_expires(
+    home: Home, served: UpServer, team: Team
+) -> None:
+    eve = with_password(team)
+    text = with_email(home, served, eve, "--expires-in", "1h", "--profile", "eve")
+    assert email(eve) in text
+    assert slug_of(team) in text
+    (line,) = [line for line in text.splitlines() if line.startswith("expires")]
+    profile = home.stored["profiles"]["eve"]
+    secret = profile["api_key"]
+    assert profile["organization_id"] == team.id
+    assert secret not in text
+    assert PASSWORD not in text + home.config.read_text()
+    assert stat.S_IMODE(home.config.stat().st_mode) == 0o600
+    assert home.stored["current"] == "eve"
+
+    (key,) = json.loads(home("keys", "list", "--json"))["apiKeys"][:1]
+    assert key["isFromLogin"] is True
+    assert key["expiresAt"][:16].replace("T", " ") in line
+    assert "from a login" in home("keys", "show", key["id"])
+    assert (
+        team.value(
+            "select expires_at - created_at = interval '1 hour' from api_keys where id = %(key)s",
+            key=key["id"],
+        )
+        is True
+    )
+    made = json.loads(home("keys", "create", "mine", "--scope", "*", "-o", "json"))["apiKey"]
+    assert made["isFromLogin"] is False
+
+    told = json.loads(with_email(home, served, eve, "-o", "json"))
+    assert told["whoami"]["userId"] == eve.id
+    assert told["current"] is True
+
+
+def test_who_belongs_to_several_organizations_says_which(
+    home: Home, served: UpServer, team: Team
+) -> None:
+    eve = with_password(team)
+    elsewhere = create_organization(team.sql, "elsewhere")
+    with team.sql.transaction():
+        team.sql.execute("set local role needletail_maintenance")
+        team.sql.execute(
+            "insert into organization_memberships (organization_id, id, user_id, role)"
+            " values (%s, %s, %s, 'viewer')",
+            [elsewhere.id, uuid7(), eve.id],
+        )
+    text = with_email(home, served, eve, code=CONFLICT)
+    assert "ORGANIZATION_NEEDED" in text
+    assert slug_of(team) in text
+    assert not home.config.exists()
+    assert "CREDENTIALS_INVALID" in with_email(
+        home, served, eve, "--organization", "nowhere", code=PERMISSION
+    )
+    for organization, slug in ((team.id, slug_of(team)), (str(elsewhere.id), None)):
+        name = slug or str(
+            team.value("select slug from organizations where id = %(id)s", id=elsewhere.id)
+        )
+        with_email(home, served, eve, "--organization", name, "--profile", "one")
+        assert home.stored["profiles"]["one"]["organization_id"] == organization
+
+
+def test_a_wrong_password_stores_nothing_and_is_not_repeated(
+    home: Home, served: UpServer, team: Team
+) -> None:
+    eve = with_password(team)
+    text = with_email(home, served, eve, text="wrong password\n", code=PERMISSION)
+    assert "CREDENTIALS_INVALID" in text
+    assert "wrong password" not in text
+    assert "INPUT_MISSING" in with_email(home, served, eve, text="\n", code=USAGE)
+    assert "--email" in log_in(home, served, "--organization", "x", code=USAGE)
+    assert "one of them" in with_email(
+        home, served, eve, "--api-key-file", "/nonexistent", code=USAGE
+    )
+    assert not home.config.exists()
+
+
+def test_a_failed_login_leaves_the_profile_as_it_was(
+    home: Home, served: UpServer, team: Team
+) -> None:
+    eve = with_password(team)
+    with_email(home, served, eve)
+    before = home.config.read_bytes()
+    with_email(home, served, eve, text="wrong password\n", code=PERMISSION)
+    assert home.config.read_bytes() == before
+    assert eve.id in home("whoami")

@@ -152,9 +152,15 @@ def test_migrations_go_up_and_down(scratch_url: str) -> None:
     assert migrate(scratch_url, "up").stdout == "nothing is pending\n"
     assert f"version {len(applied)}" in migrate(scratch_url, "verify").stdout
     everything = objects()
-    assert len(migrate(scratch_url, "down").stdout.splitlines()) == 1
+    before = migrate(scratch_url, "status").stdout
+    for arguments in ([], ["--to", "0"]):
+        refused = run_program("migrate", "down", *arguments, "--postgres", scratch_url)
+        assert refused.returncode == 2
+        assert "--yes" in refused.stderr
+    assert migrate(scratch_url, "status").stdout == before
+    assert len(migrate(scratch_url, "down", "--yes").stdout.splitlines()) == 1
     assert objects() != everything
-    migrate(scratch_url, "down", "--to", "0")
+    migrate(scratch_url, "down", "--to", "0", "--yes")
     # Only the memory of migrations is left, and its index.
     assert len(objects()) == 2
     migrate(scratch_url, "up", "--to", "2")

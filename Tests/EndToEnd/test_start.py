@@ -243,8 +243,8 @@ def test_up_refuses_a_database_of_a_newer_program(place: Path, scratch_url: str)
     pretend_newer(scratch_url)
     said = refused("up", "--data-dir", place / "data", "--port", "0", "--postgres", scratch_url)
     assert "newer than this program" in said
-    for direction in ("up", "down"):
-        result = run_program("migrate", direction, "--postgres", scratch_url)
+    for arguments in (["up"], ["down", "--yes"]):
+        result = run_program("migrate", *arguments, "--postgres", scratch_url)
         assert result.returncode != 0
         assert "newer than this program" in result.stderr
 

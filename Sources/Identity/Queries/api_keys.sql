@@ -48,23 +48,12 @@ from needletail_key_standings(:organization_ids::uuid[], :ids::uuid[], :versions
 -- name: createApiKey :exec
 insert into api_keys (
     organization_id, id, user_id, name, key_id, key_prefix, secret_hash, scopes, allowed_cidrs,
-    created_by, expires_at, created_at, updated_at
+    created_by, expires_at, is_from_login, created_at, updated_at
 )
 values (
     :organization_id, :id, :user_id, :name, :key_id, :key_prefix, :secret_hash,
-    :scopes::text[], (:allowed_cidrs::text[])::cidr[], :created_by, :expires_at?, :created_at,
-    :created_at
-);
-
--- Adds the key that a login gives. Only the hash of its text is stored.
--- name: createLoginKey :exec
-insert into api_keys (
-    organization_id, id, user_id, name, key_id, key_prefix, secret_hash, scopes, created_by,
-    expires_at, is_from_login, created_at, updated_at
-)
-values (
-    :organization_id, :id, :user_id, :name, :key_id, :key_prefix, :secret_hash, :scopes::text[],
-    :user_id, :expires_at, true, :created_at, :created_at
+    :scopes::text[], (:allowed_cidrs::text[])::cidr[], :created_by, :expires_at?,
+    :is_from_login, :created_at, :created_at
 );
 
 -- What a new key of a member depends on: that it is one, until the transaction ends, what the
@@ -79,7 +68,15 @@ select
             where own.organization_id = :organization_id and own.id = :own_key_id
         ),
         '{}'
-    ) as "own_scopes!"
+    ) as "own_scopes!",
+    (
+        select own.created_by
+        from api_keys as own
+        where
+            own.organization_id = :organization_id
+            and own.id = :own_key_id
+            and own.created_by <> own.user_id
+    ) as "own_maker?"
 from organization_memberships as membership
 inner join users as principal on membership.user_id = principal.id
 where
@@ -104,6 +101,7 @@ select
     api_key.revoked_at,
     api_key.created_at,
     api_key.updated_at,
+    api_key.is_from_login,
     api_key.revision
 from api_keys as api_key
 where
@@ -128,6 +126,7 @@ select
     api_key.revoked_at,
     api_key.created_at,
     api_key.updated_at,
+    api_key.is_from_login,
     api_key.revision,
     (:new_cidrs::text[])::cidr[]::text[] as "new_cidrs!",
     coalesce(
@@ -137,7 +136,15 @@ select
             where own.organization_id = :organization_id and own.id = :own_key_id
         ),
         '{}'
-    ) as "own_scopes!"
+    ) as "own_scopes!",
+    (
+        select own.created_by
+        from api_keys as own
+        where
+            own.organization_id = :organization_id
+            and own.id = :own_key_id
+            and own.created_by <> own.user_id
+    ) as "own_maker?"
 from api_keys as api_key
 where
     api_key.organization_id = :organization_id
@@ -192,6 +199,7 @@ select
     api_key.revoked_at,
     api_key.created_at,
     api_key.updated_at,
+    api_key.is_from_login,
     api_key.revision
 from api_keys as api_key
 where
@@ -209,3 +217,16 @@ where
     )
 order by api_key.id desc
 limit :page_size::bigint;
+
+-- Whether whom a key acts for made it themself: an administrator's for somebody else is good for
+-- the organization, not for their account.
+-- name: isOwnApiKey :one
+select
+    exists (
+        select
+        from api_keys as own
+        where
+            own.organization_id = :organization_id
+            and own.id = :id
+            and own.created_by = own.user_id
+    ) as "is_own!";

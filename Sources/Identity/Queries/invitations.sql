@@ -5,6 +5,7 @@ select
     organization_id as "organization_id!",
     invitation_id as "invitation_id!",
     email as "email!",
+    lower(email) as "email_folded!",
     is_accepted as "is_accepted!",
     user_id,
     coalesce(user_email, '') as "user_email!",

@@ -123,14 +123,17 @@ set
 where id = :organization_id;
 
 -- The organization that an administrator wants back, before it is known: by its slug and their
--- address. No row: there is none, or they are none.
--- name: findRecoverableOrganization :optional
+-- address, with the form in which that is compared. No organization: there is none, or they are
+-- no administrator of it.
+-- name: findRecoverableOrganization :one
 select
-    organization_id as "organization_id!",
-    user_id as "user_id!",
-    user_email as "user_email!",
-    password_hash
-from needletail_recoverable_organization(:slug, :email);
+    given.email_folded as "email_folded!",
+    found.organization_id as "organization_id?",
+    found.user_id as "user_id?",
+    found.user_email as "user_email?",
+    found.password_hash
+from (select lower(:email) as email_folded) as given
+left join needletail_recoverable_organization(:slug, :email) as found on true;
 
 -- The organization, deleted or not, and nobody else changes it until the transaction ends; with
 -- what the caller is in it.

@@ -191,3 +191,39 @@ update users
 set email_verified_at = :verified_at::timestamptz, updated_at = :verified_at
 where email_folded = lower(:email) and kind = 'person' and deleted_at is null
 returning id;
+
+-- Gives a person another password, whatever it was; says who they are. Maintenance only.
+-- name: resetPassword :optional
+update users
+set password_hash = :password_hash, updated_at = :updated_at
+where email_folded = lower(:email) and kind = 'person' and deleted_at is null
+returning id;
+
+-- Ends every key that a person's logins made, or all of theirs. Maintenance only.
+-- name: endKeys :exec
+update api_keys
+set revoked_at = :ended_at::timestamptz, revoked_by = user_id, updated_at = :ended_at
+where
+    user_id = :user_id
+    and (is_from_login or :ends_all_keys)
+    and revoked_at is null
+    and (expires_at is null or expires_at > :ended_at);
+
+-- Where a person is a member. Maintenance only.
+-- name: listWorkplaces :many
+select membership.organization_id
+from organization_memberships as membership
+where membership.user_id = :user_id and membership.deleted_at is null
+order by membership.organization_id;
+
+-- Leaves in an organization's audit log that an operator gave a person another password.
+-- Maintenance only.
+-- name: auditPasswordReset :exec
+insert into audit_logs (
+    organization_id, id, actor_type, actor_label, action, resource_type, resource_id, details,
+    created_at
+)
+values (
+    :organization_id, :id, 'system', 'operator', 'user.reset_password', 'user', :user_id,
+    (:details_json::text)::jsonb, :created_at
+);

@@ -20,7 +20,7 @@ struct UserFields: Equatable {
     after.lastName = request.lastName ?? lastName
     after.avatarURL = request.avatarURL ?? avatarURL
     after.settingsJSON = request.settingsJSON.map { $0.isEmpty ? "{}" : $0 } ?? settingsJSON
-    if after.email != email { after.emailVerifiedAt = nil }
+    if !after.email.isSameAddress(as: email) { after.emailVerifiedAt = nil }
     return after
   }
 

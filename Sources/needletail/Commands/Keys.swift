@@ -277,7 +277,8 @@ private func pairs(_ key: ApiKey?) -> [(String, String)] {
     ("scopes", key.scopes.joined(separator: " ")),
     ("from", key.allowedCidrs.isEmpty ? "anywhere" : key.allowedCidrs.joined(separator: " ")),
     ("state", state(key)), ("last used", key.lastUsedAt == nil ? "never" : short(key.lastUsedAt)),
-    ("created", short(key.createdAt)), ("created by", key.createdBy), ("etag", key.etag),
+    ("created", short(key.createdAt)), ("created by", key.createdBy),
+    ("from a login", key.isFromLogin ? "yes" : "no"), ("etag", key.etag),
   ]
 }
 

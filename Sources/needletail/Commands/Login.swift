@@ -140,7 +140,9 @@ struct LoginCommand: AsyncParsableCommand {
       fields([
         ("profile", "\(name), the current one now"), ("server", found.endpoint.address),
         ("organization", "\(me.organizationName) (\(me.organizationSlug))"), ("user", person),
-        ("role", me.role), ("api key", me.apiKeyPrefix), ("stored in", file.path),
+        ("role", me.role), ("api key", me.apiKeyPrefix),
+        ("expires", me.apiKeyExpiresAt == nil ? "never" : short(me.apiKeyExpiresAt)),
+        ("stored in", file.path),
       ]))
   }
 

@@ -9,7 +9,7 @@ struct Users: AsyncParsableCommand {
     abstract: "Look at and change the key's person: yourself.",
     subcommands: [
       UsersShow.self, UsersUpdate.self, UsersPassword.self, UsersDelete.self, UsersUndelete.self,
-      UsersVerify.self,
+      UsersVerify.self, UsersResetPassword.self,
     ])
 }
 
@@ -203,6 +203,46 @@ struct UsersVerify: AsyncParsableCommand {
     let id = try await Accounts.verify(
       email, dataFolder: place.dataFolder, databaseURL: place.chosenURL)
     Console.line("verified \(email), user \(id)")
+  }
+}
+
+/// The command `needletail users reset-password`.
+struct UsersResetPassword: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reset-password",
+    abstract: "Give somebody a random password, on the database's own machine.",
+    discussion: """
+      For who has lost theirs. It is shown once: pass it on, and let them choose their own with \
+      `needletail users password`. What their logins opened ends within a second; keys that they \
+      made themselves go on, unless --all-keys ends them, too: say so where somebody else may \
+      have had the account. The database must be running: the private one of the data folder runs \
+      with `up`.
+      """)
+
+  @OptionGroup var place: DataFolderOption
+  @OptionGroup var confirmation: Confirmation
+
+  @Flag(help: "End every key of theirs, in all organizations.")
+  var allKeys = false
+
+  @Argument(help: "Their address, in any case.")
+  var email: String
+
+  func run() async throws {
+    do {
+      let what = allKeys ? "all their keys" : "their logins"
+      try confirmation.confirm("Give \(email) another password and end \(what)")
+    } catch {
+      throw tell(error, .table)
+    }
+    let done = try await Accounts.resetPassword(
+      email, endsAllKeys: allKeys, dataFolder: place.dataFolder, databaseURL: place.chosenURL)
+    Console.write(
+      fields([
+        ("user", done.userID), ("password", done.password),
+        ("", "It is shown this once: pass it on where no one else can read it."),
+        ("ended keys", "\(done.endedKeys)"),
+      ]))
   }
 }
 

@@ -48,8 +48,17 @@ func visible(_ text: String) -> String {
   String(
     String.UnicodeScalarView(
       text.unicodeScalars.map { scalar in
-        scalar.value < 0x20 || (0x7F..<0xA0).contains(scalar.value) ? "\u{FFFD}" : scalar
+        isHarmless(scalar) ? scalar : "\u{FFFD}"
       }))
+}
+
+/// Whether a terminal shows a scalar where it stands: no control character, no end of a line, and
+/// nothing that turns the direction of what comes after it.
+private func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0..<0x20, 0x7F..<0xA0, 0x061C, 0x200E...0x200F, 0x2028...0x202E, 0x2066...0x2069: false
+  default: true
+  }
 }
 
 /// Names and values, one a line, aligned.

@@ -90,12 +90,20 @@ struct MigrateCommand: AsyncParsableCommand {
 
   struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Undo the newest migration, or all after a version.")
+      abstract: "Undo the newest migration, or all after a version, with the data in it.")
     @OptionGroup var target: Target
+    @OptionGroup var confirmation: Confirmation
     @Option(help: "The version to go back to; 0 undoes all.") var to: Int?
 
     func run() async throws {
       let url = try target.url()
+      let what = to.map { $0 == 0 ? "all migrations" : "every migration after \($0)" }
+      do {
+        try confirmation.confirm(
+          "Undo \(what ?? "the newest migration"), and lose the data that it holds")
+      } catch {
+        throw tell(error, .table)
+      }
       let lines =
         if let to {
           try await Migrations.down(url, to: to)
