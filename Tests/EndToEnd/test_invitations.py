@@ -366,4 +366,4 @@ def test_the_command_line_invites_and_accepts(team: Team, served: UpServer, tmp_
     again = run_program("members", "invite", address(), "--role", "viewer", "-o", "json", *own)
     identifier = json.loads(again.stdout)["invitation"]["id"]
     assert run_program("members", "uninvite", identifier, "--yes", *own).returncode == 0
-    assert run_program("members", "uninvite", identifier, *own).returncode == 4
+    assert run_program("members", "uninvite", identifier, "--yes", *own).returncode == 4
