@@ -234,6 +234,13 @@ class UpServer(Server):
         return place == (self.data / "postgres/data").resolve()
 
 
+def peak_memory(process: int) -> int:
+    """Return the most memory that a process has had, in bytes."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM:"))
+    return int(line.split()[1]) << 10
+
+
 def connect_sql(url: str) -> Connection:
     """Open a connection that commits each statement unless a transaction is open."""
     return psycopg.connect(url, autocommit=True, row_factory=dict_row)

@@ -91,7 +91,7 @@ extension Installation {
       returning user_id;
       """
     ).trimmed
-    return (user, try makeKey("user_id = '\(user)'"))
+    return (user, try makeKey("user_id = '\(user)', created_by = '\(user)'"))
   }
 }
 

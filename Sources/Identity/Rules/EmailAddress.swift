@@ -1,9 +1,9 @@
 /// The form of e-mail addresses.
 enum EmailAddress {
   /// Whether a text is shaped like one: a name, an @, and a domain of parts with dots between them,
-  /// without white space and without what nobody sees or what turns the writing around.
+  /// without white space, without what nobody sees or what turns the writing around.
   ///
-  /// Letters of every script may be in it; upper and lower case are one when addresses are compared.
+  /// Letters of every script may be in it.
   static func isOne(_ text: String) -> Bool {
     let scalars = text.unicodeScalars
     guard scalars.allSatisfy(isVisible) else { return false }
