@@ -35,6 +35,8 @@ KINDS: dict[str, str | None] = {
     "GetMember.user_id": "user",
     "UndeleteProject.id": "deleted_project",
     "WatchRun.run_id": "finished_run",
+    "WatchLogs.run_id": "finished_run",
+    "ListLogs.run_id": "finished_run",
 }
 # Fields without which a method refuses its request. "{text}" is text that differs for another
 # request; None: left out.
@@ -49,6 +51,8 @@ VALUES: dict[str, Any] = {
     "key": "{metric}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "ListExperiments.name": None,
+    "text": "mine",
+    "text_bytes": [4],
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }
