@@ -1,12 +1,12 @@
+internal import EventLoop
+internal import Messages
 internal import Postgres
 internal import RPC
 
 /// Consecutive batches of one writer that are stored in one transaction.
-struct MetricGroup {
+struct MetricGroup: AppendGroup {
   private(set) var batches: [(sequence: UInt64, columns: [MetricColumns])] = []
   private(set) var pointCount = 0
-  /// Bytes of the requests, whose window opens when the group is committed.
-  var windowBytes = 0
 
   var isEmpty: Bool { batches.isEmpty }
   var isFull: Bool {
@@ -16,7 +16,13 @@ struct MetricGroup {
   var lastSequence: UInt64 { batches.last?.sequence ?? 0 }
   var runIDs: Set<UUID> { Set(batches.flatMap { $0.columns.map(\.runID) }) }
 
-  mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
+  mutating func append(_ request: AppendMetricsRequest) throws(CallError) {
+    append(
+      request.sequence,
+      try MetricColumns.read(request, receivedAt: WallClock.microseconds()))
+  }
+
+  private mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
     batches.append((sequence, columns))
     pointCount += columns.reduce(0) { $0 + $1.steps.count }
   }

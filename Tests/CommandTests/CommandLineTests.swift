@@ -19,6 +19,7 @@ import Wire
       ["runs", "list", "--status", "running", "--limit", "5", "--url", "needletail://host"],
       ["runs", "show", "latest", "--width", "60"],
       ["runs", "watch", "0198", "--skip-history", "--stay"],
+      ["logs", "0198", "-f", "--stay", "--level", "error", "--rank", "1", "--rank", "2"],
       ["experiments", "list", "--name", "x", "--connection-file", "c.json"],
       ["orgs", "show"], ["orgs", "update", "--slug", "acme", "--settings", "@s.json"],
       ["members", "list", "--limit", "5"], ["members", "set-role", "0198", "Developer"],

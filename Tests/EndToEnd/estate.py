@@ -111,6 +111,14 @@ class Estate:
                     runs=[message("RunMetrics", run_id=self.ids[kind], series=series)],
                 )))  # fmt: skip
                 assert end.status.code == 0, end.status
+            lines = message(
+                "RunLogs", run_id=self.ids["finished_run"], text=text * 2,
+                text_bytes=[len(text)] * 2, stream_names=[text],
+            )  # fmt: skip
+            end = wire.end(wire.open("AppendLogs", message(
+                "AppendLogsRequest", writer_id=self.ids["writer"], sequence=3, runs=[lines],
+            )))  # fmt: skip
+            assert end.status.code == 0, end.status
         tracking.finish_run(id=self.ids["finished_run"])
 
     def _call_by_hand(self) -> None:

@@ -37,6 +37,8 @@ KINDS: dict[str, str | None] = {
     "GetMember.user_id": "user",
     "UndeleteProject.id": "deleted_project",
     "WatchRun.run_id": "finished_run",
+    "WatchLogs.run_id": "finished_run",
+    "ListLogs.run_id": "finished_run",
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -66,6 +68,8 @@ VALUES: dict[str, Any] = {
     "UndeleteUser.email": "{deleted_email}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "ListExperiments.name": None,
+    "text": "mine",
+    "text_bytes": [4],
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }

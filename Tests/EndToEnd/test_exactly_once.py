@@ -135,6 +135,12 @@ def assert_every_point_is_there_once(server: UpServer, script: Script) -> None:
                     break
             assert paged == list(range(steps))
         assert client.tracking.get_run(id=script.run_id).status.name == "COMPLETED"
+    with server.sql() as sql:
+        rows = sql.execute(
+            "select text from run_log_lines where run_id = %s order by chunk_id, line_number",
+            [script.run_id],
+        ).fetchall()
+    assert [row["text"] for row in rows] == [f"line {step}" for step in range(steps)]
 
 
 def test_the_server_is_killed_and_started_again(server: UpServer, script: Script) -> None:
@@ -177,6 +183,26 @@ def test_a_watch_goes_on_where_it_was(server: UpServer, script: Script) -> None:
     assert {key: sorted(steps) for key, steps in told.items()} == {
         key: list(range(stored)) for key in told
     }
+
+
+def test_a_log_is_followed_over_what_dies(server: UpServer, script: Script) -> None:
+    with subprocess.Popen(
+        [BINARY, "logs", script.run_id, "-f", "--json", "text", "--connection-file",
+         server.connection_file],
+        stdout=subprocess.PIPE, text=True, env=clean_environment(), cwd="/",
+    ) as follower:  # fmt: skip
+        assert follower.stdout is not None
+        heard = [json.loads(follower.stdout.readline())]
+        for _ in range(2):
+            script.wait_for_more()
+            server.kill()
+            server.start()
+        script.wait_for_more()
+        assert_every_point_is_there_once(server, script)
+        heard += [json.loads(line) for line in follower.stdout]
+        assert follower.wait(60) == 0
+    steps = script.stored() // 2
+    assert [line["text"] for line in heard] == [f"line {step}" for step in range(steps)]
 
 
 def test_postgresql_is_killed_and_the_server_starts_it_again(

@@ -40,6 +40,7 @@ EMPTY = "EMPTY"
 OWN = "OWN"
 # What is not answered with the reason `<KIND>_NOT_FOUND` of what the field identifies.
 EXCEPTIONS = {
+    "AppendLogs.writer_id": OWN,
     "AppendMetrics.writer_id": OWN,
     "ListApiKeys.user_id": EMPTY,
     "ListAuditLogs.filter.actor_id": EMPTY,
@@ -71,6 +72,7 @@ REASONS = {
 # What a refused call changes of the caller's own.
 CHANGES = {
     # A writer is opened by its first message, whatever that holds.
+    "AppendLogs.runs.run_id": ["metric_writers of mine"],
     "AppendMetrics.runs.run_id": ["metric_writers of mine"],
 }
 # What else of the other organization a field is tried with.

@@ -24,6 +24,7 @@ def main() -> None:
         step = 0
         while not told_to_stop.is_set():
             run.log({"up": step / 2, "down": -step}, step=step)
+            run.log_line(f"line {step}")
             step += 1
             time.sleep(PACE_SECONDS)
     summary = run.finish()

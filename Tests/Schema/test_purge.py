@@ -57,6 +57,12 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
     made = [create_run(connection, tenant) for _ in range(runs)]
     organization = tenant.organization_id
     for run in made:
+        connection.execute(
+            "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
+            " max_time_us, level_mask, times_us, levels, streams, texts)"
+            " values (%s, %s, %s, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}')",
+            [organization, uuid7(), run],
+        )
         for key in ("loss", "accuracy"):
             connection.execute(
                 "insert into metric_chunks (organization_id, id, run_id, key, point_count,"
@@ -150,7 +156,7 @@ def test_a_project_goes_with_everything_in_it(
     batches = purge(connection, batch_size)
     after = counts(connection, tenant)
     gone = {
-        "projects", "project_members", "experiments", "runs", "metric_chunks",
+        "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_metric_summaries",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)

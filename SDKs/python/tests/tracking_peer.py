@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from peer import PeerConnection
 
+APPENDS = {"AppendMetrics", "AppendLogs"}
 T = "needletail.tracking.v1."
 ORGANIZATION = "0192f000-0000-7000-8000-000000000001"
 PROJECT = "0192f000-0000-7000-8000-000000000002"
@@ -35,6 +36,7 @@ class Store:
         self.by_key: dict[str, bytes] = {}
         self.writers: dict[str, int] = {}
         self.points: list[tuple[str, str, int, int, float]] = []
+        self.lines: list[tuple[str, int, str, int, str]] = []
         self.seen: dict[tuple[str, int], bytes] = {}
         self.commits = 0
         self.finishes: list[Any] = []
@@ -62,21 +64,25 @@ class TrackingScript:
 
     def __call__(self, connection: PeerConnection) -> None:
         writers: dict[int, str] = {}
+        kinds: dict[int, str] = {}
         try:
             self._cut_at("connect")
             connection.welcome()
             while True:
                 frame = connection.receive()
                 body = frame.WhichOneof("body")
-                if body == "call" and frame.call.method.endswith("/AppendMetrics"):
+                if body == "call" and frame.call.method.rpartition("/")[2] in APPENDS:
                     writers[frame.stream] = ""
+                    kinds[frame.stream] = frame.call.method.rpartition("/")[2] + "Request"
                     if not frame.call.no_message:
-                        self._append(connection, frame.stream, frame.call.message, writers)
+                        request = message(kinds[frame.stream], frame.call.message)
+                        self._append(connection, frame.stream, request, writers)
                 elif body == "call":
                     self._unary(connection, frame)
                 elif body == "data" and frame.stream in writers:
                     if frame.data.message:
-                        self._append(connection, frame.stream, frame.data.message, writers)
+                        request = message(kinds[frame.stream], frame.data.message)
+                        self._append(connection, frame.stream, request, writers)
                     if frame.data.end_of_requests and writers.pop(frame.stream, None) is not None:
                         connection.end(frame.stream)
                 elif body == "cancel":
@@ -90,10 +96,10 @@ class TrackingScript:
             raise _CutError
 
     def _append(
-        self, connection: PeerConnection, stream: int, data: bytes, writers: dict[int, str]
+        self, connection: PeerConnection, stream: int, request: Any, writers: dict[int, str]
     ) -> None:
         store = self.store
-        request = message("AppendMetricsRequest", data)
+        data = request.SerializeToString()
         writer = writers[stream] = request.writer_id or writers[stream]
         with store.lock:
             acknowledged = store.writers.setdefault(writer, 0)
@@ -126,11 +132,25 @@ class TrackingScript:
         self.store.commits += 1
         for run in request.runs:
             assert run.run_id in self.store.runs
+            if run.DESCRIPTOR.name == "RunLogs":
+                self._commit_lines(run)
+                continue
             for series in run.series:
                 assert len(series.steps) == len(series.times_us) == len(series.values)
                 columns = zip(series.steps, series.times_us, series.values, strict=True)
                 for step, time_us, value in columns:
                     self.store.points.append((run.run_id, series.key, step, time_us, value))
+
+    def _commit_lines(self, run: Any) -> None:
+        text, start = run.text.encode(), 0
+        names = list(run.stream_names) or ["stdout"]
+        for index, length in enumerate(run.text_bytes):
+            level = run.levels[index] if run.levels else 0
+            stream = names[run.streams[index] if run.streams else 0]
+            line = text[start : start + length].decode()
+            start += length
+            self.store.lines.append((run.run_id, run.rank, stream, level, line))
+        assert start == len(text)
 
     def _unary(self, connection: PeerConnection, frame: Any) -> None:
         name = frame.call.method.rsplit("/", 1)[1]

@@ -39,7 +39,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
 extension Peer {
   static let all: [Peer] = served + samples
 
-  static let served = identity + server + experiments + runs + metrics
+  static let served = identity + server + experiments + runs + metrics + logs
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),
@@ -77,6 +77,18 @@ extension Peer {
     Peer(UpdateRunResponse.self, Needletail_Tracking_V1_UpdateRunResponse.self),
     Peer(FinishRunRequest.self, Needletail_Tracking_V1_FinishRunRequest.self),
     Peer(FinishRunResponse.self, Needletail_Tracking_V1_FinishRunResponse.self),
+  ]
+
+  private static let logs = unsafe [
+    Peer(RunLogs.self, Needletail_Tracking_V1_RunLogs.self),
+    Peer(AppendLogsRequest.self, Needletail_Tracking_V1_AppendLogsRequest.self),
+    Peer(AppendLogsResponse.self, Needletail_Tracking_V1_AppendLogsResponse.self),
+    Peer(LogLine.self, Needletail_Tracking_V1_LogLine.self),
+    Peer(LogFilter.self, Needletail_Tracking_V1_LogFilter.self),
+    Peer(ListLogsRequest.self, Needletail_Tracking_V1_ListLogsRequest.self),
+    Peer(ListLogsResponse.self, Needletail_Tracking_V1_ListLogsResponse.self),
+    Peer(WatchLogsRequest.self, Needletail_Tracking_V1_WatchLogsRequest.self),
+    Peer(WatchLogsResponse.self, Needletail_Tracking_V1_WatchLogsResponse.self),
   ]
 
   private static let metrics = unsafe [

@@ -15,6 +15,7 @@ from needletail._calls import (
 )
 from needletail._login import login
 from needletail._runs.active import ActiveRun
+from needletail._runs.log import LogHandler
 from needletail._runs.run import run
 from needletail._runs.summary import RunSummary
 from needletail._runs.sync import SyncReport, sync
@@ -64,6 +65,7 @@ __all__ = [
     "FieldViolation",
     "InternalError",
     "InvalidArgumentError",
+    "LogHandler",
     "MessageStream",
     "NeedletailError",
     "NotFoundError",

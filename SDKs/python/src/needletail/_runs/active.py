@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import dataclasses
 import itertools
 import logging
 import multiprocessing.util
@@ -12,14 +11,15 @@ import os
 import sys
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from needletail._generated.tracking import RunStatus
+from needletail._runs.ending import finish_on_server, wind_up
+from needletail._runs.log import RunLog, log_feed
 from needletail._runs.registration import Registered, register
-from needletail._runs.spool import Metadata, Spool, SpoolOwnedError
+from needletail._runs.spool import Metadata, Spool, SpoolOwnedError, another_writer
 from needletail._runs.summary import Options, RunSummary, Status, status_of
-from needletail._runs.uploader import Uploader
+from needletail._runs.uploader import METRICS, Uploader
 from needletail._runs.values import MAX_STEP, MIN_STEP, check_key, checked_step, number_of
 from needletail.client import Client, new_idempotency_key
 from needletail.errors import (
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from needletail._runs.batches import Entry
+    from needletail._runs.batches import Entry, Feed
+    from needletail._runs.log import Companion
 
 _log = logging.getLogger("needletail")
 
 # About as much memory as the default bound: one entry is some hundred bytes.
 MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
-_STOP_PATIENCE_SECONDS = 5.0
 
 
 class ActiveRun:
@@ -68,6 +68,8 @@ class ActiveRun:
         self._stop_registering = threading.Event()
         self._uploader = self._make_uploader(metadata, self._make_spool(metadata))
         self._append = self._uploader.entries.append
+        self._log = RunLog(self._make_log_uploader)
+        self._companions: list[Companion] = []
         _active.add(self)
 
     @property
@@ -150,9 +152,22 @@ class ActiveRun:
         if len(self._uploader.entries) > WAKE_AT_LOGS:
             self._pressed()
 
+    def log_line(
+        self, text: str, *, level: int | str | None = None, stream: str = "stdout"
+    ) -> None:
+        """Adds lines to the run's log; returns at once, whatever the network does.
+
+        What can't be UTF-8 is replaced. A level is one of `logging`, or its name.
+
+        Raises:
+            ValueError: There is no such level, or no stream can have this name.
+            RuntimeError: The run was finished.
+        """
+        self._log.append(text, level, stream)
+
     def flush(self, *, timeout_seconds: float = 30.0) -> bool:
         """Waits until everything logged so far is acknowledged; returns whether it is."""
-        return self._uploader.wait_until_sent(time.monotonic() + timeout_seconds)
+        return self._wait_until_sent(time.monotonic() + timeout_seconds)
 
     def finish(
         self, status: Status = "completed", *, timeout_seconds: float | None = None
@@ -168,7 +183,10 @@ class ActiveRun:
         patience = self._options.finish_timeout_seconds
         patience = patience if timeout_seconds is None else timeout_seconds
         until = time.monotonic() + patience
+        for companion in self._companions:
+            companion.stop()
         self._append = _refuse_log
+        self._log.is_closed = True
         uploader = self._uploader
         if not self._is_child:
             uploader.metadata.finish_status = wanted.name
@@ -176,14 +194,23 @@ class ActiveRun:
             uploader.metadata.finish_key = new_idempotency_key()
         is_sent = is_finished = False
         try:
-            is_sent = uploader.wait_until_sent(until)
+            is_sent = self._wait_until_sent(until)
             if is_sent and uploader.metadata.run_id and not self._is_child:
-                is_finished = self._finish_on_server(wanted, max(1.0, until - time.monotonic()))
+                left = max(1.0, until - time.monotonic())
+                is_finished = finish_on_server(self._client, uploader, wanted, left)
         finally:
             self._summary = self._wind_up(is_finished=is_finished)
         return self._summary
 
     # Parts of it.
+
+    def accompany(self, companion: Companion) -> None:
+        """Takes what stops when the run ends."""
+        self._companions.append(companion)
+
+    def log_aside(self, metrics: Mapping[str, float], step: int) -> None:
+        """Logs points without moving on the step that the next `log` takes."""
+        self._append((step, time.time_ns() // 1_000, list(metrics.items())))
 
     def begin(self, timeout_seconds: float) -> None:
         """Creates the run, or starts without the server; called once, by `run`."""
@@ -220,6 +247,8 @@ class ActiveRun:
         )
         self._registered = found
         self._uploader.registered(found)
+        if self._log.uploader is not None:
+            self._log.uploader.registered(found)
 
     def _register_later(self) -> None:
         def work() -> None:
@@ -237,6 +266,26 @@ class ActiveRun:
 
         threading.Thread(target=work, name="needletail-register", daemon=True).start()
 
+    def _wait_until_sent(self, until: float) -> bool:
+        log = self._log.uploader
+        is_sent = log is None or log.wait_until_sent(until)
+        return self._uploader.wait_until_sent(until) and is_sent
+
+    def _make_log_uploader(self) -> Uploader:
+        metadata = another_writer(self._uploader.metadata, "logs")
+        feed = log_feed(self._options.rank)
+        uploader = self._make_uploader(metadata, self._make_spool(metadata), feed)
+        uploader.save()
+        if self._is_child:
+            multiprocessing.util.Finalize(None, _finish_forgotten, exitpriority=10)
+            if not metadata.run_id:
+                self._register_later()
+        self._log.uploader = uploader
+        if self._registered is not None:
+            uploader.registered(self._registered)
+        uploader.start()
+        return uploader
+
     def _make_spool(self, metadata: Metadata) -> Spool | None:
         folder = self._options.folder / metadata.writer_id
         try:
@@ -245,13 +294,16 @@ class ActiveRun:
             _log.warning("no spool, unsent points are in memory only: %s", error)
             return None
 
-    def _make_uploader(self, metadata: Metadata, spool: Spool | None) -> Uploader:
+    def _make_uploader(
+        self, metadata: Metadata, spool: Spool | None, feed: Feed = METRICS
+    ) -> Uploader:
         return Uploader(
             self._client,
             metadata,
             spool,
             flush_seconds=self._options.flush_seconds,
             memory_max_bytes=self._options.memory_max_bytes,
+            feed=feed,
         )
 
     def _take_step(self) -> int:
@@ -269,50 +321,22 @@ class ActiveRun:
                 lost = len(uploader.entries.pop()[2])
                 uploader.count_dropped(lost, "they come faster than they can be written")
 
-    def _finish_on_server(self, status: RunStatus, timeout_seconds: float) -> bool:
-        metadata = self._uploader.metadata
-        try:
-            self._client.tracking.finish_run(
-                id=metadata.run_id,
-                status=status,
-                timeout_seconds=timeout_seconds,
-                idempotency_key=metadata.finish_key,
-            )
-        except CallError as error:
-            self._uploader.note(error)
-            if error.reason in {"RUN_FINISHED", "RUN_NOT_FOUND"}:
-                return True
-            _log.warning("the run is not ended on the server, `sync` will do it: %s", error)
-            return False
-        return True
-
     def _wind_up(self, *, is_finished: bool) -> RunSummary:
-        uploader = self._uploader
+        uploader, log = self._uploader, self._log.uploader
         self._stop_registering.set()
-        uploader.stop(_STOP_PATIENCE_SECONDS)
-        unsent = uploader.unsent_points
-        folder = ""
-        is_done = unsent == 0 and (is_finished or self._is_child or uploader.appender.is_refused)
-        if uploader.spool is not None:
-            if is_done:
-                uploader.spool.remove()
-            else:
-                folder = str(uploader.spool.folder)
-                uploader.save()
-                with contextlib.suppress(OSError):
-                    uploader.spool.flush()
-                uploader.spool.release()
-        if unsent:
-            where = f"they are in {folder}; `python -m needletail sync` sends them"
-            where = where if folder else "there is no spool, so they are lost"
-            _log.warning("%s points of run %s are not sent: %s", f"{unsent:,}", self.id, where)
+        is_over = is_finished or self._is_child or uploader.appender.is_refused
+        folder = "" if log is None else wind_up(log, is_needed=False)
+        folder = wind_up(uploader, is_needed=not is_over) or folder
         self._close_client()
         _active.discard(self)
         return RunSummary(
             acknowledged_points=uploader.appender.acknowledged_points,
-            unsent_points=unsent,
+            unsent_points=uploader.unsent_points,
             refused_points=uploader.appender.refused_points,
             dropped_points=uploader.dropped_points,
+            acknowledged_lines=log.appender.acknowledged_points if log else 0,
+            unsent_lines=log.unsent_points if log else 0,
+            lost_lines=log.appender.refused_points + log.dropped_points if log else 0,
             spool_folder=folder,
             is_finished=is_finished,
         )
@@ -321,24 +345,18 @@ class ActiveRun:
         if self._owns_client:
             self._client.close()
 
-    # Fork.
-
     def _after_fork_in_child(self) -> None:
         """The child is another writer; the parent's thread, queue and spool are the parent's."""
         self._step_lock = threading.Lock()
         if self._summary is not None:
             return
         parents = self._uploader
+        self._log.after_fork()
+        for companion in self._companions:
+            companion.after_fork()
         if parents.spool is not None:
             parents.spool.release()
-        metadata = dataclasses.replace(
-            parents.metadata,
-            writer_id=str(uuid.uuid4()),
-            offset=0,
-            finish_status="",
-            finish_time_us=0,
-            finish_key="",
-        )
+        metadata = another_writer(parents.metadata)
         self._is_child = True
         self._stop_registering = threading.Event()
         self._uploader = self._make_uploader(metadata, None)

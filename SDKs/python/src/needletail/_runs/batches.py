@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from needletail._generated.descriptors import message_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 AppendMetricsRequest = message_class("needletail.tracking.v1.AppendMetricsRequest")
 RunMetrics = message_class("needletail.tracking.v1.RunMetrics")
@@ -23,8 +23,21 @@ _SERIES_BYTES = 32
 _RUNS_TAG = b"\x1a"
 _CONTINUED = 0x80
 
-Entry = tuple[int, int, "list[tuple[str, float]]"]
-"""Step, time in microseconds, and the values by key: what one `log` leaves."""
+Entry = tuple[int, int, "list[tuple[str, Any]]"]
+"""What one call leaves: step, time in microseconds, and the values by key; or level, time, and the
+lines by stream.
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Feed:
+    """What a writer writes: AppendMetrics and AppendLogs have messages of one form."""
+
+    method: str
+    cut: Callable[[Iterable[Entry]], Iterator[tuple[int, bytes]]]
+    """Cuts entries into batches: how many of their elements, and the bytes."""
+
+    noun: str
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -36,7 +49,7 @@ class Batch:
 
     points: int
     series: bytes | None
-    """A serialized RunMetrics less its run_id; None = only in the spool."""
+    """A serialized RunMetrics or RunLogs less its run_id; None = only in the spool."""
 
     place: tuple[str, int, int] | None = None
     """Segment, offset and length in the spool; None = not there."""
@@ -74,7 +87,7 @@ def columnar(entries: Iterable[Entry]) -> Iterator[tuple[int, bytes]]:
 
 
 def request_bytes(writer_id: str, sequence: int, run_id: str, series: bytes) -> bytes:
-    """The AppendMetricsRequest of a batch; the same arguments always give the same bytes."""
+    """The request of a batch; the same arguments always give the same bytes."""
     head: bytes = AppendMetricsRequest(writer_id=writer_id, sequence=sequence).SerializeToString()
     run: bytes = RunMetrics(run_id=run_id).SerializeToString()
     return head + _RUNS_TAG + _varint(len(run) + len(series)) + run + series

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from needletail import settings as settings_module
 from needletail._runs.active import ActiveRun
+from needletail._runs.lines import checked_rank, own_rank
+from needletail._runs.log import Console
 from needletail._runs.spool import Metadata
 from needletail._runs.summary import Options
+from needletail._runs.system import DEFAULT_INTERVAL_SECONDS, SystemMetrics
 from needletail.client import Client, new_idempotency_key
 from needletail.errors import SettingsError
 
@@ -43,6 +46,10 @@ def run(
     flush_seconds: float = 0.2,
     start_timeout_seconds: float = 10.0,
     finish_timeout_seconds: float = 30.0,
+    capture_console: bool = False,
+    rank: int | None = None,
+    system_metrics: bool = False,
+    system_metrics_seconds: float = DEFAULT_INTERVAL_SECONDS,
 ) -> ActiveRun:
     """Starts a run; finds the experiment by its name, or creates it.
 
@@ -67,6 +74,11 @@ def run(
         flush_seconds: How long points are collected before they are sent.
         start_timeout_seconds: How long to wait for the server at the start.
         finish_timeout_seconds: How long `with` waits at its end until everything is sent.
+        capture_console: Also send what is printed to `sys.stdout` and `sys.stderr` to the log.
+        rank: Which process of a distributed job this is, in its log; else `RANK`,
+            `SLURM_PROCID` or `OMPI_COMM_WORLD_RANK`, else 0.
+        system_metrics: Also measure this machine, as metrics whose keys begin with `system/`.
+        system_metrics_seconds: How often.
 
     Raises:
         CallError: The server refused: a wrong key, no such project, no permission.
@@ -89,11 +101,19 @@ def run(
         run_key=new_idempotency_key(),
     )
     folder = Path(spool_dir) if spool_dir is not None else default_spool_folder()
-    active = ActiveRun(
-        client,
-        metadata,
-        Options(folder, spool_max_bytes, memory_max_bytes, flush_seconds, finish_timeout_seconds),
-        owns_client=owned,
+    options = Options(
+        folder,
+        spool_max_bytes,
+        memory_max_bytes,
+        flush_seconds,
+        finish_timeout_seconds,
+        own_rank() if rank is None else checked_rank(rank),
     )
+    active = ActiveRun(client, metadata, options, owns_client=owned)
     active.begin(start_timeout_seconds)
+    if capture_console:
+        active.accompany(Console(active))
+    if system_metrics:
+        sampling = SystemMetrics(active.log_aside, interval_seconds=system_metrics_seconds)
+        active.accompany(sampling)
     return active

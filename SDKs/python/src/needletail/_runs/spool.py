@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import struct
+import uuid
 import zlib
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ MAGIC = b"NTSPOOL1"
 SEGMENT_BYTES = 8 << 20
 _RECORD = struct.Struct(">II")
 _CONTENT = struct.Struct(">QI")
-_METADATA = "writer.json"
+METADATA = "writer.json"
 _LOCK = "lock"
 _SUFFIX = ".segment"
 
@@ -54,6 +55,9 @@ class Metadata:
     offset: int = 0
     """Batch number less wire sequence: grows when the rest continues under a new writer."""
 
+    kind: str = "metrics"
+    """What is written: metrics or logs."""
+
     run_id: str = ""
     """Empty until the run exists on the server."""
 
@@ -71,6 +75,19 @@ class Metadata:
 
     finish_time_us: int = 0
     finish_key: str = ""
+
+
+def another_writer(metadata: Metadata, kind: str = "metrics") -> Metadata:
+    """A new writer to the same run, which does not end it."""
+    return dataclasses.replace(
+        metadata,
+        writer_id=str(uuid.uuid4()),
+        offset=0,
+        kind=kind,
+        finish_status="",
+        finish_time_us=0,
+        finish_key="",
+    )
 
 
 class Spool:
@@ -101,7 +118,7 @@ class Spool:
 
     def save(self, metadata: Metadata) -> None:
         """Replaces the metadata at once and for good."""
-        path = self.folder / _METADATA
+        path = self.folder / METADATA
         draft = path.with_suffix(".draft")
         with draft.open("w", encoding="utf-8") as file:
             json.dump(dataclasses.asdict(metadata), file)
@@ -116,10 +133,10 @@ class Spool:
             ValueError: There is none, or it can't be read.
         """
         try:
-            content = json.loads((self.folder / _METADATA).read_text(encoding="utf-8"))
+            content = json.loads((self.folder / METADATA).read_text(encoding="utf-8"))
             return Metadata(**content)
         except (OSError, TypeError) as error:
-            raise ValueError(f"{self.folder / _METADATA}: {error}") from None
+            raise ValueError(f"{self.folder / METADATA}: {error}") from None
 
     def append(self, batch: Batch) -> None:
         """Writes a batch, whose place is then known.
@@ -243,7 +260,7 @@ def writer_folders(spool_folder: Path) -> list[Path]:
     """The folders of all writers that left something, oldest first."""
     if not spool_folder.is_dir():
         return []
-    found = [path.parent for path in spool_folder.glob(f"*/{_METADATA}")]
+    found = [path.parent for path in spool_folder.glob(f"*/{METADATA}")]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 

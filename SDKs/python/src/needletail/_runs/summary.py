@@ -27,6 +27,15 @@ class RunSummary:
     dropped_points: int
     """Given up here because memory and spool were full."""
 
+    acknowledged_lines: int
+    """Log lines that are committed on the server's disk."""
+
+    unsent_lines: int
+    """Log lines still to be sent, by `python -m needletail sync`."""
+
+    lost_lines: int
+    """Log lines that were refused, or given up here."""
+
     spool_folder: str
     """Where the unsent points are; empty when there are none."""
 
@@ -43,6 +52,7 @@ class Options:
     memory_max_bytes: int
     flush_seconds: float
     finish_timeout_seconds: float
+    rank: int = 0
 
 
 def status_of(error: BaseException | None) -> Status:

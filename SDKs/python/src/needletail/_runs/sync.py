@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import json
 import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from needletail._generated.tracking import RunStatus
+from needletail._runs.log import log_feed
 from needletail._runs.registration import register
 from needletail._runs.run import default_spool_folder
-from needletail._runs.spool import Spool, SpoolOwnedError, writer_folders
-from needletail._runs.uploader import Uploader
+from needletail._runs.spool import METADATA, Spool, SpoolOwnedError, writer_folders
+from needletail._runs.uploader import METRICS, Uploader
 from needletail._values import EPOCH
 from needletail.client import Client, connect
 from needletail.errors import CallError, InvalidArgumentError, SettingsError
@@ -72,25 +75,48 @@ def sync(
         organization = client.identity.who_am_i().organization_id
         folder = Path(spool_dir) if spool_dir is not None else default_spool_folder()
         reports = []
-        for path in writer_folders(folder):
+        held: set[str] = set()
+        for path in _lines_first(writer_folders(folder)):
             try:
                 spool = Spool(path, max_bytes=_UNBOUNDED)
             except SpoolOwnedError:
                 continue
-            reports.append(_sync_one(client, spool, organization, until))
+            reports.append(_sync_one(client, spool, organization, until, held))
         return reports
     finally:
         if owned:
             client.close()
 
 
-def _sync_one(client: Client, spool: Spool, organization: str, until: float) -> SyncReport:
+def _lines_first(folders: list[Path]) -> list[Path]:
+    """A run is ended with its points, and then takes no lines."""
+
+    def is_of_points(folder: Path) -> bool:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            content = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+            return bool(content.get("kind") != "logs")
+        return True
+
+    return sorted(folders, key=is_of_points)
+
+
+def _sync_one(
+    client: Client, spool: Spool, organization: str, until: float, held: set[str]
+) -> SyncReport:
+    """Sends what one writer left; `held` are keys of runs that are not to end yet."""
     try:
         metadata = spool.load()
     except ValueError as error:
         spool.release()
         return _report(spool, None, "", str(error))
-    uploader = Uploader(client, metadata, spool, flush_seconds=0.2, memory_max_bytes=_MEMORY_BYTES)
+    uploader = Uploader(
+        client,
+        metadata,
+        spool,
+        flush_seconds=0.2,
+        memory_max_bytes=_MEMORY_BYTES,
+        feed=log_feed(0) if metadata.kind == "logs" else METRICS,
+    )
     for batch in spool.batches():
         if batch.number > metadata.offset:
             uploader.add_loaded(batch)
@@ -105,9 +131,13 @@ def _sync_one(client: Client, spool: Spool, organization: str, until: float) -> 
                 found = register(client, metadata, lambda: max(0.05, until - time.monotonic()))
                 uploader.registered(found)
             problem = _send(uploader, until)
+            if metadata.finish_status and metadata.run_key in held:
+                problem = problem or "its lines come first, and they could not all be sent"
             problem = problem or _finish(client, uploader)
         except (CallError, SettingsError) as error:
             problem = str(error)
+    if problem and metadata.kind == "logs":
+        held.add(metadata.run_key)
     if problem:
         spool.release()
     else:

@@ -14,7 +14,7 @@ from needletail._core.call import PendingCall
 from needletail._generated.descriptors import message_class
 from needletail._generated.tracking_calls import TRACKING_APPEND_METRICS
 from needletail._runs.appender import Appender, Step
-from needletail._runs.batches import Batch, columnar, opening_bytes, request_bytes
+from needletail._runs.batches import Batch, Feed, columnar, opening_bytes, request_bytes
 from needletail._runs.spool import SpoolFullError
 from needletail.errors import CallError, Code
 
@@ -31,6 +31,7 @@ _AppendMetricsResponse = message_class("needletail.tracking.v1.AppendMetricsResp
 MAX_KEPT_ERRORS = 100
 OPEN_PATIENCE_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
+METRICS = Feed(TRACKING_APPEND_METRICS.name, columnar, "points")
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
 # A key that may not write, or none at all, is a matter for a person: look again now and then.
@@ -40,7 +41,7 @@ _ENTRIES_A_TURN = 50_000
 
 
 class StreamEvents:
-    """The sink of the AppendMetrics call: keeps events for the thread and wakes it."""
+    """The sink of the call: keeps events for the thread and wakes it."""
 
     def __init__(self, wake: threading.Event) -> None:
         self.acknowledgements: collections.deque[int] = collections.deque()
@@ -83,6 +84,7 @@ class Uploader:
         *,
         flush_seconds: float,
         memory_max_bytes: int,
+        feed: Feed = METRICS,
     ) -> None:
         self.entries: collections.deque[Entry] = collections.deque()
         self.errors: list[Exception] = []
@@ -95,6 +97,7 @@ class Uploader:
         self.wake = threading.Event()
         self.changed = threading.Condition()
         self._client = client
+        self._feed = feed
         self._flush_seconds = flush_seconds
         self._memory_max = memory_max_bytes
         self._memory = 0
@@ -132,6 +135,11 @@ class Uploader:
                 self._spool_failed(error)
 
     @property
+    def noun(self) -> str:
+        """What is counted: points, or log lines."""
+        return self._feed.noun
+
+    @property
     def unsent_points(self) -> int:
         """Points that the server hasn't acknowledged yet."""
         waiting = sum(len(values) for _, _, values in self.entries.copy())
@@ -165,7 +173,8 @@ class Uploader:
         self.dropped_points += points
         if why not in self._warned:
             self._warned.add(why)
-            _log.warning("points of run %s are dropped: %s", self.metadata.run_id or "(new)", why)
+            noun, run_id = self._feed.noun, self.metadata.run_id or "(new)"
+            _log.warning("%s of run %s are dropped: %s", noun, run_id, why)
 
     def add_loaded(self, batch: Batch) -> None:
         """Takes a batch that an earlier process left."""
@@ -224,7 +233,7 @@ class Uploader:
                 entry = self.entries.popleft()
                 self._taking += len(entry[2])
                 taken.append(entry)
-            for points, series in columnar(taken):
+            for points, series in self._feed.cut(taken):
                 self._add(points, series)
                 self._taking -= points
             self._taking = 0
@@ -287,7 +296,8 @@ class Uploader:
             self.note(for_good)
             refused = self.appender.refused_points - refused_before
             if refused:
-                _log.warning("%s points were refused and dropped: %s", f"{refused:,}", error)
+                noun = self._feed.noun
+                _log.warning("%s %s were refused and dropped: %s", f"{refused:,}", noun, error)
             return
         denied = error.code in {Code.PERMISSION_DENIED, Code.UNAUTHENTICATED}
         longest = MAX_PAUSE_WHEN_DENIED_SECONDS if denied else MAX_PAUSE_SECONDS
@@ -297,8 +307,8 @@ class Uploader:
         self._not_before = time.monotonic() + pause
         if error.reason not in self._warned:
             self._warned.add(error.reason)
-            kept = "the points are kept and sent later"
-            _log.warning("metrics can't be sent now, %s: %s", kept, error)
+            kept = "they are kept and sent later"
+            _log.warning("%s can't be sent now, %s: %s", self._feed.noun, kept, error)
             if denied:
                 self.note(error)
 
@@ -308,7 +318,7 @@ class Uploader:
             return
         events = StreamEvents(self.wake)
         call = PendingCall(
-            method=TRACKING_APPEND_METRICS.name,
+            method=self._feed.method,
             request=opening_bytes(self.appender.writer_id),
             sink=events,
             # This thread decides what is sent again, once it knows what was committed.
@@ -363,12 +373,13 @@ class Uploader:
     def _warn_refused(self) -> None:
         if "refused" not in self._warned:
             self._warned.add("refused")
-            count = f"{self.appender.refused_points:,}"
+            count = f"{self.appender.refused_points:,} {self._feed.noun}"
             reason = self.errors[-1] if self.errors else "unknown"
-            _log.warning("%s points were refused and dropped: %s", count, reason)
+            _log.warning("%s were refused and dropped: %s", count, reason)
 
     def _spool_failed(self, error: Exception) -> None:
         if "spool" not in self._warned:
             self._warned.add("spool")
-            _log.warning("the spool can't be written, points stay in memory: %s", error)
+            noun = self._feed.noun
+            _log.warning("the spool can't be written, %s stay in memory: %s", noun, error)
             self.note(error)
