@@ -49,6 +49,8 @@ VALUES: dict[str, Any] = {
     "key": "{metric}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "ListExperiments.name": None,
+    "path": "{metric}",
+    "ListArtifacts.path": None,
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }

@@ -26,7 +26,7 @@ DENIED = (7, "PERMISSION_MISSING")
 # do has to be made twice.
 LOOKING = ("get", "list")
 OWN = ("access", "api_key")
-WORK = ("experiment", "project", "project_member", "run")
+WORK = ("artifact", "experiment", "project", "project_member", "run")
 
 
 def permits(role: str, permission: str) -> bool:

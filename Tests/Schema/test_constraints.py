@@ -43,6 +43,7 @@ SERVICES = {
     },
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "metric_writers", "metric_chunks", "run_metric_summaries",
+        "artifacts", "artifact_blobs", "artifact_uploads",
     },
 }  # fmt: skip
 
