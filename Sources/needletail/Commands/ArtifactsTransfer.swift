@@ -3,6 +3,7 @@ internal import Client
 internal import Foundation
 internal import Messages
 internal import TLS
+internal import Wire
 
 /// The bounds of a transfer.
 private enum Transfer {
@@ -220,7 +221,11 @@ private struct Retries {
 
   /// What is wrong where a server ends a transfer in the midst, without an error.
   static var broken: ClientError {
-    .connectionLost("The server ended the transfer before its end.")
+    ClientError(
+      .status,
+      Status(
+        .unavailable, reason: "TRANSFER_BROKEN",
+        message: "The server ended the transfer before its end."))
   }
 
   mutating func reached(_ bytes: Int64) {

@@ -255,5 +255,6 @@ class _Retries:
             raise error
         self._count += 1
         first, longest = _PAUSE_SECONDS
-        pause = min(longest, first * 2 ** min(self._count, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
+        longest = min(longest, first * 2 ** min(self._count, 10))
+        pause = random.uniform(0.5 * longest, longest)  # noqa: S311 only spreads retries
         time.sleep(max(pause, error.retry_after or 0.0))

@@ -13,11 +13,10 @@ import sys
 import threading
 import time
 import uuid
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
-from needletail import artifacts
 from needletail._generated.tracking import RunStatus
+from needletail._runs.files import RunFiles
 from needletail._runs.registration import Registered, register
 from needletail._runs.spool import Metadata, Spool, SpoolOwnedError
 from needletail._runs.summary import Options, RunSummary, Status, status_of
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from needletail._generated.tracking import Artifact
     from needletail._runs.batches import Entry
 
 _log = logging.getLogger("needletail")
@@ -49,7 +47,7 @@ WAKE_AT_LOGS = 4_000
 _STOP_PATIENCE_SECONDS = 5.0
 
 
-class ActiveRun:
+class ActiveRun(RunFiles):
     """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
 
     In a forked child the object goes on working: the child is another writer of the same run, with
@@ -152,47 +150,6 @@ class ActiveRun:
         self._append((step, time_us, points))
         if len(self._uploader.entries) > WAKE_AT_LOGS:
             self._pressed()
-
-    def log_artifact(self, file: str | os.PathLike[str], path: str = "") -> Artifact:
-        """Uploads a file; waits until it is stored and visible.
-
-        Args:
-            file: On this machine.
-            path: In the run; empty = the file's name. A file that is there is replaced.
-
-        Raises:
-            CallError: The server refused it, or was away for five minutes.
-            OSError: The file can't be read.
-            RuntimeError: The run isn't created yet, because the server is away.
-        """
-        return artifacts.upload_file(
-            self._client, self._created_id(), file, path or Path(file).name
-        )
-
-    def log_artifacts(self, folder: str | os.PathLike[str], path: str = "") -> list[Artifact]:
-        """Uploads every file below a folder; see `log_artifact`.
-
-        Args:
-            folder: On this machine.
-            path: The folder in the run; empty = the topmost one.
-        """
-        return artifacts.upload_folder(self._client, self._created_id(), folder, path)
-
-    def download_artifact(self, path: str, file: str | os.PathLike[str] | None = None) -> Artifact:
-        """Downloads a file of the run, by default to its name in the working folder."""
-        return artifacts.download_file(
-            self._client, self._created_id(), path, file or PurePosixPath(path).name
-        )
-
-    def download_artifacts(self, folder: str | os.PathLike[str], path: str = "") -> list[Path]:
-        """Downloads every file below a folder of the run into a folder of this machine."""
-        return artifacts.download_folder(self._client, self._created_id(), folder, path)
-
-    def _created_id(self) -> str:
-        run_id = self.id
-        if run_id is None:
-            raise RuntimeError("the run isn't created yet: the server is away")
-        return run_id
 
     def flush(self, *, timeout_seconds: float = 30.0) -> bool:
         """Waits until everything logged so far is acknowledged; returns whether it is."""
