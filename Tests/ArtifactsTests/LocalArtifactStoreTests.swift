@@ -12,9 +12,8 @@ struct LocalArtifactStoreTests {
   private let upload: UUID
 
   init() throws {
-    var template = Array("/tmp/nta-XXXXXX".utf8CString)
-    _ = unsafe template.withUnsafeMutableBufferPointer { unsafe mkdtemp($0.baseAddress) }
-    folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    folder = "/tmp/nta-\(UInt64.random(in: .min ... .max))"
+    try #require(unsafe mkdir(folder, 0o700) == 0)
     store = try LocalArtifactStore(folder + "/artifacts")
     organization = try #require(UUID("0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"))
     upload = try #require(UUID("0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f51"))
