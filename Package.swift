@@ -60,17 +60,21 @@ let package = Package(
     swift("RPC", ["Wire", "Messages", "TLS", "Postgres", "EventLoop"], exclude: ["Queries"]),
     swift("Client", ["Wire", "Messages", "TLS", "EventLoop"]),
 
+    swift("Artifacts", ["TLS", "Postgres", "EventLoop"]),
+
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"], exclude: ["Migrations"]),
     swift("Identity", ["RPC", "Messages", "Postgres", "TLS", "EventLoop"], exclude: ["Queries"]),
-    swift("Tracking", ["RPC", "Messages", "Postgres", "EventLoop"], exclude: ["Queries"]),
+    swift(
+      "Tracking", ["RPC", "Artifacts", "Messages", "Postgres", "EventLoop"],
+      exclude: ["Queries"]),
 
     // Composition and the command line.
     swift(
       "ControlPlane",
       [
-        "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "RPC", "Identity", "Tracking", "Artifacts", "Storage", "Messages", "Postgres", "TLS",
+        "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         "CProcess",
       ]),
@@ -114,6 +118,7 @@ let package = Package(
       [
         "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop", "TestSupport",
       ]),
+    tests("ArtifactsTests", ["Artifacts", "TLS", "Postgres", "EventLoop"]),
     tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres", "TestSupport"]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages

@@ -27,6 +27,16 @@ int ntl_sha256(const void *bytes, size_t size, uint8_t digest[32]) {
          EVP_DigestFinal_ex(context, digest, NULL);
 }
 
+EVP_MD_CTX *ntl_sha256_begin(void) {
+  pthread_once(&once, prepare_once);
+  EVP_MD_CTX *context = EVP_MD_CTX_new();
+  if (context != NULL && EVP_DigestInit_ex2(context, sha256, NULL) != 1) {
+    EVP_MD_CTX_free(context);
+    return NULL;
+  }
+  return context;
+}
+
 int ntl_scrypt(
     const void *password, size_t password_size, const void *salt, size_t salt_size, uint64_t n,
     uint64_t r, uint64_t p, uint64_t memory_max, void *key, size_t key_size) {

@@ -1,3 +1,4 @@
+internal import Artifacts
 internal import EventLoop
 internal import Foundation
 internal import Identity
@@ -51,7 +52,8 @@ public final class ControlPlane: Sendable {
     auditFile = try options.auditFile.map { path throws(ControlPlaneError) in
       try AuditFile(path, log.logger)
     }
-    state = try ControlPlane.makeState(options, auditFile, log.logger)
+    let shelf = try ControlPlane.makeShelf(options.artifacts)
+    state = try ControlPlane.makeState(options, shelf, auditFile, log.logger)
     let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
     let load = LoopLoad(loops: count)
     let shared = DatabaseShared(options.database, loops: count)
@@ -68,9 +70,9 @@ public final class ControlPlane: Sendable {
     operations = try await OperationsPage.start(options.operationsPort, group, state)
     watchSignals()
     group.mailboxes[0].post { [self] loop in
-      (loop.attachment as? LoopState)?.keepHouse(options.database, options.housekeeping) {
-        [self] in refuse($0)
-      }
+      (loop.attachment as? LoopState)?.keepHouse(
+        options.database, options.housekeeping, artifacts: shelf?.store
+      ) { [self] in refuse($0) }
     }
     logger.notice(
       "serving",
@@ -138,10 +140,23 @@ public final class ControlPlane: Sendable {
     }
   }
 
+  /// Where artifacts are kept; nil where nothing is said of it.
+  private static func makeShelf(
+    _ settings: ArtifactSettings
+  ) throws(ControlPlaneError) -> ArtifactShelf? {
+    guard let folder = settings.folder else { return nil }
+    do throws(ArtifactStoreError) {
+      return ArtifactShelf(try LocalArtifactStore(folder), settings)
+    } catch {
+      throw ControlPlaneError(
+        "artifact-folder: \(folder) can be neither made nor used: \(error)")
+    }
+  }
+
   private static func makeState(
-    _ options: ServerOptions, _ auditFile: AuditFile?, _ logger: Logger
+    _ options: ServerOptions, _ shelf: ArtifactShelf?, _ auditFile: AuditFile?, _ logger: Logger
   ) throws(ControlPlaneError) -> ServerState {
-    let tracking = TrackingService()
+    let tracking = TrackingService(artifacts: shelf)
     let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
     let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     var reasons = TrackingService.reasons

@@ -1,8 +1,10 @@
+internal import Artifacts
 internal import EventLoop
 internal import Postgres
 internal import RPC
 internal import Storage
 internal import TLS
+internal import Tracking
 
 /// What the program keeps on one loop.
 final class LoopState: ServesConnections {
@@ -14,6 +16,7 @@ final class LoopState: ServesConnections {
   private var listener: Listener?
   private var signals: SignalSource?
   private var maintenance: Database?
+  private var artifacts: (any ArtifactStore)?
 
   init(_ loop: Loop, _ server: LoopServer) {
     self.loop = loop
@@ -75,7 +78,7 @@ final class LoopState: ServesConnections {
   /// Looks after the database; `refuse` is told when it is not one to serve from.
   func keepHouse(
     _ settings: DatabaseSettings, _ housekeeping: HousekeepingSettings,
-    refuse: @escaping @Sendable (String) -> Void
+    artifacts: (any ArtifactStore)?, refuse: @escaping @Sendable (String) -> Void
   ) {
     var own = settings
     own.role = "needletail_maintenance"
@@ -89,6 +92,7 @@ final class LoopState: ServesConnections {
       return refuse("\(error)")
     }
     maintenance = database
+    self.artifacts = artifacts
     database.start()
     loop.spawn { [self] in await check(database, refuse) }
     scheduleHousekeeping(
@@ -132,6 +136,12 @@ final class LoopState: ServesConnections {
       self.loop.spawn { [self] in
         do throws(PostgresError) {
           try await Housekeeping.run(database, settings) { [server] in server.countPurged($0) }
+          if let artifacts {
+            try await ArtifactHousekeeping.run(artifacts, database) { [server] error in
+              server.state.observer.note(
+                .warning, "artifacts cannot be removed", [("error", "\(error)")])
+            }
+          }
         } catch {
           server.state.observer.note(.warning, "housekeeping failed: \(error)", [])
         }

@@ -2,6 +2,7 @@ public import Identity
 public import Postgres
 public import RPC
 public import TLS
+public import Tracking
 
 /// Everything that a server is started with.
 public struct ServerOptions: Sendable {
@@ -19,6 +20,8 @@ public struct ServerOptions: Sendable {
   public var housekeeping = HousekeepingSettings()
   /// What passwords cost, and how often they may be wrong.
   public var passwords = PasswordSettings()
+  /// Where artifacts are kept, and how many bytes of them.
+  public var artifacts = ArtifactSettings()
   /// What is said about new organizations.
   public var organizations = OrganizationSettings()
   /// What clients and servers agree on.

@@ -3,6 +3,7 @@ internal import Identity
 internal import Postgres
 internal import RPC
 internal import TLS
+internal import Tracking
 internal import Wire
 
 /// One setting: a name, what it bounds, and how its text is read.
@@ -58,7 +59,7 @@ public struct Setting: Sendable {
   /// Every setting, by subject.
   public static let all: [Setting] =
     connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
-    + databaseSettings + organizationSettings + generalSettings
+    + databaseSettings + organizationSettings + artifactSettings + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),
@@ -216,6 +217,26 @@ public struct Setting: Sendable {
     choice(
       "environment", "what the installation is for; sample data is for development alone",
       \.server.environment),
+  ]
+
+  private static let artifactSettings: [Setting] = [
+    Setting(
+      name: "artifact-folder",
+      help: "where artifacts are kept: a folder's full path, or none (`up`: in its data folder)",
+      show: { $0.artifacts.folder ?? "none" },
+      read: { options, text in
+        guard text == "none" || text.hasPrefix("/") else { return false }
+        options.artifacts.folder = text == "none" ? nil : text
+        return true
+      }),
+    number("artifact-bytes-max", "bytes of an artifact", \.artifacts.bytesMax),
+    number(
+      "artifact-chunk-bytes", "bytes of an artifact in one message, either way",
+      \.artifacts.chunkBytes, least: 1_024, most: 2 << 20),
+    number(
+      "artifact-quota-bytes",
+      "bytes of artifacts of an organization, each content once; 0 = any number",
+      \.artifacts.quotaBytes, least: 0),
   ]
 
   private static let generalSettings: [Setting] = [

@@ -1,13 +1,19 @@
 internal import Messages
 public import RPC
 
-/// `needletail.tracking.v1.Tracking`: experiments, runs and their metrics.
+/// `needletail.tracking.v1.Tracking`: experiments, runs, their metrics and files.
 ///
 /// The method table is generated from the .proto; a method's handler is in the file of its
 /// resource.
 public struct TrackingService: TrackingHandlers {
-  /// Makes the service; it keeps nothing.
-  public init() {}
+  /// Where artifacts are kept; nil = nowhere.
+  let shelf: ArtifactShelf?
+
+  /// Makes the service without a place for artifacts.
+  public init() { shelf = nil }
+
+  /// Makes the service with a place for artifacts, if there is one.
+  public init(artifacts shelf: ArtifactShelf?) { self.shelf = shelf }
 
   /// What the refusals of this service's tables and statements mean.
   public static var reasons: ReasonTable {
@@ -44,6 +50,9 @@ public struct TrackingService: TrackingHandlers {
       "SEQUENCE_REPLAYED": .init(
         RpcErrorReason.conflict,
         "Another stream of this writer was faster; open the stream again to hear how far it came."),
+      "ARTIFACT_QUOTA_EXCEEDED": .init(
+        TrackingErrorReason.artifactQuotaExceeded,
+        "Your organization has no room for the file: delete others, or ask for a larger quota."),
       "WRITER_UNKNOWN": .init(
         TrackingErrorReason.writerInvalid, "The writer is not known; open the stream again."),
     ]

@@ -11,6 +11,7 @@ from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
 from organizations import create_member, create_organization
+from uploads import Upload, upload
 from wire import IDENTITY, Wire, identity_message, message
 
 if TYPE_CHECKING:
@@ -119,7 +120,16 @@ class Estate:
                 "AppendLogsRequest", writer_id=self.ids["writer"], sequence=3, runs=[lines],
             )))  # fmt: skip
             assert end.status.code == 0, end.status
+        self._upload(client)
         tracking.finish_run(id=self.ids["finished_run"])
+
+    def _upload(self, client: needletail.Client) -> None:
+        """Bring two files, and the beginning of another."""
+        run = self.ids["run"]
+        for path in (self.metric, f"{self.metric} too"):
+            upload(client, run, path, self.text.encode())
+        # Nobody finishes it, so that it is there as long as the estate.
+        self.ids["upload"] = Upload(client, run, self.metric).id
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

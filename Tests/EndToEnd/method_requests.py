@@ -70,6 +70,8 @@ VALUES: dict[str, Any] = {
     "ListExperiments.name": None,
     "text": "mine",
     "text_bytes": [4],
+    "path": "{metric}",
+    "ListArtifacts.path": None,
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }

@@ -44,6 +44,7 @@ SERVICES = {
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "metric_writers", "metric_chunks", "run_metric_summaries",
         "log_chunks",
+        "artifacts", "artifact_blobs", "artifact_uploads",
     },
 }  # fmt: skip
 

@@ -103,6 +103,7 @@ void ntl_free(void *memory);
 
 /* Digests, with contexts kept per thread. */
 int ntl_sha256(const void *bytes, size_t size, uint8_t digest[32]);
+EVP_MD_CTX *ntl_sha256_begin(void);
 int ntl_scrypt(
     const void *password, size_t password_size, const void *salt, size_t salt_size, uint64_t n,
     uint64_t r, uint64_t p, uint64_t memory_max, void *key, size_t key_size);

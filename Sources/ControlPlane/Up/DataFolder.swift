@@ -17,6 +17,7 @@ struct DataFolder {
   }
 
   var certificates: String { path + "/certificates" }
+  var artifacts: String { path + "/artifacts" }
   var keyFile: String { path + "/api-key" }
   private var portFile: String { path + "/port" }
 

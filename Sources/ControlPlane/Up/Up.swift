@@ -5,6 +5,7 @@ internal import Logging
 internal import Postgres
 internal import RPC
 internal import TLS
+internal import Tracking
 
 /// What `up` is started with.
 public struct UpOptions: Sendable {
@@ -87,6 +88,7 @@ public struct Up: Sendable {
     if options.databaseURL == nil, options.hosts.isEmpty {
       server.server.environment = .development
     }
+    server.artifacts.folder = folder.artifacts
     try options.adjust(&server)
     return server
   }

@@ -39,7 +39,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
 extension Peer {
   static let all: [Peer] = served + samples
 
-  static let served = identity + server + experiments + runs + metrics + logs
+  static let served = identity + server + experiments + runs + metrics + logs + artifacts
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),

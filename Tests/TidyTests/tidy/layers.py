@@ -15,10 +15,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "RPC": {"Wire", "Messages", "TLS", "Postgres", "EventLoop"},
     "Client": {"Wire", "Messages", "TLS", "EventLoop"},
     "Storage": {"Postgres", "EventLoop"},
+    "Artifacts": {"TLS", "Postgres", "EventLoop"},  # digests; identifiers; helper threads
     **dict.fromkeys(SERVICES, _SERVICE_IMPORTS),
+    "Tracking": _SERVICE_IMPORTS | {"Artifacts"},
     "Identity": _SERVICE_IMPORTS | {"TLS"},  # digests and randomness of its keys
     "ControlPlane": {
-        *("RPC", "Messages", "Postgres", "TLS", "EventLoop", "Wire", "Storage"),
+        *("RPC", "Messages", "Postgres", "TLS", "EventLoop", "Wire", "Storage", "Artifacts"),
         *SERVICES,
         "CProcess",
     },

@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, identity, rpc, tracking
+from needletail import aio, artifacts, identity, rpc, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -82,6 +82,7 @@ __all__ = [
     "UnknownError",
     "__version__",
     "aio",
+    "artifacts",
     "connect",
     "identity",
     "login",

@@ -1,0 +1,148 @@
+public import Artifacts
+internal import EventLoop
+internal import Messages
+public import Postgres
+
+/// Removes what nobody has a use for any more, by any one server process.
+public enum ArtifactHousekeeping {
+  /// How long files without a row stay: longer than any upload is under way without a sign.
+  public static let patience = Duration.seconds(24 * 3_600)
+  /// Files that one transaction removes.
+  static let batchSize: Int64 = 100
+  /// Time for one transaction.
+  static let batchPatience = Duration.seconds(60)
+
+  /// Gives up uploads that nobody has gone on with for a day, removes bytes that nothing refers to,
+  /// and files that the database knows nothing of.
+  ///
+  /// - Parameters:
+  ///   - store: Where the files are.
+  ///   - database: Connected as the maintenance role.
+  ///   - failed: Told of a file that could not be removed; the next run tries again.
+  /// - Throws: ``PostgresError``; what was done before it stays, and the next run does the rest.
+  public static func run(
+    _ store: any ArtifactStore, _ database: Database, failed: (ArtifactStoreError) -> Void
+  ) async throws(PostgresError) {
+    do throws(Failure) {
+      try await giveUpUploads(store, database)
+      for organization in try await asking({ () throws(ArtifactStoreError) in
+        try await store.organizations()
+      }) {
+        try await sweep(organization, store, database)
+      }
+      while try await removeBlobs(store, database) == batchSize {}
+    } catch {
+      switch error {
+      case .database(let error): throw error
+      case .store(let error): failed(error)
+      }
+    }
+  }
+
+  private enum Failure: DatabaseFailure {
+    case database(PostgresError)
+    case store(ArtifactStoreError)
+
+    init(database error: PostgresError) { self = .database(error) }
+  }
+
+  private static func giveUpUploads(
+    _ store: any ArtifactStore, _ database: Database
+  ) async throws(Failure) {
+    let before =
+      WallClock.microseconds()
+      - Int64(clamping: ArtifactBounds.uploadPatience.wholeNanoseconds / 1_000)
+    var count = batchSize
+    while count == batchSize {
+      let rows = try await committing(
+        database, ArtifactMaintenanceQueries.purgeUploads(before: before, batchSize: batchSize))
+      for row in rows {
+        try await asking { () throws(ArtifactStoreError) in
+          try await store.removeDraft(row.id, of: row.organizationID)
+        }
+      }
+      count = Int64(rows.count)
+    }
+  }
+
+  /// Removes a batch of what nothing refers to; says how many.
+  ///
+  /// The files go while their rows are locked: who uploads the same waits for the end of it, and
+  /// puts them there again.
+  private static func removeBlobs(
+    _ store: any ArtifactStore, _ database: Database
+  ) async throws(Failure) -> Int64 {
+    try await database.transaction(work(database)) {
+      (transaction) async throws(Failure) -> Int64 in
+      let rows: [ArtifactMaintenanceQueries.PurgeBlobsRow]
+      do throws(PostgresError) {
+        rows = try await transaction.run(
+          ArtifactMaintenanceQueries.purgeBlobs(batchSize: batchSize))
+      } catch {
+        throw .database(error)
+      }
+      for row in rows {
+        try await asking { () throws(ArtifactStoreError) in
+          try await store.remove(row.sha256, of: row.organizationID)
+        }
+      }
+      return Int64(rows.count)
+    }
+  }
+
+  /// Finds the files of an organization that the database knows nothing of.
+  private static func sweep(
+    _ organization: UUID, _ store: any ArtifactStore, _ database: Database
+  ) async throws(Failure) {
+    let known = try await committing(
+      database, ArtifactMaintenanceQueries.listKnownOrganizations(ids: [organization]))
+    if known.isEmpty {
+      return try await asking { () throws(ArtifactStoreError) in
+        try await store.removeAll(of: organization)
+      }
+    }
+    let drafts = try await asking { () throws(ArtifactStoreError) in
+      try await store.drafts(of: organization, untouchedFor: patience)
+    }
+    if !drafts.isEmpty {
+      let kept = Set(
+        try await committing(
+          database,
+          ArtifactMaintenanceQueries.listKnownUploads(organizationID: organization, ids: drafts)))
+      for draft in drafts where !kept.contains(draft) {
+        try await asking { () throws(ArtifactStoreError) in
+          try await store.removeDraft(draft, of: organization)
+        }
+      }
+    }
+    for firstByte in UInt8.min...UInt8.max {
+      let digests = try await asking { () throws(ArtifactStoreError) in
+        try await store.digests(of: organization, firstByte: firstByte, untouchedFor: patience)
+      }
+      guard !digests.isEmpty else { continue }
+      _ = try await committing(
+        database,
+        ArtifactMaintenanceQueries.adoptBlobs(digests: digests, organizationID: organization))
+    }
+  }
+
+  private static func committing<Output>(
+    _ database: Database, _ query: Query<Output>
+  ) async throws(Failure) -> Output {
+    do throws(PostgresError) {
+      return try await database.commit(work(database), query)
+    } catch {
+      throw .database(error)
+    }
+  }
+
+  private static func asking<Value>(
+    _ work: () async throws(ArtifactStoreError) -> Value
+  ) async throws(Failure) -> Value {
+    do throws(ArtifactStoreError) { return try await work() } catch { throw .store(error) }
+  }
+
+  private static func work(_ database: Database) -> Work {
+    Work(scope: .none, deadline: database.loop.now.advanced(by: batchPatience), cancellation: nil)
+  }
+}

@@ -1,0 +1,173 @@
+public import Artifacts
+internal import EventLoop
+internal import Messages
+internal import Postgres
+internal import RPC
+
+/// The bounds of artifacts.
+public struct ArtifactSettings: Sendable {
+  /// Where they are kept: a full path; nil = nowhere.
+  public var folder: String?
+  /// The largest file, in bytes.
+  public var bytesMax: Int64 = 1 << 40
+  /// The most bytes of a file in one message, either way.
+  public var chunkBytes = 1 << 20
+  /// Bytes that an organization may store, each content counted once; 0 = any number.
+  public var quotaBytes: Int64 = 0
+
+  /// Makes settings with every bound at its default.
+  public init() {}
+}
+
+/// The store of artifacts with its bounds.
+public struct ArtifactShelf: Sendable {
+  /// Where the bytes are.
+  public let store: any ArtifactStore
+  let settings: ArtifactSettings
+
+  /// Puts the two together.
+  public init(_ store: any ArtifactStore, _ settings: ArtifactSettings) {
+    self.store = store
+    self.settings = settings
+  }
+}
+
+/// The bounds that nobody sets.
+enum ArtifactBounds {
+  /// How many bytes come between two acknowledgements, at most about as many.
+  static let bytesPerAcknowledgement: Int64 = 16 << 20
+  /// How many bytes are written at once.
+  static let bytesPerWrite = 1 << 20
+  /// Bytes of a response where the caller says nothing.
+  static let chunkBytes = 256 << 10
+  static let chunkBytesMin = 1_024
+  static let pageSize = 100
+  static let pageSizeMax = 1_000
+  /// How long an upload waits to be gone on with.
+  static let uploadPatience = Duration.seconds(24 * 3_600)
+}
+
+extension TrackingService {
+  /// The store.
+  ///
+  /// - Throws: ``CallError`` ARTIFACTS_NOT_CONFIGURED.
+  func openShelf() throws(CallError) -> ArtifactShelf {
+    guard let shelf else {
+      throw CallError(
+        TrackingErrorReason.artifactsNotConfigured,
+        "This server has no place for artifacts: ask its operator to set artifact-folder.")
+    }
+    return shelf
+  }
+}
+
+extension CallError {
+  /// What a caller hears of the store.
+  init(_ error: ArtifactStoreError) {
+    switch error {
+    case .busy:
+      self.init(
+        TrackingErrorReason.artifactStoreBusy, "The artifact store is too busy; try again.",
+        retryAfter: .milliseconds(500))
+    case .inUse:
+      self.init(
+        TrackingErrorReason.uploadInUse,
+        "Another stream still feeds this upload; end it, or try again shortly.",
+        retryAfter: .seconds(1))
+    case .full:
+      self.init(
+        TrackingErrorReason.artifactStoreFull, "The artifact store's disk is full.",
+        retryAfter: .seconds(30))
+    case .missing:
+      self.init(
+        TrackingErrorReason.artifactBytesLost, "The file's bytes are not in the store any more.")
+    case .failed(let cause):
+      self = .internal("the artifact store: \(cause)")
+    }
+  }
+}
+
+/// Asks the store for something.
+func stored<Value>(
+  _ work: () async throws(ArtifactStoreError) -> Value
+) async throws(CallError) -> Value {
+  do throws(ArtifactStoreError) {
+    return try await work()
+  } catch {
+    throw CallError(error)
+  }
+}
+
+/// A file of a run as it is stored.
+struct ArtifactRecord {
+  var id: UUID
+  var runID: UUID
+  var path: String
+  var sizeBytes: Int64
+  var digest: [UInt8]
+  var createdBy: UUID
+  var createdAt: Int64
+}
+
+extension ArtifactRecord {
+  init(_ row: ArtifactsQueries.GetArtifactRow) {
+    self.init(
+      id: row.id, runID: row.runID, path: row.path, sizeBytes: row.sizeBytes, digest: row.sha256,
+      createdBy: row.createdBy, createdAt: row.createdAt)
+  }
+
+  init(_ row: ArtifactsQueries.GetUploadedArtifactRow) {
+    self.init(
+      id: row.id, runID: row.runID, path: row.path, sizeBytes: row.sizeBytes, digest: row.sha256,
+      createdBy: row.createdBy, createdAt: row.createdAt)
+  }
+
+  /// What was at a place; nil where nothing was.
+  init?(_ row: ArtifactsQueries.GetArtifactPlaceRow, _ runID: UUID, _ path: String) {
+    guard let id = row.id, let digest = row.sha256, let sizeBytes = row.sizeBytes,
+      let createdBy = row.createdBy, let createdAt = row.createdAt
+    else { return nil }
+    self.init(
+      id: id, runID: runID, path: path, sizeBytes: sizeBytes, digest: digest,
+      createdBy: createdBy, createdAt: createdAt)
+  }
+}
+
+extension Artifact {
+  /// A file as callers see it.
+  init(_ record: ArtifactRecord) {
+    self.init()
+    id = record.id.description
+    runID = record.runID.description
+    path = record.path
+    sizeBytes = record.sizeBytes
+    sha256 = Hexadecimal.text(record.digest)
+    createdBy = record.createdBy.description
+    createdAt = Timestamp(microseconds: record.createdAt)
+  }
+}
+
+extension Change {
+  /// A change of a run's file.
+  init(
+    _ verb: String, _ event: String, _ path: String, from before: ArtifactRecord?,
+    to after: ArtifactRecord?, id: UUID, projectID: UUID
+  ) {
+    // Where the file is, is told even where only its bytes have changed.
+    let place = JSONText.object([
+      ("run_id", (after ?? before)?.runID.description ?? ""), ("path", path),
+    ])
+    let change = JSONText.change([
+      ("id", before?.id.description, after?.id.description),
+      ("size_bytes", before.map { String($0.sizeBytes) }, after.map { String($0.sizeBytes) }),
+      (
+        "sha256", before.map { Hexadecimal.text($0.digest) },
+        after.map { Hexadecimal.text($0.digest) }
+      ),
+    ])
+    self.init(
+      action: "artifact.\(verb)", event: "artifact.\(event)", resourceType: "artifact",
+      resourceID: id, projectID: projectID,
+      detailsJSON: String(place.dropLast() + "," + change.dropFirst()))
+  }
+}

@@ -1,0 +1,328 @@
+internal import Artifacts
+internal import EventLoop
+public import Messages
+internal import Postgres
+public import RPC
+
+extension TrackingService {
+  /// Uploads a file of a run; it becomes visible whole, at the end of the requests.
+  public func uploadArtifact(
+    _ requests: RequestStream<UploadArtifactRequest>,
+    _ responses: ResponseStream<UploadArtifactResponse>, _ call: CallContext
+  ) async throws(CallError) {
+    let shelf = try openShelf()
+    let opening = try await requests.take()
+    let target = try UploadTarget(opening?.request ?? UploadArtifactRequest(), shelf.settings)
+    _ = try await run(target.runID, call)
+    guard var upload = try await open(target, shelf, call) else {
+      return try await responses.send(try await finished(target, call))
+    }
+    try await responses.send(upload.progress)
+
+    var next: (request: UploadArtifactRequest, sizeBytes: Int)? = opening
+    while let first = next {
+      var consumed = first.sizeBytes
+      var pieces: [[UInt8]] = []
+      try upload.take(first.request, &pieces)
+      while requests.isWaiting, upload.takenBytes < ArtifactBounds.bytesPerWrite,
+        let more = try await requests.take()
+      {
+        consumed += more.sizeBytes
+        try upload.take(more.request, &pieces)
+      }
+      if try await upload.write(pieces) { try await responses.send(upload.progress) }
+      requests.consumed(consumed)
+      next = try await requests.take()
+    }
+    try await responses.send(try await upload.finish())
+  }
+
+  /// Begins an upload or goes on with one; nil where it is finished.
+  private func open(
+    _ target: UploadTarget, _ shelf: ArtifactShelf, _ call: CallContext
+  ) async throws(CallError) -> UploadUnderWay? {
+    let organizationID = call.principal.organizationID
+    var target = target
+    var durableBytes: Int64 = 0
+    let id: UUID
+    if let known = target.uploadID {
+      id = known
+      let row = try await call.commit(
+        ArtifactUploadsQueries.resumeUpload(
+          organizationID: organizationID, id: id, runID: target.runID, userID: call.principal.id,
+          sufficientRoles: call.sufficientRoles))
+      guard let row else { return nil }
+      var validator = Validator()
+      if !target.path.isEmpty, target.path != row.path {
+        validator.refuse("path", "must be the upload's own, or empty")
+      }
+      try validator.finish()
+      target.path = row.path
+      target.sizeBytes = row.sizeBytes
+      target.digest = row.sha256
+      durableBytes = row.durableBytes
+    } else {
+      id = call.nextID()
+      _ = try await call.commit(
+        ArtifactUploadsQueries.createUpload(
+          organizationID: organizationID, id: id, runID: target.runID,
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles, path: target.path,
+          sizeBytes: target.sizeBytes, sha256: target.digest))
+    }
+    let room = try await room(for: target, shelf, call)
+    let start = durableBytes
+    let draft = try await stored { () throws(ArtifactStoreError) in
+      try await shelf.store.draft(id, of: organizationID, durableBytes: start)
+    }
+    return UploadUnderWay(
+      id: id, target: target, shelf: shelf, draft: draft, roomBytes: room, call: call)
+  }
+
+  /// The most bytes that the file may have.
+  private func room(
+    for target: UploadTarget, _ shelf: ArtifactShelf, _ call: CallContext
+  ) async throws(CallError) -> Int64 {
+    guard shelf.settings.quotaBytes > 0 else { return .max }
+    let usage = try await call.read(
+      ArtifactUploadsQueries.getArtifactUsage(
+        sha256: target.digest ?? [], organizationID: call.principal.organizationID))
+    // What is stored takes no more room; whether it is the same shows at the end.
+    if usage.isStored { return .max }
+    let room = max(0, shelf.settings.quotaBytes - usage.usedBytes)
+    if let size = target.sizeBytes, size > room { throw quotaExceeded() }
+    return room
+  }
+
+  /// The answer about an upload that is not under way: finished, or not there.
+  private func finished(
+    _ target: UploadTarget, _ call: CallContext
+  ) async throws(CallError) -> UploadArtifactResponse {
+    let id = target.uploadID ?? .zero
+    let row = try await call.read(
+      ArtifactsQueries.getUploadedArtifact(
+        organizationID: call.principal.organizationID, uploadID: id))
+    guard let row, row.runID == target.runID else { throw uploadNotFound(id) }
+    var response = UploadArtifactResponse()
+    response.uploadID = id.description
+    response.durableBytes = row.sizeBytes
+    response.artifact = Artifact(ArtifactRecord(row))
+    return response
+  }
+}
+
+/// What the first message of an upload says.
+private struct UploadTarget {
+  let runID: UUID
+  let uploadID: UUID?
+  var path: String
+  var sizeBytes: Int64?
+  var digest: [UInt8]?
+
+  init(_ request: UploadArtifactRequest, _ settings: ArtifactSettings) throws(CallError) {
+    var validator = Validator()
+    runID = validator.id("run_id", request.runID)
+    uploadID = validator.optionalID("upload_id", request.uploadID)
+    path = request.path
+    if uploadID == nil || !path.isEmpty, let problem = ArtifactPath.problem(path) {
+      validator.refuse("path", problem)
+    }
+    sizeBytes = request.sizeBytes
+    if let sizeBytes, sizeBytes < 0 { validator.refuse("size_bytes", "must not be negative") }
+    if !request.sha256.isEmpty {
+      digest = Hexadecimal.bytes(request.sha256)
+      if digest?.count != 32 { validator.refuse("sha256", "must be 64 hexadecimal digits") }
+    }
+    try validator.finish()
+    if let sizeBytes, sizeBytes > settings.bytesMax { throw tooLarge(settings.bytesMax) }
+  }
+}
+
+/// The server's side of an upload's stream.
+private struct UploadUnderWay {
+  let id: UUID
+  let target: UploadTarget
+  let shelf: ArtifactShelf
+  let draft: any ArtifactDraft
+  /// The most bytes that the organization has room for.
+  let roomBytes: Int64
+  let call: CallContext
+  private var durableBytes: Int64
+  /// Where the next piece begins.
+  private var end: Int64
+  /// Bytes of the pieces that were taken and not written.
+  private(set) var takenBytes = 0
+
+  init(
+    id: UUID, target: UploadTarget, shelf: ArtifactShelf, draft: any ArtifactDraft,
+    roomBytes: Int64, call: CallContext
+  ) {
+    self.id = id
+    self.target = target
+    self.shelf = shelf
+    self.draft = draft
+    self.roomBytes = roomBytes
+    self.call = call
+    durableBytes = draft.sizeBytes
+    end = durableBytes
+  }
+
+  private var organizationID: UUID { call.principal.organizationID }
+
+  var progress: UploadArtifactResponse {
+    var response = UploadArtifactResponse()
+    response.uploadID = id.description
+    response.durableBytes = durableBytes
+    return response
+  }
+
+  /// Takes a piece, unless it is out of bounds or out of order.
+  mutating func take(
+    _ request: UploadArtifactRequest, _ pieces: inout [[UInt8]]
+  ) throws(CallError) {
+    guard !request.data.isEmpty else { return }
+    let (count, most) = (request.data.count, shelf.settings.chunkBytes)
+    var validator = Validator()
+    if count > most { validator.refuse("data", "must be at most \(most) bytes, is \(count)") }
+    try validator.finish()
+    guard request.offset == end else {
+      throw CallError(
+        TrackingErrorReason.uploadOffsetWrong,
+        "A piece came for offset \(request.offset) where \(end) was expected; continue there.",
+        details: ["expected_offset": String(end)])
+    }
+    let bytesMax = min(target.sizeBytes ?? .max, shelf.settings.bytesMax)
+    guard Int64(count) <= bytesMax - end else { throw tooLarge(bytesMax) }
+    guard Int64(count) <= roomBytes - end else { throw quotaExceeded() }
+    end += Int64(count)
+    takenBytes += count
+    pieces.append(request.data)
+  }
+
+  /// Writes pieces; says whether there is something to acknowledge.
+  mutating func write(_ pieces: [[UInt8]]) async throws(CallError) -> Bool {
+    takenBytes = 0
+    guard !pieces.isEmpty else { return false }
+    try await stored { () throws(ArtifactStoreError) in try await draft.append(pieces) }
+    guard end - durableBytes >= ArtifactBounds.bytesPerAcknowledgement else { return false }
+    try await makeDurable()
+    return true
+  }
+
+  private mutating func makeDurable() async throws(CallError) {
+    try await stored { () throws(ArtifactStoreError) in try await draft.makeDurable() }
+    let row = try await call.commit(
+      ArtifactUploadsQueries.advanceUpload(
+        durableBytes: end, organizationID: organizationID, id: id))
+    guard row != nil else { throw uploadNotFound(id) }
+    durableBytes = end
+  }
+
+  /// Makes the whole file visible.
+  mutating func finish() async throws(CallError) -> UploadArtifactResponse {
+    if let size = target.sizeBytes, size != end {
+      try await makeDurable()
+      throw CallError(
+        TrackingErrorReason.uploadIncomplete,
+        "\(end) of \(size) bytes came; resume the upload \(id) from there.",
+        details: ["upload_id": id.description, "durable_bytes": String(end)])
+    }
+    try await makeDurable()
+    let digest = try await stored { () throws(ArtifactStoreError) in try await draft.digest() }
+    if let wanted = target.digest, wanted != digest {
+      try await forget()
+      throw CallError(
+        TrackingErrorReason.artifactChecksumMismatch,
+        "What came has the SHA-256 \(Hexadecimal.text(digest)); upload the file again.")
+    }
+    try await claim(digest)
+    try await stored { () throws(ArtifactStoreError) in try await draft.publish(digest) }
+    var response = progress
+    response.artifact = Artifact(try await commit(digest))
+    return response
+  }
+
+  /// Forgets an upload whose bytes are wrong.
+  private func forget() async throws(CallError) {
+    _ = try await call.commit(
+      ArtifactUploadsQueries.deleteUpload(organizationID: organizationID, id: id))
+    try await stored { () throws(ArtifactStoreError) in
+      try await shelf.store.removeDraft(id, of: organizationID)
+    }
+  }
+
+  /// Makes the row of the bytes, which keeps housekeeping away from them.
+  private func claim(_ digest: [UInt8]) async throws(CallError) {
+    var batch = Batch()
+    if shelf.settings.quotaBytes > 0 {
+      batch.add(ArtifactUploadsQueries.lockArtifactQuota(organizationID: organizationID))
+    }
+    batch.add(
+      ArtifactUploadsQueries.claimBlob(
+        organizationID: organizationID, sha256: digest, quotaBytes: shelf.settings.quotaBytes,
+        sizeBytes: end))
+    do throws(PostgresError) {
+      try await call.database.commit(call.work, batch)
+    } catch {
+      throw call.callError(error)
+    }
+  }
+
+  /// Puts the file in its place, in one transaction with what a change leaves.
+  private func commit(_ digest: [UInt8]) async throws(CallError) -> ArtifactRecord {
+    let (runID, path) = (target.runID, target.path)
+    let record = ArtifactRecord(
+      id: id, runID: runID, path: path, sizeBytes: end, digest: digest,
+      createdBy: call.principal.id, createdAt: WallClock.microseconds())
+    let _: UploadArtifactResponse = try await call.commit(
+      holding: ArtifactsQueries.holdRunOfArtifact(organizationID: organizationID, runID: runID),
+      locking: ArtifactsQueries.getArtifactPlace(
+        userID: call.principal.id, organizationID: organizationID, runID: runID,
+        parentPaths: ArtifactPath.folders(of: path), path: path)
+    ) { (row, batch) throws(CallError) in
+      guard let row else { throw runNotFound(runID) }
+      try call.require(row.role, unseen: runNotFound(runID))
+      guard !row.isTaken else { throw pathTaken(path) }
+      batch.add(
+        ArtifactsQueries.putArtifact(
+          organizationID: organizationID, runID: runID, path: path, id: record.id,
+          sha256: digest, sizeBytes: record.sizeBytes, createdBy: record.createdBy,
+          createdAt: record.createdAt))
+      batch.add(ArtifactUploadsQueries.deleteUpload(organizationID: organizationID, id: id))
+      return (
+        progress,
+        Change(
+          "upload", "uploaded", path, from: ArtifactRecord(row, runID, path), to: record,
+          id: record.id, projectID: row.projectID)
+      )
+    }
+    return record
+  }
+}
+
+private func tooLarge(_ bytesMax: Int64) -> CallError {
+  CallError(
+    TrackingErrorReason.artifactTooLarge, "The file may have at most \(bytesMax) bytes.")
+}
+
+private func quotaExceeded() -> CallError {
+  CallError(
+    TrackingErrorReason.artifactQuotaExceeded,
+    "Your organization has no room for the file: delete others, or ask for a larger quota.")
+}
+
+private func pathTaken(_ path: String) -> CallError {
+  CallError(
+    TrackingErrorReason.artifactPathTaken,
+    "\(path) is a folder, or one of its folders is a file: choose another path.")
+}
+
+extension CallContext {
+  /// Commits one statement that leaves no entry in the audit log.
+  fileprivate func commit<Output>(_ query: Query<Output>) async throws(CallError) -> Output {
+    do throws(PostgresError) {
+      return try await database.commit(work, query)
+    } catch {
+      throw callError(error)
+    }
+  }
+}

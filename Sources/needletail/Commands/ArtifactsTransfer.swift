@@ -1,0 +1,269 @@
+internal import ArgumentParser
+internal import Client
+internal import Foundation
+internal import Messages
+internal import TLS
+internal import Wire
+
+/// The bounds of a transfer.
+private enum Transfer {
+  /// Bytes of a file in one message.
+  static let chunkBytes = 256 << 10
+  /// The longest time without progress while the server is away.
+  static let patience = Duration.seconds(300)
+  /// Between two tries.
+  static let pause = Duration.seconds(1)
+}
+
+/// The command `needletail artifacts upload`.
+struct ArtifactsUpload: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "upload", abstract: "Upload a file, or a folder with everything in it, to a run.",
+    discussion: "After a lost connection it goes on where it was.")
+  static var document: Document? { Document(Artifact.self) }
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "The run's id, or latest.")
+  var run: String
+
+  @Argument(help: "The file or the folder on this machine.")
+  var source: String
+
+  @Argument(help: "Its path in the run; its own name unless given.")
+  var path: String?
+
+  func run(_ context: CommandContext) async throws {
+    let runID = try await runID(run, context)
+    let root = URL(fileURLWithPath: source).standardizedFileURL
+    let place = path ?? root.lastPathComponent
+    var isFolder: ObjCBool = false
+    guard unsafe FileManager.default.fileExists(atPath: root.path, isDirectory: &isFolder) else {
+      throw CommandFailure(.usage, reason: "FILE_MISSING", "There is no \(source).")
+    }
+    guard isFolder.boolValue else { return try await upload(root, as: place, of: runID, context) }
+    let names = FileManager.default.enumerator(atPath: root.path)?.allObjects ?? []
+    for name in names.compactMap({ $0 as? String }).sorted() {
+      let file = root.appendingPathComponent(name)
+      guard try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true else {
+        continue
+      }
+      try await upload(file, as: place.isEmpty ? name : "\(place)/\(name)", of: runID, context)
+    }
+  }
+
+  private func upload(
+    _ file: URL, as path: String, of runID: String, _ context: CommandContext
+  ) async throws {
+    let handle = try FileHandle(forReadingFrom: file)
+    var opening = UploadArtifactRequest()
+    opening.runID = runID
+    opening.path = path
+    let size = Int64(try handle.seekToEnd())
+    opening.sizeBytes = size
+    var retries = Retries()
+    var made: Artifact?
+    while made == nil {
+      do throws(ClientError) {
+        made = try await send(handle, &opening, size, &retries, context)
+      } catch {
+        if error.reason == "UPLOAD_NOT_FOUND", !opening.uploadID.isEmpty {
+          opening.uploadID = ""
+        } else if error.reason != "UPLOAD_IN_USE" {
+          try retries.check(error)
+        }
+        try await Task.sleep(for: Transfer.pause)
+      }
+    }
+    if let made { try tell("uploaded", made, context) }
+  }
+
+  /// Sends what is missing over one stream.
+  private func send(
+    _ handle: FileHandle, _ opening: inout UploadArtifactRequest, _ size: Int64,
+    _ retries: inout Retries, _ context: CommandContext
+  ) async throws(ClientError) -> Artifact {
+    let call: DuplexCall<UploadArtifactRequest, UploadArtifactResponse> =
+      try await context.connection.bidirectional(
+        TrackingMethods.uploadArtifact, context.global.callOptions)
+    try await call.send(opening)
+    guard let first = try await call.next() else { throw Retries.broken }
+    opening.uploadID = first.uploadID
+    if let artifact = first.artifact { return artifact }
+    retries.reached(first.durableBytes)
+    var progress = Progress(opening.path, size)
+    var request = UploadArtifactRequest()
+    request.offset = first.durableBytes
+    while let data = read(handle, at: request.offset), !data.isEmpty {
+      request.data = data
+      try await call.send(request)
+      request.offset += Int64(data.count)
+      progress.show(request.offset)
+    }
+    try await call.finishSending()
+    progress.clear()
+    while let response = try await call.next() {
+      if let artifact = response.artifact { return artifact }
+      retries.reached(response.durableBytes)
+    }
+    throw Retries.broken
+  }
+
+  /// A piece of the file; nil where it cannot be read, which the server then finds too short.
+  private func read(_ handle: FileHandle, at offset: Int64) -> [UInt8]? {
+    do {
+      try handle.seek(toOffset: UInt64(offset))
+      return try handle.read(upToCount: Transfer.chunkBytes).map { Array($0) }
+    } catch {
+      return nil
+    }
+  }
+}
+
+/// The command `needletail artifacts download`.
+struct ArtifactsDownload: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "download", abstract: "Download a file of a run, or everything below a folder.",
+    discussion: "A file is there whole and checked by its SHA-256, or as it was before.")
+  static var document: Document? { Document(Artifact.self) }
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "The run's id, or latest.")
+  var run: String
+
+  @Argument(help: "The file's path; with --recursive, a folder's, or nothing for all files.")
+  var path = ""
+
+  @Option(help: "Where to write it: a file, or with --recursive a folder; else its own name.")
+  var to: String?
+
+  @Flag(help: "Every file below the folder.")
+  var recursive = false
+
+  func validate() throws {
+    if path.isEmpty, !recursive { throw ValidationError("Give the file's path, or --recursive.") }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    let runID = try await runID(run, context)
+    let name = path.split(separator: "/").last.map(String.init) ?? "."
+    let target = URL(fileURLWithPath: to ?? name)
+    guard recursive else { return try await download(path, of: runID, to: target, context) }
+    for file in try await files(below: path, of: runID, context) {
+      let inside = path.isEmpty ? file : String(file.dropFirst(path.count + 1))
+      let place = target.appendingPathComponent(inside)
+      try FileManager.default.createDirectory(
+        at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
+      try await download(file, of: runID, to: place, context)
+    }
+  }
+
+  private func download(
+    _ path: String, of runID: String, to target: URL, _ context: CommandContext
+  ) async throws {
+    let draft = target.deletingLastPathComponent()
+      .appendingPathComponent(".\(target.lastPathComponent).\(UUID().uuidString)")
+    guard FileManager.default.createFile(atPath: draft.path, contents: nil) else {
+      throw CommandFailure(.other, reason: "FILE_UNUSABLE", "\(target.path) cannot be written.")
+    }
+    defer { try? FileManager.default.removeItem(at: draft) }  // Gone where all went well.
+    let handle = try FileHandle(forWritingTo: draft)
+    var digest = RunningDigest()
+    var artifact: Artifact?
+    var retries = Retries()
+    var request = DownloadArtifactRequest()
+    request.runID = runID
+    request.path = path
+    while true {
+      do {
+        let pieces: ResponseReader<DownloadArtifactResponse> =
+          try await context.connection.serverStreaming(
+            TrackingMethods.downloadArtifact, request, context.global.callOptions)
+        var progress = Progress(path, 0)
+        while let piece = try await pieces.next() {
+          if let found = piece.artifact {
+            guard artifact == nil || artifact?.id == found.id else {
+              throw CommandFailure(
+                .conflict, reason: "ARTIFACT_REPLACED", "The file was replaced; download it again.")
+            }
+            artifact = found
+            progress = Progress(path, found.sizeBytes)
+          }
+          try handle.write(contentsOf: Data(piece.data))
+          digest.add(piece.data)
+          request.offset += Int64(piece.data.count)
+          retries.reached(request.offset)
+          progress.show(request.offset)
+        }
+        progress.clear()
+        break
+      } catch let error as ClientError {
+        try retries.check(error)
+        try await Task.sleep(for: Transfer.pause)
+      }
+    }
+    let text = digest.finish().map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    guard let artifact, artifact.sha256 == text else {
+      throw CommandFailure(.other, reason: "TRANSFER_BROKEN", "\(path) came with other bytes.")
+    }
+    guard unsafe rename(draft.path, target.path) == 0 else {
+      throw CommandFailure(.other, reason: "FILE_UNUSABLE", "\(target.path) cannot be written.")
+    }
+    try tell("downloaded", artifact, context)
+  }
+}
+
+/// When to try again: as long as there is progress, and then for a while.
+private struct Retries {
+  private var best: Int64 = -1
+  private var since = ContinuousClock.now
+
+  /// What is wrong where a server ends a transfer in the midst, without an error.
+  static var broken: ClientError {
+    ClientError(
+      .status,
+      Status(
+        .unavailable, reason: "TRANSFER_BROKEN",
+        message: "The server ended the transfer before its end."))
+  }
+
+  mutating func reached(_ bytes: Int64) {
+    guard bytes > best else { return }
+    best = bytes
+    since = .now
+  }
+
+  /// Throws the error on where another try is of no use.
+  func check(_ error: ClientError) throws {
+    let isFinal = ["ARTIFACT_QUOTA_EXCEEDED", "ARTIFACT_STORE_FULL"].contains(error.reason)
+    guard error.isRetryable, !isFinal, ContinuousClock.now - since < Transfer.patience else {
+      throw error
+    }
+  }
+}
+
+/// How far a transfer is, on a terminal.
+private struct Progress {
+  private let name: String
+  private let sizeBytes: Int64
+  private var shown = -1
+
+  init(_ name: String, _ sizeBytes: Int64) {
+    self.name = name
+    self.sizeBytes = sizeBytes
+  }
+
+  mutating func show(_ bytes: Int64) {
+    guard Terminal.isInteractive, sizeBytes > 0 else { return }
+    let percent = Int(100 * Double(bytes) / Double(sizeBytes))
+    guard percent != shown else { return }
+    shown = percent
+    Console.ask("\r\(visible(name))  \(percent) % of \(ByteCount.text(sizeBytes))  ")
+  }
+
+  mutating func clear() {
+    if shown >= 0 { Console.ask("\r\u{1B}[K") }
+    shown = -1
+  }
+}

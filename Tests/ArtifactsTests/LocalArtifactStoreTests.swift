@@ -1,0 +1,122 @@
+import Artifacts
+import Glibc
+import Postgres
+import TLS
+import Testing
+
+@Suite("Artifacts in a folder")
+struct LocalArtifactStoreTests {
+  private let folder: String
+  private let store: LocalArtifactStore
+  private let organization: UUID
+  private let upload: UUID
+
+  init() throws {
+    folder = "/tmp/nta-\(UInt64.random(in: .min ... .max))"
+    try #require(unsafe mkdir(folder, 0o700) == 0)
+    store = try LocalArtifactStore(folder + "/artifacts")
+    organization = try #require(UUID("0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"))
+    upload = try #require(UUID("0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f51"))
+  }
+
+  private func publish(_ pieces: [[UInt8]]) async throws -> [UInt8] {
+    let draft = try await store.draft(upload, of: organization, durableBytes: 0)
+    try await draft.append(pieces)
+    try await draft.makeDurable()
+    let digest = try await draft.digest()
+    try await draft.publish(digest)
+    return digest
+  }
+
+  private func permissions(_ path: String) -> UInt32 {
+    var facts = stat()
+    _ = unsafe lstat(path, &facts)
+    return facts.st_mode & 0o777
+  }
+
+  @Test("What was published is read again, from any place")
+  func readsWhatWasPublished() async throws {
+    let digest = try await publish([[1, 2], [], [3]])
+    #expect(digest == Digest.sha256([1, 2, 3]))
+    let reader = try await store.open(digest, of: organization)
+    #expect(try await reader.read(at: 0, count: 10) == [1, 2, 3])
+    #expect(try await reader.read(at: 2, count: 1) == [3])
+    #expect(try await reader.read(at: 3, count: 1).isEmpty)
+    try await store.remove(digest, of: organization)
+    #expect(try await reader.read(at: 1, count: 1) == [2])
+  }
+
+  @Test("Files are their owner's alone, and folders too")
+  func protectsWhatItKeeps() async throws {
+    let text = Hexadecimal.text(try await publish([[7]]))
+    let place = "\(folder)/artifacts/\(organization)"
+    for path in ["", "/blobs", "/uploads", "/blobs/\(text.prefix(2))"] {
+      #expect(permissions(place + path) == 0o700)
+    }
+    #expect(permissions("\(place)/blobs/\(text.prefix(2))/\(text)") == 0o600)
+    #expect(permissions(folder + "/artifacts") == 0o700)
+  }
+
+  @Test("An upload goes on behind what is durable, and what came after that is forgotten")
+  func resumes() async throws {
+    var draft: (any ArtifactDraft)? = try await store.draft(
+      upload, of: organization, durableBytes: 0)
+    try await draft?.append([[1, 2, 3, 4]])
+    draft = nil
+    let again = try await store.draft(upload, of: organization, durableBytes: 2)
+    #expect(again.sizeBytes == 2)
+    try await again.append([[9]])
+    #expect(try await again.digest() == Digest.sha256([1, 2, 9]))
+  }
+
+  @Test("An upload whose file is shorter than it should be begins anew")
+  func beginsAnew() async throws {
+    let draft = try await store.draft(upload, of: organization, durableBytes: 5)
+    #expect(draft.sizeBytes == 0)
+  }
+
+  @Test("An upload is fed by one stream at a time")
+  func locks() async throws {
+    let draft = try await store.draft(upload, of: organization, durableBytes: 0)
+    await #expect(throws: ArtifactStoreError.inUse) {
+      _ = try await store.draft(upload, of: organization, durableBytes: 0)
+    }
+    #expect(draft.sizeBytes == 0)
+  }
+
+  @Test("What is not there is missing, and may be removed")
+  func missesNothing() async throws {
+    let digest = Digest.sha256([])
+    await #expect(throws: ArtifactStoreError.missing) {
+      _ = try await store.open(digest, of: organization)
+    }
+    try await store.remove(digest, of: organization)
+    try await store.removeDraft(upload, of: organization)
+    try await store.removeAll(of: organization)
+    #expect(try await store.organizations().isEmpty)
+  }
+
+  @Test("Housekeeping finds everything that has been there for long enough")
+  func findsFiles() async throws {
+    let digest = try await publish([[5]])
+    let draft = try await store.draft(upload, of: organization, durableBytes: 0)
+    #expect(draft.sizeBytes == 0)
+    let first = try #require(digest.first)
+    #expect(try await store.organizations() == [organization])
+    #expect(
+      try await store.digests(of: organization, firstByte: first, untouchedFor: .zero) == [digest])
+    #expect(
+      try await store.digests(of: organization, firstByte: first, untouchedFor: .seconds(3_600))
+        .isEmpty)
+    #expect(try await store.drafts(of: organization, untouchedFor: .zero) == [upload])
+    try await store.removeAll(of: organization)
+    #expect(try await store.organizations().isEmpty)
+  }
+
+  @Test("A folder that cannot be made is refused")
+  func refusesFolder() {
+    #expect(throws: ArtifactStoreError.missing) {
+      _ = try LocalArtifactStore(folder + "/nowhere/artifacts")
+    }
+  }
+}
