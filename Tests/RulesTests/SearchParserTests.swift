@@ -49,7 +49,10 @@ struct SearchParserTests {
       ("tag.t = \"x\"", mine),
       ("tags.t != 'it''s'", clause(tag("t"), .text(.unequal, "it's"))),
       ("tags.t LIKE 'a%_'", clause(tag("t"), .like("a%_", ignoringCase: false, isNegated: false))),
-      ("tags.t ilike 'A\\\\'", clause(tag("t"), .like("A\\\\", ignoringCase: true, isNegated: false))),
+      (
+        "tags.t ilike 'A\\\\'",
+        clause(tag("t"), .like("A\\\\", ignoringCase: true, isNegated: false))
+      ),
       ("tags.t Not Like ''", clause(tag("t"), .like("", ignoringCase: false, isNegated: true))),
       ("tags.t IN ('a')", clause(tag("t"), .among(["a"], isNegated: false))),
       ("id not in ('a', \"b\")", clause(.attribute(4), .among(["a", "b"], isNegated: true))),

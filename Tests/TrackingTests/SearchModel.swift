@@ -159,7 +159,8 @@ struct SearchDraws {
   ]
 
   mutating func run(_ id: UUID) -> ModelRun {
-    let status = ["scheduled", "running", "completed", "failed", "cancelled"]
+    let status =
+      ["scheduled", "running", "completed", "failed", "cancelled"]
       .randomElement(using: &random) ?? "running"
     var run = ModelRun(
       id: id, name: "run " + (["a", "B", "é", "it's"].randomElement(using: &random) ?? ""),
@@ -194,14 +195,17 @@ struct SearchDraws {
 
   private mutating func quoted(_ texts: [String]) -> String {
     let text = texts.randomElement(using: &random) ?? ""
-    return "'\(text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
+    let parts = text.split(separator: "'", omittingEmptySubsequences: false)
+    return "'" + parts.joined(separator: "''") + "'"
   }
 
   private mutating func clause(_ runs: [ModelRun]) -> String {
     let comparison = SearchComparison.allCases.randomElement(using: &random)?.rawValue ?? "="
     let time = Self.start / 1_000 + Int64.random(in: -1..<15, using: &random)
     switch Int.random(in: 0..<9, using: &random) {
-    case 0, 1: return "metrics.\(key()) \(comparison) \(Self.literals.randomElement(using: &random) ?? "0")"
+    case 0, 1:
+      let literal = Self.literals.randomElement(using: &random) ?? "0"
+      return "metrics.\(key()) \(comparison) \(literal)"
     case 2: return "params.\(key()) \(textTest(Self.texts))"
     case 3: return "tags.\(key()) \(textTest(Self.texts))"
     case 4:
@@ -235,10 +239,11 @@ struct SearchDraws {
   mutating func order() -> [String] {
     var fields: [String] = []
     for _ in 0..<Int.random(in: 0..<4, using: &random) {
-      let field = [
-        "metrics.\(key())", "metrics.\(key())", "params.\(key())", "tags.\(key())", "start_time",
-        "end_time", "duration_ms", "run_name", "status", "run_id",
-      ].randomElement(using: &random) ?? "run_id"
+      let field =
+        [
+          "metrics.\(key())", "metrics.\(key())", "params.\(key())", "tags.\(key())", "start_time",
+          "end_time", "duration_ms", "run_name", "status", "run_id",
+        ].randomElement(using: &random) ?? "run_id"
       if !fields.contains(where: { $0.hasPrefix(field) }) {
         fields.append(field + (random.isOnce(in: 2) ? " DESC" : ""))
       }

@@ -179,7 +179,8 @@ struct SearchPropertyTests {
     let search = try Self.search(
       organizationID,
       "params.`\(evil)` = \"\(evil)\" OR tags.t LIKE '\(evil.replacing("'", with: "''"))' "
-        + "OR run_id IN (\"\(evil)\") OR run_name NOT IN (\"\(evil)\") OR metrics.`\(evil)` > 12345",
+        + "OR run_id IN (\"\(evil)\") OR run_name NOT IN (\"\(evil)\") "
+        + "OR metrics.`\(evil)` > 12345",
       ["tags.`\(evil)` DESC", "metrics.`\(evil)`"])
     for rank in [0, 1, 2] {
       let place = SearchPlace([.text(evil), .missing], id: .zero)
@@ -194,7 +195,8 @@ struct SearchPropertyTests {
     let organizationID = organizationID
     let clauses = (0..<SearchBounds.clausesMax).map { "params.k != 'never \($0)'" }
     let depth = SearchBounds.depthMax
-    let deep = String(repeating: "NOT (", count: depth / 2) + "metrics.k > 0"
+    let deep =
+      String(repeating: "NOT (", count: depth / 2) + "metrics.k > 0"
       + String(repeating: ")", count: depth / 2)
     let expected = Int64(runs.count { $0.parameters["k"] != nil })
     let deepExpected = Int64(runs.count { ($0.metrics["k"] ?? .nan) > 0 })
@@ -219,7 +221,9 @@ struct SearchPropertyTests {
     let bytes = place.bytes
     let again = try #require(SearchPlace(bytes, search.orderKinds))
     #expect(again.bytes == bytes)
-    for count in bytes.indices { #expect(SearchPlace(Array(bytes[..<count]), search.orderKinds) == nil) }
+    for count in bytes.indices {
+      #expect(SearchPlace(Array(bytes[..<count]), search.orderKinds) == nil)
+    }
     #expect(SearchPlace(bytes + [0], search.orderKinds) == nil)
     #expect(SearchPlace(bytes, search.orderKinds.reversed()) == nil)
     for text in [[0], [0xFF]] as [[UInt8]] {

@@ -42,9 +42,7 @@ public struct SearchPage<Value> {
 }
 
 extension CallContext {
-  /// Reads a filter and an order.
-  ///
-  /// - Parameter restriction: Adds ` and …` for what the caller may see.
+  /// Reads a filter and an order; `restriction` adds ` and …` for what the caller may see.
   public func search(
     _ schema: SearchSchema, filter: String, orderBy: [String], _ reasons: SearchReasons,
     restriction: @escaping @Sendable (inout ComposedStatement) -> Void

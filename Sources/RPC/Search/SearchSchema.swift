@@ -45,7 +45,8 @@ public enum SearchKind: Sendable, Equatable {
   case time
   /// A `uuid`, which filters see as text.
   case uuid
-  /// A `text` of few words, in lower case; filters see it in upper case. Further names of the words.
+  /// A `text` of few words, in lower case, which filters see in upper case; `aliases` are further
+  /// names of them.
   case word(aliases: [String: String], all: [String])
 
   /// Whether filters compare it with numbers.
@@ -159,7 +160,8 @@ extension SearchSchema {
 
   /// What callers may write for a field.
   var expectedFields: String {
-    let names = attributes.map { "attributes.\($0.names[0])" } + pairs.map { "\($0.names[0]).<key>" }
+    let names =
+      attributes.map { "attributes.\($0.names[0])" } + pairs.map { "\($0.names[0]).<key>" }
     return "one of " + names.joined(separator: ", ")
   }
 }

@@ -106,7 +106,8 @@ struct SearchLexer {
   private mutating func token(_ kind: SearchToken.Kind, bytes count: Int) -> SearchToken {
     let range = place..<(place + count)
     place += count
-    return SearchToken(kind: kind, text: String(decoding: bytes[range], as: UTF8.self), range: range)
+    return SearchToken(
+      kind: kind, text: String(decoding: bytes[range], as: UTF8.self), range: range)
   }
 
   /// Letters of any script and the underscore.

@@ -13,13 +13,13 @@ from (
         parameter.key,
         parameter.value,
         sum(octet_length(parameter.key) + octet_length(parameter.value))
-            over (order by asked.place, parameter.key)::bigint as bytes,
+            over (order by asked.place, parameter.key) as bytes,
         octet_length(parameter.key) + octet_length(parameter.value) as own_bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
     inner join run_parameters as parameter
         on
             parameter.organization_id = :organization_id
-            and parameter.run_id = asked.run_id
+            and asked.run_id = parameter.run_id
             and (:takes_all or parameter.key = any(:keys::text[]))
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
@@ -39,13 +39,13 @@ from (
         tag.key,
         tag.value,
         sum(octet_length(tag.key) + octet_length(tag.value))
-            over (order by asked.place, tag.key)::bigint as bytes,
+            over (order by asked.place, tag.key) as bytes,
         octet_length(tag.key) + octet_length(tag.value) as own_bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
     inner join run_tags as tag
         on
             tag.organization_id = :organization_id
-            and tag.run_id = asked.run_id
+            and asked.run_id = tag.run_id
             and (:takes_all or tag.key = any(:keys::text[]))
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
@@ -77,13 +77,13 @@ from (
         summary.min_value,
         summary.max_value,
         sum(octet_length(summary.key) + 64)
-            over (order by asked.place, summary.key)::bigint as bytes,
+            over (order by asked.place, summary.key) as bytes,
         octet_length(summary.key) + 64 as own_bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
     inner join run_metric_summaries as summary
         on
             summary.organization_id = :organization_id
-            and summary.run_id = asked.run_id
+            and asked.run_id = summary.run_id
             and (:takes_all or summary.key = any(:keys::text[]))
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint

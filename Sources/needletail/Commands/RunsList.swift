@@ -27,10 +27,10 @@ struct RunsList: ClientCommand {
   var status: StatusArgument?
 
   @Option(
-    help: "Only those that it finds: \"metrics.loss < 0.5 AND params.lr = '0.1'\" (Docs/search.md).")
+    help: "Only those that it finds: \"metrics.loss < 0.5 AND tags.team = 'a'\" (Docs/search.md).")
   var filter: String?
 
-  @Option(help: "Sort by this field, such as \"metrics.loss DESC\"; again for the next among equals.")
+  @Option(help: "Sort by this field, such as \"metrics.loss DESC\"; again for among equals.")
   var orderBy: [String] = []
 
   @Flag(help: "Only say how many there are.")
