@@ -119,7 +119,12 @@ let package = Package(
         "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop", "TestSupport",
       ]),
     tests("ArtifactsTests", ["Artifacts", "TLS", "Postgres", "EventLoop"]),
-    tests("TrackingTests", ["Tracking", "RPC", "Wire", "Messages", "Postgres", "TestSupport"]),
+    tests(
+      "TrackingTests",
+      [
+        "Tracking", "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop",
+        "TestSupport",
+      ]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.

@@ -204,6 +204,8 @@ public struct Setting: Sendable {
       "statement-timeout", "time for statements of calls without a deadline",
       \.database.statementTimeout),
     duration(
+      "search-timeout", "time that a statement of a search may take", \.server.searchTimeout),
+    duration(
       "slow-statement", "time above which a statement is logged by name", \.database.slowStatement),
     flag(
       "prepare-statements", "off behind PgBouncer in transaction mode",

@@ -67,7 +67,7 @@ public struct ReasonTable: Sendable {
 }
 
 /// SQLSTATEs that mean something of their own here.
-private enum SQLState {
+enum SQLState {
   static let refused = "NT001"
   static let queryCanceled = "57014"
   static let adminShutdown = "57P01"

@@ -114,6 +114,10 @@ public struct ServerSettings: Sendable {
   ///
   /// More than a call waits for the database between its entry's id and its commit. Default 15 s.
   public var auditExportHorizon: Duration = .seconds(15)
+  /// Time that a statement of a search may take.
+  ///
+  /// Default 10 s.
+  public var searchTimeout: Duration = .seconds(10)
   /// What the server calls itself: "needletail/0.1.0".
   public var software: String
 

@@ -73,7 +73,7 @@ extension TrackingService {
     return row
   }
 
-  /// Lists experiments, newest first.
+  /// Lists experiments, newest first unless another order is asked for.
   public func listExperiments(
     _ request: ListExperimentsRequest, _ call: CallContext
   ) async throws(CallError) -> ListExperimentsResponse {
@@ -83,6 +83,13 @@ extension TrackingService {
     let size = validator.pageSize(
       request.pageSize, standard: ExperimentBounds.pageSize, max: ExperimentBounds.pageSizeMax)
     try validator.finish()
+    if !request.filter.isEmpty || !request.orderBy.isEmpty {
+      let page = try await ExperimentSearch.page(request, projectID: projectID, size: size, call)
+      var response = ListExperimentsResponse()
+      response.experiments = page.values.map { Experiment($0) }
+      response.nextPageToken = page.next(after: page.values.count)
+      return response
+    }
     let page = Page(
       purpose: "experiments \(request.projectID.lowercased()) \(request.name)", size: size)
     let before = try page.start(request.pageToken)

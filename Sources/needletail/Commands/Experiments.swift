@@ -11,7 +11,7 @@ struct Experiments: AsyncParsableCommand {
 /// The command `needletail experiments list`.
 struct ExperimentsList: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List experiments, newest first.")
+    commandName: "list", abstract: "List experiments, newest first unless sorted.")
   static var document: Document? { Document(listOf: Experiment.self, in: "experiments") }
 
   @OptionGroup var global: GlobalOptions
@@ -22,12 +22,20 @@ struct ExperimentsList: ClientCommand {
   @Option(help: "Only the one of this name, ignoring case.")
   var name: String?
 
+  @Option(help: "Only those that it finds: \"tags.team = 'vision'\" (Docs/search.md).")
+  var filter: String?
+
+  @Option(help: "Sort by this field, such as \"name DESC\"; again for the next among equals.")
+  var orderBy: [String] = []
+
   @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListExperimentsRequest()
     request.projectID = project ?? ""
     request.name = name ?? ""
+    request.filter = filter ?? ""
+    request.orderBy = orderBy
     let all = try await context.list(
       TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments,
       limit: most.limit)

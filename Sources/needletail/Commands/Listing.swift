@@ -39,6 +39,8 @@ extension ListAuditLogsRequest: PageRequest {}
 extension ListAuditLogsResponse: PageResponse {}
 extension ListRunsRequest: PageRequest {}
 extension ListRunsResponse: PageResponse {}
+extension SearchRunsRequest: PageRequest {}
+extension SearchRunsResponse: PageResponse {}
 extension ListExperimentsRequest: PageRequest {}
 extension ListExperimentsResponse: PageResponse {}
 

@@ -12,7 +12,7 @@ struct Runs: AsyncParsableCommand {
 /// The command `needletail runs list`.
 struct RunsList: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List runs, newest first.")
+    commandName: "list", abstract: "List runs, newest first unless sorted.")
   static var document: Document? { Document(listOf: Run.self, in: "runs") }
 
   @OptionGroup var global: GlobalOptions
@@ -26,21 +26,35 @@ struct RunsList: ClientCommand {
   @Option(help: "Only those that are scheduled, running, completed, failed or cancelled.")
   var status: StatusArgument?
 
+  @Option(
+    help: "Only those that it finds: \"metrics.loss < 0.5 AND tags.team = 'a'\" (Docs/search.md).")
+  var filter: String?
+
+  @Option(help: "Sort by this field, such as \"metrics.loss DESC\"; again for among equals.")
+  var orderBy: [String] = []
+
+  @Flag(help: "Only say how many there are.")
+  var count = false
+
   @Option(help: "How many to list at most.")
   var limit = 20
 
   func validate() throws {
     guard limit > 0 else { throw ValidationError("--limit must be above 0.") }
+    guard status == nil || !isSearch else {
+      throw ValidationError(
+        "--status is not for searches: say it in the filter, --filter \"status = 'RUNNING'\".")
+    }
+    guard !count || orderBy.isEmpty else {
+      throw ValidationError("--order-by is of no use with --count.")
+    }
   }
 
-  func run(_ context: CommandContext) async throws {
-    var request = ListRunsRequest()
-    request.experimentID = experiment ?? ""
-    request.projectID = project ?? ""
-    request.status = status?.status ?? .unspecified
-    let all = try await context.list(
-      TrackingMethods.listRuns, request, \ListRunsResponse.runs, limit: limit)
+  private var isSearch: Bool { filter != nil || !orderBy.isEmpty || count }
 
+  func run(_ context: CommandContext) async throws {
+    if count { return try await tellCount(context) }
+    let all = isSearch ? try await search(context) : try await list(context)
     if global.output == .json { return try context.write(all) }
     var table = Table([
       ("ID", .left), ("NAME", .left), ("STATUS", .left), ("STARTED", .left), ("DURATION", .right),
@@ -52,6 +66,41 @@ struct RunsList: ClientCommand {
       ])
     }
     Console.write(table.text)
+  }
+
+  private func list(_ context: CommandContext) async throws -> ListRunsResponse {
+    var request = ListRunsRequest()
+    request.experimentID = experiment ?? ""
+    request.projectID = project ?? ""
+    request.status = status?.status ?? .unspecified
+    return try await context.list(
+      TrackingMethods.listRuns, request, \ListRunsResponse.runs, limit: limit)
+  }
+
+  /// What a search finds, in the form of a list.
+  private func search(_ context: CommandContext) async throws -> ListRunsResponse {
+    var request = SearchRunsRequest()
+    request.projectID = project ?? ""
+    request.experimentIDs = experiment.map { [$0] } ?? []
+    request.filter = filter ?? ""
+    request.orderBy = orderBy
+    let found = try await context.list(
+      TrackingMethods.searchRuns, request, \SearchRunsResponse.runs, limit: limit)
+    var all = ListRunsResponse()
+    all.runs = found.runs.compactMap(\.run)
+    all.nextPageToken = found.nextPageToken
+    return all
+  }
+
+  private func tellCount(_ context: CommandContext) async throws {
+    var request = CountRunsRequest()
+    request.projectID = project ?? ""
+    request.experimentIDs = experiment.map { [$0] } ?? []
+    request.filter = filter ?? ""
+    let answer = try await context.call(
+      TrackingMethods.countRuns, request, for: CountRunsResponse.self)
+    if global.output == .json { return try context.write(answer) }
+    Console.line(String(answer.count))
   }
 }
 

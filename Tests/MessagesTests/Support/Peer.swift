@@ -77,6 +77,14 @@ extension Peer {
     Peer(UpdateRunResponse.self, Needletail_Tracking_V1_UpdateRunResponse.self),
     Peer(FinishRunRequest.self, Needletail_Tracking_V1_FinishRunRequest.self),
     Peer(FinishRunResponse.self, Needletail_Tracking_V1_FinishRunResponse.self),
+    Peer(Tag.self, Needletail_Tracking_V1_Tag.self),
+    Peer(Parameter.self, Needletail_Tracking_V1_Parameter.self),
+    Peer(SearchInclude.self, Needletail_Tracking_V1_SearchInclude.self),
+    Peer(SearchRunsRequest.self, Needletail_Tracking_V1_SearchRunsRequest.self),
+    Peer(FoundRun.self, Needletail_Tracking_V1_FoundRun.self),
+    Peer(SearchRunsResponse.self, Needletail_Tracking_V1_SearchRunsResponse.self),
+    Peer(CountRunsRequest.self, Needletail_Tracking_V1_CountRunsRequest.self),
+    Peer(CountRunsResponse.self, Needletail_Tracking_V1_CountRunsResponse.self),
   ]
 
   private static let logs = unsafe [

@@ -242,9 +242,7 @@ class ActiveRun(RunFiles):
     def _register(self, timeout_seconds: float) -> None:
         until = time.monotonic() + timeout_seconds
         found = register(
-            self._client,
-            self._uploader.metadata,
-            lambda: max(0.05, until - time.monotonic()),
+            self._client, self._uploader.metadata, lambda: max(0.05, until - time.monotonic())
         )
         self._registered = found
         self._uploader.registered(found)

@@ -1,0 +1,167 @@
+/// What can be searched for of one kind of resource: the words of the grammar and the columns
+/// behind them.
+///
+/// Every text here is the program's own, and becomes SQL as it is.
+public struct SearchSchema: Sendable {
+  /// The resource's table with its alias, such as `runs as run`.
+  public let table: StaticString
+  /// What a page returns, behind which the order's values come.
+  public let columns: StaticString
+  /// How many those are.
+  public let columnCount: Int
+  /// The alias of the table.
+  public let alias: StaticString
+  /// Entities that mean the resource itself; a bare name does as well.
+  public let entities: [String]
+  /// Its own fields.
+  public let attributes: [SearchAttribute]
+  /// Its keyed fields, such as tags.
+  public let pairs: [SearchPairs]
+
+  /// Makes a schema.
+  public init(
+    table: StaticString, alias: StaticString, columns: StaticString, columnCount: Int,
+    entities: [String], attributes: [SearchAttribute], pairs: [SearchPairs]
+  ) {
+    self.table = table
+    self.alias = alias
+    self.columns = columns
+    self.columnCount = columnCount
+    self.entities = entities
+    self.attributes = attributes
+    self.pairs = pairs
+  }
+}
+
+/// How a field's values are compared.
+public enum SearchKind: Sendable, Equatable {
+  /// A `text`.
+  case text
+  /// A `double precision`, which may be NaN.
+  case number
+  /// A `bigint`.
+  case integer
+  /// A `timestamptz`, which filters see as milliseconds since 1970.
+  case time
+  /// A `uuid`, which filters see as text.
+  case uuid
+  /// A `text` of few words, in lower case, which filters see in upper case; `aliases` are further
+  /// names of them.
+  case word(aliases: [String: String], all: [String])
+
+  /// Whether filters compare it with numbers.
+  var isNumeric: Bool {
+    switch self {
+    case .number, .integer, .time: true
+    case .text, .uuid, .word: false
+    }
+  }
+
+  /// Whether some of its values are NaN.
+  var hasNaN: Bool { self == .number }
+}
+
+/// A field that each resource has one of.
+public struct SearchAttribute: Sendable {
+  /// What callers call it; the first is shown.
+  public let names: [String]
+  /// The column.
+  public let column: StaticString
+  /// How it is compared.
+  public let kind: SearchKind
+  /// Whether it may be missing.
+  public let isNullable: Bool
+
+  /// Makes an attribute.
+  public init(
+    _ names: [String], _ column: StaticString, _ kind: SearchKind, isNullable: Bool = false
+  ) {
+    self.names = names
+    self.column = column
+    self.kind = kind
+    self.isNullable = isNullable
+  }
+}
+
+/// Fields by key, in a table of their own.
+public struct SearchPairs: Sendable {
+  /// What callers call the entity; the first is shown.
+  public let names: [String]
+  /// The table.
+  public let table: StaticString
+  /// Its column with the resource's id.
+  public let owner: StaticString
+  /// The column that is compared.
+  public let value: StaticString
+  /// The column that is sorted: of texts the beginning, which the index holds.
+  public let sorted: StaticString
+  /// How it is compared: `text` or `number`.
+  public let kind: SearchKind
+
+  /// Makes keyed fields of texts, in the columns `value` and `value_head`.
+  public init(texts names: [String], _ table: StaticString, owner: StaticString) {
+    self.init(
+      names: names, table: table, owner: owner, value: "value", sorted: "value_head", kind: .text)
+  }
+
+  /// Makes keyed fields of numbers.
+  public init(
+    numbers names: [String], _ table: StaticString, owner: StaticString, value: StaticString
+  ) {
+    self.init(
+      names: names, table: table, owner: owner, value: value, sorted: value, kind: .number)
+  }
+
+  private init(
+    names: [String], table: StaticString, owner: StaticString, value: StaticString,
+    sorted: StaticString, kind: SearchKind
+  ) {
+    self.names = names
+    self.table = table
+    self.owner = owner
+    self.value = value
+    self.sorted = sorted
+    self.kind = kind
+  }
+
+  /// Code points of a text that its `value_head` has.
+  static let headScalars = 200
+
+  /// What `value_head` is of a text.
+  static func head(of text: String) -> String {
+    String(String.UnicodeScalarView(text.unicodeScalars.prefix(headScalars)))
+  }
+}
+
+/// A field that a filter or an order names.
+public enum SearchTarget: Hashable, Sendable {
+  /// An attribute of the schema, by its place.
+  case attribute(Int)
+  /// A keyed field of the schema, by its place, and the key.
+  case pair(Int, key: [UInt8])
+}
+
+extension SearchSchema {
+  /// How a field is compared.
+  func kind(of target: SearchTarget) -> SearchKind {
+    switch target {
+    case .attribute(let index): attributes[index].kind
+    case .pair(let index, _): pairs[index].kind
+    }
+  }
+
+  /// Whether a field may be missing.
+  func isNullable(_ target: SearchTarget) -> Bool {
+    switch target {
+    case .attribute(let index): attributes[index].isNullable
+    case .pair: true
+    }
+  }
+
+  /// What callers may write for a field.
+  var expectedFields: String {
+    let names =
+      attributes.map { "attributes.\($0.names[0])" } + pairs.map { "\($0.names[0]).<key>" }
+    return "one of " + names.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,5 @@
+-- What searches by a metric read: its runs in the order of its last value.
+set local role needletail_owner;
+
+create index idx_run_metric_summaries_key_value
+on run_metric_summaries (organization_id, key, last_value, run_id);

@@ -1,0 +1,124 @@
+internal import Messages
+internal import Postgres
+internal import RPC
+
+/// The bounds of searches for runs.
+enum RunSearchBounds {
+  /// Experiments that a search names.
+  static let experimentIDsMax = 1_000
+  /// Keys of one kind that a search asks for.
+  static let includedKeysMax = 100
+  /// Bytes of one kind that come along with a page; what is beyond waits for the next.
+  static let includedBytesMax: Int64 = 1 << 20
+}
+
+/// With which reasons searches are refused.
+let searchReasons = SearchReasons(
+  filterInvalid: TrackingErrorReason.filterInvalid,
+  orderInvalid: TrackingErrorReason.orderInvalid,
+  timedOut: TrackingErrorReason.searchTimedOut)
+
+/// What runs are searched by.
+enum RunSearch {
+  static let schema = SearchSchema(
+    table: "runs as run", alias: "run",
+    columns: """
+      run.id, run.experiment_id, run.project_id, run.name, run.description, run.status,
+          run.started_at, run.completed_at, run.created_by, run.created_at, run.updated_at,
+          run.revision
+      """,
+    columnCount: 12,
+    entities: ["attributes", "attribute", "attr", "run"],
+    attributes: [
+      SearchAttribute(["run_id", "id"], "id", .uuid),
+      SearchAttribute(["run_name", "name", "run name", "Run name"], "name", .text),
+      SearchAttribute(
+        ["status"], "status",
+        .word(
+          aliases: ["FINISHED": "COMPLETED", "KILLED": "CANCELLED", "CANCELED": "CANCELLED"],
+          all: ["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])),
+      SearchAttribute(["start_time", "created", "Created"], "started_at", .time, isNullable: true),
+      SearchAttribute(["end_time"], "completed_at", .time, isNullable: true),
+      SearchAttribute(["duration_ms"], "duration_ms", .integer, isNullable: true),
+      SearchAttribute(["user_id", "created_by"], "created_by", .uuid),
+      SearchAttribute(["experiment_id"], "experiment_id", .uuid),
+      SearchAttribute(["project_id"], "project_id", .uuid),
+      SearchAttribute(["parent_run_id"], "parent_run_id", .uuid, isNullable: true),
+      SearchAttribute(["creation_time"], "created_at", .time),
+      SearchAttribute(["last_update_time"], "updated_at", .time),
+      SearchAttribute(["archive_time"], "archived_at", .time, isNullable: true),
+    ],
+    pairs: [
+      SearchPairs(
+        numbers: ["metrics", "metric"], "run_metric_summaries", owner: "run_id",
+        value: "last_value"),
+      SearchPairs(
+        texts: ["params", "param", "parameters", "parameter"], "run_parameters", owner: "run_id"),
+      SearchPairs(texts: ["tags", "tag"], "run_tags", owner: "run_id"),
+    ])
+
+  /// Adds what bounds a search for runs: the caller's organization, projects and experiments.
+  static func restriction(
+    _ call: CallContext, projectID: UUID?, experimentIDs: [UUID]
+  ) -> @Sendable (inout ComposedStatement) -> Void {
+    let visibility = ProjectVisibility(call)
+    return { sql in
+      sql.add("\n    and run.deleted_at is null")
+      if let projectID {
+        sql.add("\n    and run.project_id = ")
+        sql.add(uuid: projectID)
+      }
+      if !experimentIDs.isEmpty {
+        sql.add("\n    and run.experiment_id = any(")
+        sql.add(uuids: experimentIDs)
+        sql.add(")")
+      }
+      visibility.add("run", to: &sql)
+    }
+  }
+
+  /// Reads a run as the schema's columns have it.
+  static func read(_ row: borrowing Row) throws(PostgresError) -> RunRecord {
+    RunRecord(
+      id: try row.uuid(0), experimentID: try row.uuid(1), projectID: try row.uuid(2),
+      name: try row.text(3), description: try row.text(4),
+      status: RunLifecycle.Status(text: try row.text(5)), startedAt: try row.timestampOrNil(6),
+      completedAt: try row.timestampOrNil(7), createdBy: try row.uuid(8),
+      createdAt: try row.timestamp(9), updatedAt: try row.timestamp(10),
+      revision: try row.int8(11))
+  }
+}
+
+/// Which projects a caller sees, as the listings have it.
+struct ProjectVisibility: Sendable {
+  let organizationID: UUID
+  let userID: UUID
+  let seesAll: Bool
+
+  init(_ call: CallContext) {
+    organizationID = call.principal.organizationID
+    userID = call.principal.id
+    seesAll = call.seesAllProjects
+  }
+
+  /// Adds ` and …` on the column `project_id` of `alias`.
+  func add(_ alias: StaticString, to sql: inout ComposedStatement) {
+    if seesAll {
+      sql.add("\n    and not exists (select from deleted_projects as gone")
+      sql.add(" where gone.organization_id = ")
+      sql.add(uuid: organizationID)
+      sql.add(" and gone.project_id = ")
+      sql.add(alias, "project_id")
+      return sql.add(")")
+    }
+    // The projects are asked once, and not once a row.
+    sql.add("\n    and ")
+    sql.add(alias, "project_id")
+    sql.add(" = any(array(select project.id from projects as project")
+    sql.add(" where project.organization_id = ")
+    sql.add(uuid: organizationID)
+    sql.add(" and needletail_sees_project(project.id, ")
+    sql.add(uuid: userID)
+    sql.add(")))")
+  }
+}
