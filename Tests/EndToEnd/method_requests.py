@@ -35,6 +35,10 @@ KINDS: dict[str, str | None] = {
     "GetMember.user_id": "user",
     "UndeleteProject.id": "deleted_project",
     "WatchRun.run_id": "finished_run",
+    "ReopenRun.id": "finished_run",
+    "UndeleteRun.id": "deleted_run",
+    "UndeleteExperiment.id": "deleted_experiment",
+    "parent_run_id": "finished_run",
 }
 # Fields without which a method refuses its request. "{text}" is text that differs for another
 # request; None: left out.
@@ -48,6 +52,8 @@ VALUES: dict[str, Any] = {
     "writer_id": "{uuid}",
     "key": "{metric}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
+    "tags": [message("Tag", key="mine", value="mine")],
+    "parameters": [message("Parameter", key="mine", value="mine")],
     "ListExperiments.name": None,
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,

@@ -43,6 +43,7 @@ SERVICES = {
     },
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "metric_writers", "metric_chunks", "run_metric_summaries",
+        "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
     },
 }  # fmt: skip
 

@@ -67,6 +67,9 @@ HOT = {
     "getIdempotencyRecord": {"idempotency_records_pkey"},
     "getCaller": {"api_keys_pkey"},
     "getRunChange": {"runs_pkey"},
+    "holdRun": {"runs_pkey"},
+    "getRunToDescribe": {"runs_pkey", "run_tags_pkey", "run_parameters_pkey"},
+    "listDeletedRuns": {"idx_runs_deleted"},
     "listChunksByStep": {"metric_chunks_*_organization_id_run_id_key_min_step_i*"},
     "listChunksBetween": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
 }

@@ -41,6 +41,12 @@ extension ListRunsRequest: PageRequest {}
 extension ListRunsResponse: PageResponse {}
 extension ListExperimentsRequest: PageRequest {}
 extension ListExperimentsResponse: PageResponse {}
+extension ListRunTagsRequest: PageRequest {}
+extension ListRunTagsResponse: PageResponse {}
+extension ListExperimentTagsRequest: PageRequest {}
+extension ListExperimentTagsResponse: PageResponse {}
+extension ListRunParametersRequest: PageRequest {}
+extension ListRunParametersResponse: PageResponse {}
 
 extension CommandContext {
   /// The most that a server gives in one page.

@@ -5,8 +5,12 @@ internal import Messages
 /// The command `needletail runs`.
 struct Runs: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look at runs and their metrics.",
-    subcommands: [RunsList.self, RunsShow.self, RunsWatch.self])
+    abstract: "Look at runs and their metrics, and change them.",
+    subcommands: [
+      RunsList.self, RunsShow.self, RunsWatch.self, RunsCreate.self, RunsUpdate.self,
+      RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
+      RunsParameters.self, RunsParameterHistory.self, RunsDelete.self, RunsUndelete.self,
+    ])
 }
 
 /// The command `needletail runs list`.
@@ -26,6 +30,12 @@ struct RunsList: ClientCommand {
   @Option(help: "Only those that are scheduled, running, completed, failed or cancelled.")
   var status: StatusArgument?
 
+  @Flag(help: "Those that are archived, too.")
+  var archived = false
+
+  @Flag(help: "Those that were deleted and can still be brought back.")
+  var deleted = false
+
   @Option(help: "How many to list at most.")
   var limit = 20
 
@@ -38,6 +48,8 @@ struct RunsList: ClientCommand {
     request.experimentID = experiment ?? ""
     request.projectID = project ?? ""
     request.status = status?.status ?? .unspecified
+    request.includeArchived = archived
+    request.deleted = deleted
     let all = try await context.list(
       TrackingMethods.listRuns, request, \ListRunsResponse.runs, limit: limit)
 

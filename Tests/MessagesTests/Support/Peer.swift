@@ -39,7 +39,7 @@ struct Peer: Sendable, CustomTestStringConvertible {
 extension Peer {
   static let all: [Peer] = served + samples
 
-  static let served = identity + server + experiments + runs + metrics
+  static let served = identity + server + experiments + runs + metrics + descriptions
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),
