@@ -24,6 +24,7 @@ extension TrackingService {
       "description", request.description, bytesMax: ExperimentBounds.descriptionBytesMax)
     let config = validator.jsonObject(
       "config_json", request.configJSON, bytesMax: ExperimentBounds.configBytesMax)
+    let tags = validator.experimentTags(request.tags)
     try validator.finish()
 
     let id = call.nextID()
@@ -31,22 +32,31 @@ extension TrackingService {
     var response = CreateExperimentResponse()
     response.experiment = Experiment(
       id: id, projectID: projectID, name: request.name, description: request.description,
-      config: config, createdBy: call.principal.id, createdAt: now, updatedAt: now, revision: 1)
+      config: config, createdBy: call.principal.id, createdAt: now, updatedAt: now, revision: 1,
+      archivedAt: nil)
+    let tagged = DescriptionChange(set: tags, before: Description()).audited("tags").after
     return try await call.commit(
       response,
       Change(
         action: "experiment.create", event: "experiment.created", resourceType: "experiment",
         resourceID: id, projectID: projectID,
-        detailsJSON: JSONText.change([
-          ("name", nil, request.name), ("description", nil, request.description),
-          ("config_json", nil, config),
-        ]))
+        detailsJSON: JSONText.beforeAndAfter(
+          [],
+          [
+            ("name", request.name), ("description", request.description), ("config_json", config),
+          ] + tagged))
     ) { batch in
       batch.add(
         ExperimentsQueries.createExperiment(
           organizationID: call.principal.organizationID, id: id, projectID: projectID,
           userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: request.name,
           description: request.description, configJSON: config, createdAt: now))
+      if !tags.isEmpty {
+        batch.add(
+          TagsQueries.writeExperimentTags(
+            organizationID: call.principal.organizationID, experimentID: id, keys: tags.keys,
+            tagValues: tags.values))
+      }
     }
   }
 
@@ -82,8 +92,12 @@ extension TrackingService {
     validator.text("name", request.name, bytesMax: ExperimentBounds.nameBytes.upperBound)
     let size = validator.pageSize(
       request.pageSize, standard: ExperimentBounds.pageSize, max: ExperimentBounds.pageSizeMax)
+    let isSearch = !request.filter.isEmpty || !request.orderBy.isEmpty
+    if isSearch, request.deleted {
+      validator.refuse("deleted", "must be false with a filter or an order")
+    }
     try validator.finish()
-    if !request.filter.isEmpty || !request.orderBy.isEmpty {
+    if isSearch {
       let page = try await ExperimentSearch.page(request, projectID: projectID, size: size, call)
       var response = ListExperimentsResponse()
       response.experiments = page.values.map { Experiment($0) }
@@ -91,29 +105,49 @@ extension TrackingService {
       return response
     }
     let page = Page(
-      purpose: "experiments \(request.projectID.lowercased()) \(request.name)", size: size)
+      purpose: "experiments \(request.projectID.lowercased()) \(request.includeArchived) "
+        + "\(request.deleted) \(request.name)", size: size)
     let before = try page.start(request.pageToken)
-    let name = request.name.isEmpty ? nil : request.name
-
+    let rows = try await rows(request, projectID, before, page, call)
     var response = ListExperimentsResponse()
-    if let projectID {
-      let rows = try await call.read(
-        ExperimentsQueries.listProjectExperiments(
-          organizationID: call.principal.organizationID, projectID: projectID, beforeID: before,
-          name: name, seesAllProjects: call.seesAllProjects, userID: call.principal.id,
-          pageSize: page.rowsToRead))
-      response.experiments = rows.prefix(size).map { Experiment($0) }
-      response.nextPageToken = page.next(rows.map(\.id))
-    } else {
-      let rows = try await call.read(
-        ExperimentsQueries.listExperiments(
-          organizationID: call.principal.organizationID, beforeID: before, name: name,
-          seesAllProjects: call.seesAllProjects, userID: call.principal.id,
-          pageSize: page.rowsToRead))
-      response.experiments = rows.prefix(size).map { Experiment($0) }
-      response.nextPageToken = page.next(rows.map(\.id))
-    }
+    response.experiments = Array(rows.prefix(size).map(\.experiment))
+    response.nextPageToken = page.next(rows.map(\.id))
     return response
+  }
+
+  private func rows(
+    _ request: ListExperimentsRequest, _ projectID: UUID?, _ before: UUID?, _ page: Page,
+    _ call: CallContext
+  ) async throws(CallError) -> [(id: UUID, experiment: Experiment)] {
+    let name = request.name.isEmpty ? nil : request.name
+    let organizationID = call.principal.organizationID
+    if request.deleted {
+      return try await call.read(
+        ExperimentsQueries.listDeletedExperiments(
+          organizationID: organizationID, beforeID: before, name: name, projectID: projectID,
+          now: WallClock.microseconds(), seesAllProjects: call.seesAllProjects,
+          userID: call.principal.id, pageSize: page.rowsToRead)
+      ).map { row in
+        var experiment = Experiment(row)
+        experiment.deletedAt = row.deletedAt.map { Timestamp(microseconds: $0) }
+        experiment.purgeAfter = row.purgeAfter.map { Timestamp(microseconds: $0) }
+        return (row.id, experiment)
+      }
+    }
+    if let projectID {
+      return try await call.read(
+        ExperimentsQueries.listProjectExperiments(
+          organizationID: organizationID, projectID: projectID, beforeID: before, name: name,
+          includeArchived: request.includeArchived, seesAllProjects: call.seesAllProjects,
+          userID: call.principal.id, pageSize: page.rowsToRead)
+      ).map { ($0.id, Experiment($0)) }
+    }
+    return try await call.read(
+      ExperimentsQueries.listExperiments(
+        organizationID: organizationID, beforeID: before, name: name,
+        includeArchived: request.includeArchived, seesAllProjects: call.seesAllProjects,
+        userID: call.principal.id, pageSize: page.rowsToRead)
+    ).map { ($0.id, Experiment($0)) }
   }
 
   /// Changes the fields that are present.
@@ -143,16 +177,18 @@ extension TrackingService {
       guard let row else { throw experimentNotFound(id) }
       try call.require(row.role, unseen: experimentNotFound(id))
       try checkETag(request.etag, revision: row.revision)
+      let archivedAt = request.archived.map { $0 ? row.archivedAt ?? now : nil } ?? row.archivedAt
       batch.add(
         ExperimentsQueries.updateExperiment(
           name: request.name, description: request.description, configJSON: newConfig,
-          updatedAt: now, organizationID: call.principal.organizationID, id: id))
+          archivedAt: archivedAt, updatedAt: now, organizationID: call.principal.organizationID,
+          id: id))
       var response = UpdateExperimentResponse()
       response.experiment = Experiment(
         id: id, projectID: row.projectID, name: request.name ?? row.name,
         description: request.description ?? row.description,
         config: newConfig ?? row.configJSON, createdBy: row.createdBy, createdAt: row.createdAt,
-        updatedAt: now, revision: row.revision + 1)
+        updatedAt: now, revision: row.revision + 1, archivedAt: archivedAt)
       return (
         response,
         Change(
@@ -162,6 +198,9 @@ extension TrackingService {
             ("name", row.name, response.experiment?.name),
             ("description", row.description, response.experiment?.description),
             ("config_json", row.configJSON, response.experiment?.configJSON),
+            (
+              "archived_at_us", row.archivedAt.map { String($0) }, archivedAt.map { String($0) }
+            ),
           ]))
       )
     }
@@ -177,7 +216,7 @@ func experimentNotFound(_ id: UUID) -> CallError {
 extension Experiment {
   fileprivate init(
     id: UUID, projectID: UUID, name: String, description: String, config: String,
-    createdBy: UUID, createdAt: Int64, updatedAt: Int64, revision: Int64
+    createdBy: UUID, createdAt: Int64, updatedAt: Int64, revision: Int64, archivedAt: Int64?
   ) {
     self.init()
     self.id = id.description
@@ -189,13 +228,15 @@ extension Experiment {
     self.createdAt = Timestamp(microseconds: createdAt)
     self.updatedAt = Timestamp(microseconds: updatedAt)
     etag = String(revision)
+    self.archivedAt = archivedAt.map { Timestamp(microseconds: $0) }
   }
 
-  fileprivate init(_ row: some ExperimentRow) {
+  /// An experiment as a statement returned it.
+  init(_ row: some ExperimentRow) {
     self.init(
       id: row.id, projectID: row.projectID, name: row.name, description: row.description,
       config: row.configJSON, createdBy: row.createdBy, createdAt: row.createdAt,
-      updatedAt: row.updatedAt, revision: row.revision)
+      updatedAt: row.updatedAt, revision: row.revision, archivedAt: row.archivedAt)
   }
 }
 
@@ -210,8 +251,11 @@ protocol ExperimentRow {
   var createdAt: Int64 { get }
   var updatedAt: Int64 { get }
   var revision: Int64 { get }
+  var archivedAt: Int64? { get }
 }
 
 extension ExperimentsQueries.GetExperimentRow: ExperimentRow {}
 extension ExperimentsQueries.ListExperimentsRow: ExperimentRow {}
 extension ExperimentsQueries.ListProjectExperimentsRow: ExperimentRow {}
+extension ExperimentsQueries.ListDeletedExperimentsRow: ExperimentRow {}
+extension ExperimentsQueries.LockExperimentWithRunsRow: ExperimentRow {}

@@ -41,19 +41,25 @@ struct MetricGroup: AppendGroup {
   ///
   /// Any of them may refuse, which undoes all.
   func statements(writer: UUID, _ call: CallContext) -> Batch {
-    let organizationID = call.principal.organizationID
-    let all = MetricColumns.joined(batches.flatMap(\.columns))
-    let extents = all.map { MetricExtent($0) }
     var batch = Batch()
     batch.add(
       MetricAppendsQueries.advanceWriter(
         firstSequence: Int64(clamping: batches[0].sequence),
-        lastSequence: Int64(clamping: lastSequence), organizationID: organizationID,
-        writerID: writer))
+        lastSequence: Int64(clamping: lastSequence),
+        organizationID: call.principal.organizationID, writerID: writer))
+    MetricGroup.store(batches.flatMap(\.columns), &batch, call)
+    return batch
+  }
+
+  /// Adds the statements that store points: the runs are held, chunks and summaries are written.
+  static func store(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
+    let organizationID = call.principal.organizationID
+    let all = MetricColumns.joined(columns)
+    let extents = all.map { MetricExtent($0) }
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        userID: call.principal.id, organizationID: organizationID, runIDs: Array(runIDs),
-        sufficientRoles: call.sufficientRoles))
+        userID: call.principal.id, organizationID: organizationID,
+        runIDs: Array(Set(columns.map(\.runID))), sufficientRoles: call.sufficientRoles))
     batch.add(insertChunks(all, extents, call))
     batch.add(
       MetricAppendsQueries.upsertMetricSummaries(
@@ -62,10 +68,9 @@ struct MetricGroup: AppendGroup {
         lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
         lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
         maxValues: extents.map(\.maxValue)))
-    return batch
   }
 
-  private func insertChunks(
+  private static func insertChunks(
     _ all: [MetricColumns], _ extents: [MetricExtent], _ call: CallContext
   ) -> Query<Int> {
     let steps = NumberColumns(all.map(\.steps))

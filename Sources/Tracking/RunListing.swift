@@ -20,51 +20,84 @@ extension TrackingService {
     try validator.finish()
     let page = Page(
       purpose: "runs \(request.experimentID.lowercased()) \(request.projectID.lowercased()) "
-        + "\(request.status.number)", size: size)
-    let rows = try await rows(
-      experimentID, projectID, status, before: try page.start(request.pageToken), page, call)
+        + "\(request.status.number) \(request.includeArchived) \(request.deleted)", size: size)
     let now = WallClock.microseconds()
+    let filter = Filter(
+      experimentID: experimentID, projectID: projectID, status: status?.text,
+      includesArchived: request.includeArchived, before: try page.start(request.pageToken))
+    let rows =
+      request.deleted
+      ? try await deletedRows(filter, now, page, call) : try await rows(filter, page, call)
     var response = ListRunsResponse()
     response.runs = rows.prefix(size).map { Run($0, now: now) }
     response.nextPageToken = page.next(rows.map(\.id))
     return response
   }
 
+  /// What a page of runs is of.
+  private struct Filter {
+    var experimentID: UUID?
+    var projectID: UUID?
+    var status: String?
+    var includesArchived: Bool
+    var before: UUID?
+  }
+
   /// Reads the page by the index that fits its filter.
   private func rows(
-    _ experimentID: UUID?, _ projectID: UUID?, _ status: RunLifecycle.Status?, before: UUID?,
-    _ page: Page, _ call: CallContext
+    _ filter: Filter, _ page: Page, _ call: CallContext
   ) async throws(CallError) -> [RunRecord] {
     let organizationID = call.principal.organizationID
-    if let experimentID {
+    if let experimentID = filter.experimentID {
       return try await call.read(
         RunsQueries.listExperimentRuns(
-          organizationID: organizationID, experimentID: experimentID, projectID: projectID,
-          beforeID: before, status: status?.text, seesAllProjects: call.seesAllProjects,
+          organizationID: organizationID, experimentID: experimentID, projectID: filter.projectID,
+          beforeID: filter.before, status: filter.status,
+          includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
           userID: call.principal.id, pageSize: page.rowsToRead)
       ).map { RunRecord($0) }
     }
-    if let projectID {
+    if let projectID = filter.projectID {
       return try await call.read(
         RunsQueries.listProjectRuns(
-          organizationID: organizationID, projectID: projectID, beforeID: before,
-          status: status?.text, seesAllProjects: call.seesAllProjects, userID: call.principal.id,
-          pageSize: page.rowsToRead)
-      ).map { RunRecord($0) }
-    }
-    if let status {
-      return try await call.read(
-        RunsQueries.listRunsByStatus(
-          organizationID: organizationID, status: status.text, beforeID: before,
+          organizationID: organizationID, projectID: projectID, beforeID: filter.before,
+          status: filter.status, includeArchived: filter.includesArchived,
           seesAllProjects: call.seesAllProjects, userID: call.principal.id,
           pageSize: page.rowsToRead)
       ).map { RunRecord($0) }
     }
+    if let status = filter.status {
+      return try await call.read(
+        RunsQueries.listRunsByStatus(
+          organizationID: organizationID, status: status, beforeID: filter.before,
+          includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
+          userID: call.principal.id, pageSize: page.rowsToRead)
+      ).map { RunRecord($0) }
+    }
     return try await call.read(
       RunsQueries.listRuns(
-        organizationID: organizationID, beforeID: before, seesAllProjects: call.seesAllProjects,
+        organizationID: organizationID, beforeID: filter.before,
+        includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
         userID: call.principal.id, pageSize: page.rowsToRead)
     ).map { RunRecord($0) }
+  }
+
+  /// Reads a page of what can be brought back.
+  private func deletedRows(
+    _ filter: Filter, _ now: Int64, _ page: Page, _ call: CallContext
+  ) async throws(CallError) -> [RunRecord] {
+    try await call.read(
+      RunLifeQueries.listDeletedRuns(
+        organizationID: call.principal.organizationID, beforeID: filter.before,
+        experimentID: filter.experimentID, projectID: filter.projectID, status: filter.status,
+        now: now, seesAllProjects: call.seesAllProjects, userID: call.principal.id,
+        pageSize: page.rowsToRead)
+    ).map { row in
+      var record = RunRecord(row)
+      record.deletedAt = row.deletedAt
+      record.purgeAfter = row.purgeAfter
+      return record
+    }
   }
 }
 
@@ -82,6 +115,12 @@ protocol RunRow {
   var createdAt: Int64 { get }
   var updatedAt: Int64 { get }
   var revision: Int64 { get }
+  var parentRunID: UUID? { get }
+  var source: [String]? { get }
+  var forkedFromRunID: UUID? { get }
+  var forkedAtStep: Int64? { get }
+  var isPinned: Bool { get }
+  var archivedAt: Int64? { get }
 }
 
 extension RunsQueries.GetRunRow: RunRow {}
@@ -90,6 +129,8 @@ extension RunsQueries.ListRunsRow: RunRow {}
 extension RunsQueries.ListRunsByStatusRow: RunRow {}
 extension RunsQueries.ListProjectRunsRow: RunRow {}
 extension RunsQueries.ListExperimentRunsRow: RunRow {}
+extension RunLifeQueries.LockRunToRecoverRow: RunRow {}
+extension RunLifeQueries.ListDeletedRunsRow: RunRow {}
 extension MetricsQueries.GetRunChangeRow: RunRow {}
 
 extension RunRecord {
@@ -99,7 +140,12 @@ extension RunRecord {
       id: row.id, experimentID: row.experimentID, projectID: row.projectID, name: row.name,
       description: row.description, status: RunLifecycle.Status(text: row.status),
       startedAt: row.startedAt, completedAt: row.completedAt, createdBy: row.createdBy,
-      createdAt: row.createdAt, updatedAt: row.updatedAt, revision: row.revision)
+      createdAt: row.createdAt, updatedAt: row.updatedAt, revision: row.revision,
+      parentRunID: row.parentRunID, source: SourceText.source(row.source), isPinned: row.isPinned,
+      archivedAt: row.archivedAt)
+    if let runID = row.forkedFromRunID {
+      forkedFrom = RunRecord.Fork(runID: runID, step: row.forkedAtStep ?? 0)
+    }
   }
 }
 
@@ -120,5 +166,12 @@ extension Run {
     createdAt = Timestamp(microseconds: record.createdAt)
     updatedAt = Timestamp(microseconds: record.updatedAt)
     etag = String(record.revision)
+    parentRunID = record.parentRunID?.description ?? ""
+    source = record.source
+    forkedFrom = record.forkedFrom.map { RunFork(runID: $0.runID.description, step: $0.step) }
+    pinned = record.isPinned
+    archivedAt = record.archivedAt.map { Timestamp(microseconds: $0) }
+    deletedAt = record.deletedAt.map { Timestamp(microseconds: $0) }
+    purgeAfter = record.purgeAfter.map { Timestamp(microseconds: $0) }
   }
 }

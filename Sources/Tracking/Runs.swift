@@ -9,6 +9,8 @@ enum RunBounds {
   static let descriptionBytesMax = 16 << 10
   static let pageSize = 100
   static let pageSizeMax = 1_000
+  /// Runs in a line from the top one to one nested under all others.
+  static let nestingMax: Int64 = 10
 }
 
 extension TrackingService {
@@ -16,39 +18,73 @@ extension TrackingService {
   public func createRun(
     _ request: CreateRunRequest, _ call: CallContext
   ) async throws(CallError) -> CreateRunResponse {
-    var validator = Validator()
-    let experimentID = validator.id("experiment_id", request.experimentID)
-    if !request.name.isEmpty {
-      validator.name("name", request.name, bytes: RunBounds.nameBytes)
-    }
-    validator.text("description", request.description, bytesMax: RunBounds.descriptionBytesMax)
-    let status = RunLifecycle.initial(request.status)
-    if status == nil { validator.refuse("status", "must be RUNNING, SCHEDULED or unspecified") }
-    try validator.finish()
-
-    guard let experiment = try await experiment(experimentID, call) else {
-      return try await call.repeatAnswer(or: experimentNotFound(experimentID))
+    let now = WallClock.microseconds()
+    let new = try NewRun(request, now: now)
+    guard let experiment = try await experiment(new.experimentID, call) else {
+      return try await call.repeatAnswer(or: experimentNotFound(new.experimentID))
     }
     let id = call.nextID()
-    let now = WallClock.microseconds()
-    let record = RunRecord(
-      id: id, experimentID: experimentID, projectID: experiment.projectID,
+    var record = RunRecord(
+      id: id, experimentID: new.experimentID, projectID: experiment.projectID,
       name: request.name.isEmpty ? RunLifecycle.name(for: id) : request.name,
-      description: request.description, status: status ?? .running,
-      startedAt: status == .scheduled ? nil : now, completedAt: nil,
-      createdBy: call.principal.id, createdAt: now, updatedAt: now, revision: 1)
+      description: request.description, status: new.status, startedAt: new.startedAt,
+      completedAt: nil, createdBy: call.principal.id, createdAt: now, updatedAt: now, revision: 1)
+    record.parentRunID = new.parentRunID
+    record.source = new.source
+    record.forkedFrom = new.fork
     var response = CreateRunResponse()
     response.run = Run(record, now: now)
-    return try await call.commit(
-      response, Change("create", "created", from: nil, to: record)
-    ) { batch in
-      batch.add(
-        RunsQueries.createRun(
-          organizationID: call.principal.organizationID, id: id, experimentID: experimentID,
-          userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: record.name,
-          description: record.description, status: record.status.text,
-          startedAt: record.startedAt, createdAt: now))
+    var change = Change("create", "created", from: nil, to: record)
+    if !new.tags.isEmpty || !new.parameters.isEmpty {
+      change.detailsJSON = record.audited(from: nil, tags: new.tags, parameters: new.parameters)
     }
+    return try await call.commit(response, change) { batch in
+      add(record, new, &batch, call)
+    }
+  }
+
+  /// Adds the statements that store a new run with all that it has.
+  private func add(
+    _ record: RunRecord, _ new: NewRun, _ batch: inout Batch, _ call: CallContext
+  ) {
+    let organizationID = call.principal.organizationID
+    if let parent = record.parentRunID {
+      batch.add(require(parent, above: record, isNew: true, call))
+    }
+    if let fork = record.forkedFrom {
+      batch.add(
+        RunsQueries.requireVisibleRun(
+          organizationID: organizationID, id: fork.runID, userID: call.principal.id))
+    }
+    batch.add(
+      RunsQueries.createRun(
+        organizationID: organizationID, id: record.id, experimentID: record.experimentID,
+        userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: record.name,
+        description: record.description, status: record.status.text,
+        startedAt: record.startedAt, createdAt: record.createdAt,
+        parentRunID: record.parentRunID, sourceJSON: SourceText.json(record.source ?? RunSource()),
+        forkedFromRunID: record.forkedFrom?.runID, forkedAtStep: record.forkedFrom?.step))
+    if !new.tags.isEmpty {
+      batch.add(
+        TagsQueries.writeRunTags(
+          organizationID: organizationID, runID: record.id, keys: new.tags.keys,
+          tagValues: new.tags.values))
+    }
+    if !new.parameters.isEmpty {
+      batch.add(
+        ParametersQueries.writeRunParameters(
+          organizationID: organizationID, runID: record.id, keys: new.parameters.keys,
+          parameterValues: new.parameters.values))
+    }
+  }
+
+  /// Demands that a run may be nested under another.
+  private func require(
+    _ parent: UUID, above run: RunRecord, isNew: Bool, _ call: CallContext
+  ) -> Query<Int> {
+    RunsQueries.requireParentRun(
+      organizationID: call.principal.organizationID, projectID: run.projectID, id: run.id,
+      parentRunID: parent, isNew: isNew, depthMax: RunBounds.nestingMax)
   }
 
   /// Returns one run.
@@ -77,40 +113,37 @@ extension TrackingService {
   public func updateRun(
     _ request: UpdateRunRequest, _ call: CallContext
   ) async throws(CallError) -> UpdateRunResponse {
-    var validator = Validator()
-    let id = validator.id("id", request.id)
-    if let name = request.name { validator.name("name", name, bytes: RunBounds.nameBytes) }
-    if let description = request.description {
-      validator.text("description", description, bytesMax: RunBounds.descriptionBytesMax)
-    }
-    if let status = request.status, status != .running {
-      validator.refuse("status", "must be RUNNING; FinishRun ends a run")
-    }
-    try validator.finish()
-
+    let asked = try RunUpdate(request)
     let now = WallClock.microseconds()
-    return try await call.commit(locking: lock(id, call)) { (row, batch) throws(CallError) in
-      guard let row else { throw runNotFound(id) }
-      try call.require(row.role, unseen: runNotFound(id))
-      var record = RunRecord(row)
-      try checkETag(request.etag, revision: record.revision)
-      if request.status == .running, record.status != .running {
-        guard record.status == .scheduled else { throw runFinished(id) }
-        record.status = .running
-        record.startedAt = now
+    return try await call.commit(
+      locking: lock(asked.id, call)
+    ) { (row, batch) throws(CallError) in
+      guard let row else { throw runNotFound(asked.id) }
+      try call.require(row.role, unseen: runNotFound(asked.id))
+      let before = RunRecord(row)
+      try checkETag(request.etag, revision: before.revision)
+      var record = before
+      try asked.apply(to: &record, now: now)
+      let organizationID = call.principal.organizationID
+      if record.experimentID != before.experimentID {
+        batch.add(
+          RunsQueries.requireExperiment(
+            organizationID: organizationID, id: record.experimentID, projectID: record.projectID))
       }
-      record.name = request.name ?? record.name
-      record.description = request.description ?? record.description
-      record.updatedAt = now
-      record.revision += 1
+      if let parent = record.parentRunID, parent != before.parentRunID {
+        batch.add(require(parent, above: record, isNew: false, call))
+      }
       batch.add(
         RunsQueries.updateRun(
-          name: request.name, description: request.description, status: record.status.text,
-          startedAt: record.startedAt, updatedAt: now,
-          organizationID: call.principal.organizationID, id: id))
+          experimentID: record.experimentID, name: record.name, description: record.description,
+          status: record.status.text, startedAt: record.startedAt,
+          parentRunID: record.parentRunID,
+          sourceJSON: request.source.map { SourceText.json($0) }, isPinned: record.isPinned,
+          archivedAt: record.archivedAt, updatedAt: now, organizationID: organizationID,
+          id: record.id))
       var response = UpdateRunResponse()
       response.run = Run(record, now: now)
-      return (response, Change("update", "updated", from: RunRecord(row), to: record))
+      return (response, Change("update", "updated", from: before, to: record))
     }
   }
 
@@ -142,11 +175,6 @@ extension TrackingService {
       return (response, Change("finish", "finished", from: RunRecord(row), to: record))
     }
   }
-
-  private func lock(_ id: UUID, _ call: CallContext) -> Query<RunsQueries.LockRunRow?> {
-    RunsQueries.lockRun(
-      userID: call.principal.id, organizationID: call.principal.organizationID, id: id)
-  }
 }
 
 /// What a caller hears of a run that is not there, or is not theirs.
@@ -156,22 +184,15 @@ func runNotFound(_ id: UUID) -> CallError {
 
 /// What a caller hears who changes a run that has ended.
 func runFinished(_ id: UUID) -> CallError {
-  CallError(TrackingErrorReason.runFinished, "The run \(id) has ended; create a new one.")
+  CallError(
+    TrackingErrorReason.runFinished, "The run \(id) has ended; create a new one, or reopen it.")
 }
 
 extension Change {
   /// A change of a run.
-  fileprivate init(_ verb: String, _ event: String, from before: RunRecord?, to run: RunRecord) {
-    func time(_ microseconds: Int64?) -> String? { microseconds.map { String($0) } }
+  init(_ verb: String, _ event: String, from before: RunRecord?, to run: RunRecord) {
     self.init(
       action: "run.\(verb)", event: "run.\(event)", resourceType: "run", resourceID: run.id,
-      projectID: run.projectID,
-      detailsJSON: JSONText.change([
-        ("experiment_id", before?.experimentID.description, run.experimentID.description),
-        ("name", before?.name, run.name), ("description", before?.description, run.description),
-        ("status", before?.status.text, run.status.text),
-        ("started_at_us", time(before?.startedAt), time(run.startedAt)),
-        ("completed_at_us", time(before?.completedAt), time(run.completedAt)),
-      ]))
+      projectID: run.projectID, detailsJSON: run.audited(from: before))
   }
 }

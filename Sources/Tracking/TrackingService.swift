@@ -39,6 +39,12 @@ public struct TrackingService: TrackingHandlers {
         "There is no such experiment in your organization."),
       "RUN_NOT_FOUND": .init(
         TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "PARENT_RUN_INVALID": .init(
+        TrackingErrorReason.parentRunInvalid,
+        "A run cannot be nested under itself, nor under one that is nested under it."),
+      "NESTING_TOO_DEEP": .init(
+        TrackingErrorReason.nestingTooDeep,
+        "Runs can be nested \(RunBounds.nestingMax) deep; nest this one under one further up."),
       "RUN_FINISHED": .init(
         TrackingErrorReason.runFinished, "The run has ended; it takes no more points."),
       "RUN_NOT_STARTED": .init(

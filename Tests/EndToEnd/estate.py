@@ -96,10 +96,17 @@ class Estate:
                 project_id=self.ids["project"], name=f"{text} {kind}", description=text,
                 config_json=f'{{"key": "{text}"}}',
             ).id  # fmt: skip
-        for kind in ("finished_run", "run"):
+        self.ids["deleted_experiment"] = tracking.create_experiment(
+            project_id=self.ids["project"], name=f"{text} deleted"
+        ).id
+        tracking.delete_experiment(id=self.ids["deleted_experiment"])
+        for kind in ("deleted_run", "finished_run", "run"):
             self.ids[kind] = tracking.create_run(
-                experiment_id=self.ids["experiment"], name=f"{text} {kind}", description=text
-            ).id
+                experiment_id=self.ids["experiment"], name=f"{text} {kind}", description=text,
+                source=needletail.tracking.RunSource(entry_point=text),
+            ).id  # fmt: skip
+        tracking.delete_run(id=self.ids["deleted_run"])
+        self._describe(client)
         self.ids["writer"] = str(uuid.uuid4())
         with self.wire() as wire:
             for sequence, kind in enumerate(("run", "finished_run"), 1):
@@ -130,6 +137,19 @@ class Estate:
             upload(client, run, path, self.text.encode())
         # Nobody finishes it, so that it is there as long as the estate.
         self.ids["upload"] = Upload(client, run, self.metric).id
+
+    def _describe(self, client: needletail.Client) -> None:
+        """Give what is tracked two of each tag and parameter, and a parameter two values before."""
+        tracking, text = client.tracking, self.text
+        keys = (self.metric, f"{self.metric} too")
+        tags = [needletail.tracking.Tag(key=key, value=text) for key in keys]
+        tracking.set_experiment_tags(experiment_id=self.ids["experiment"], tags=tags)
+        tracking.set_run_tags(run_id=self.ids["run"], tags=tags)
+        for value in (text, f"{text} 1", f"{text} 2"):
+            tracking.log_parameters(
+                run_id=self.ids["run"], overwrite=True,
+                parameters=[needletail.tracking.Parameter(key=key, value=value) for key in keys],
+            )  # fmt: skip
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

@@ -39,6 +39,10 @@ KINDS: dict[str, str | None] = {
     "WatchRun.run_id": "finished_run",
     "WatchLogs.run_id": "finished_run",
     "ListLogs.run_id": "finished_run",
+    "ReopenRun.id": "finished_run",
+    "UndeleteRun.id": "deleted_run",
+    "UndeleteExperiment.id": "deleted_experiment",
+    "parent_run_id": "finished_run",
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -67,6 +71,8 @@ VALUES: dict[str, Any] = {
     "UndeleteOrganization.email": "{email}",
     "UndeleteUser.email": "{deleted_email}",
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
+    "tags": [message("Tag", key="mine", value="mine")],
+    "parameters": [message("Parameter", key="mine", value="mine")],
     "ListExperiments.name": None,
     "text": "mine",
     "text_bytes": [4],

@@ -63,6 +63,8 @@ REASONS = {
     "admin_key": "API_KEY_NOT_FOUND",
     "deleted_project": "PROJECT_NOT_FOUND",
     "finished_run": "RUN_NOT_FOUND",
+    "deleted_run": "RUN_NOT_FOUND",
+    "deleted_experiment": "EXPERIMENT_NOT_FOUND",
     # A token names the listing with its filter, and a filter here has identifiers.
     "page_token": "PAGE_TOKEN_INVALID",
     "resume_token": "RESUME_TOKEN_INVALID",

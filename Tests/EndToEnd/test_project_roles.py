@@ -27,6 +27,9 @@ KEPT = (
     "select count(*)::text as row from audit_logs where project_id = %(project)s",
 )
 
+TAGS = [needletail.tracking.Tag(key="team", value="vision")]
+PARAMETERS = [needletail.tracking.Parameter(key="rate", value="0.1")]
+
 
 @pytest.fixture(scope="module")
 def team(served: UpServer) -> Iterator[Team]:
@@ -58,7 +61,12 @@ class Work:
             ("update_experiment", {"id": self.experiment, "description": "changed"}),
             ("create_run", {"experiment_id": self.experiment}),
             ("update_run", {"id": self.run, "description": "changed"}),
+            ("set_experiment_tags", {"experiment_id": self.experiment, "tags": TAGS}),
+            ("set_run_tags", {"run_id": self.run, "tags": TAGS}),
+            ("log_parameters", {"run_id": self.run, "parameters": PARAMETERS}),
+            ("log_batch", {"run_id": self.run, "tags": TAGS}),
             ("finish_run", {"id": self.run}),
+            ("reopen_run", {"id": self.run}),
         )
 
     @property
@@ -67,6 +75,10 @@ class Work:
         return (
             ("get_experiment", {"id": self.experiment}),
             ("get_run", {"id": self.run}),
+            ("list_experiment_tags", {"experiment_id": self.experiment}),
+            ("list_run_tags", {"run_id": self.run}),
+            ("list_run_parameters", {"run_id": self.run}),
+            ("list_parameter_history", {"run_id": self.run, "key": "rate"}),
             ("list_run_metrics", {"run_id": self.run}),
             ("get_metric_history", {"run_id": self.run, "key": "loss"}),
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import needletail
 import pytest
-from needletail.tracking import SearchInclude
+from needletail.tracking import RunFork, RunSource, SearchInclude
 from organizations import Organization, create_member, create_organization
 from program import run_program
 
@@ -258,6 +258,50 @@ def test_only_what_a_caller_sees_is_found(
     assert tracking.count_runs(filter="run_name = 'gone'").count == 1
     searched.client.identity.delete_project(id=gone)
     assert tracking.count_runs(filter="run_name = 'gone'").count == 0
+
+
+def test_what_is_archived_is_found_when_asked_and_what_is_deleted_never(
+    searched: Searched,
+) -> None:
+    tracking = searched.client.tracking
+    project = searched.client.identity.create_project(name=f"Put away {uuid.uuid4()}").id
+    experiments = {
+        name: tracking.create_experiment(project_id=project, name=name).id for name in "xyz"
+    }
+    runs = {
+        name: tracking.create_run(experiment_id=experiments["x"], name=name).id for name in "abc"
+    }
+    tracking.update_run(id=runs["b"], archived=True)
+    tracking.delete_run(id=runs["c"])
+    tracking.create_run(experiment_id=experiments["z"], name="d")
+    tracking.update_experiment(id=experiments["y"], archived=True)
+    tracking.delete_experiment(id=experiments["z"])
+    for archived, names, found in ((False, ["a"], ["x"]), (True, ["b", "a"], ["y", "x"])):
+        asked = {"project_id": project, "include_archived": archived}
+        page = tracking.search_runs(filter="run_name LIKE '%'", **asked)
+        assert [one.run.name for one in page.runs] == names
+        assert [run.name for run in tracking.list_runs(**asked).runs] == names
+        assert tracking.count_runs(**asked).count == len(names)
+        for text in ("", "name LIKE '%'"):
+            listed = tracking.list_experiments(filter=text, **asked).experiments
+            assert [one.name for one in listed] == found
+    with pytest.raises(needletail.CallError) as caught:
+        tracking.list_experiments(filter="name = 'z'", deleted=True)
+    assert [one.field for one in caught.value.field_violations] == ["deleted"]
+
+
+def test_a_run_that_is_found_is_the_run_that_is_shown(searched: Searched) -> None:
+    tracking = searched.client.tracking
+    run = tracking.create_run(
+        experiment_id=searched.experiment, name="whole", parent_run_id=searched.runs["a"],
+        forked_from=RunFork(run_id=searched.runs["b"], step=7),
+        source=RunSource(entry_point="train.py", git_dirty=True, process_number=4),
+    ).id  # fmt: skip
+    tracking.update_run(id=run, pinned=True, archived=True)
+    tracking.finish_run(id=run)
+    page = tracking.search_runs(filter=f"run_id = '{run}'", include_archived=True)
+    assert [one.run for one in page.runs] == [tracking.get_run(id=run)]
+    tracking.delete_run(id=run)
 
 
 def test_experiments_are_found_and_sorted(searched: Searched, sql: Connection) -> None:

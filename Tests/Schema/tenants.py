@@ -105,7 +105,8 @@ def create_run(connection: Connection, tenant: Tenant, status: str = "running") 
     with acting(connection, tenant):
         rows = call(connection, "createRun", id=run_id, experiment_id=tenant.experiment_id,
                     name="run", description="", status=status, created_at=START,
-                    started_at=START if status == "running" else None,
+                    started_at=START if status == "running" else None, parent_run_id=None,
+                    source_json="{}", forked_from_run_id=None, forked_at_step=None,
                     **tenant.caller)  # fmt: skip
     assert rows == [{"project_id": tenant.project_id}]
     return run_id

@@ -195,7 +195,8 @@ def test_another_organization_writes_nothing(
     with pytest.raises(psycopg.Error) as caught, acting(connection, rival):
         call(connection, "createRun", id=uuid7(), experiment_id=tenant.experiment_id,
              name="run", description="", status="scheduled", started_at=None,
-             created_at=START, **rival.caller)  # fmt: skip
+             created_at=START, parent_run_id=None, source_json="{}", forked_from_run_id=None,
+             forked_at_step=None, **rival.caller)  # fmt: skip
     assert (caught.value.sqlstate, caught.value.diag.constraint_name) == (
         "NT001", "EXPERIMENT_NOT_FOUND",
     )  # fmt: skip
@@ -352,7 +353,7 @@ def test_the_role_in_a_project_follows_from_what_is_written(
         # What listings ask agrees with it.
         sees = expected is not None
         assert bool(call(connection, "listExperiments", before_id=None, page_size=10, name=None,
-                         **caller)) is sees  # fmt: skip
+                         include_archived=False, **caller)) is sees  # fmt: skip
         assert bool(call(connection, "listVisibleProjects", organization_id=organization,
                          user_id=user)) is sees  # fmt: skip
     with maintaining(connection):

@@ -64,6 +64,7 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
             [organization, uuid7(), run],
         )
         for key in ("loss", "accuracy"):
+            of = [organization, run, key]
             connection.execute(
                 "insert into metric_chunks (organization_id, id, run_id, key, point_count,"
                 " min_step, max_step, first_step, step_stride, first_time_us, time_stride_us,"
@@ -72,9 +73,18 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
                 [organization, uuid7(), run, key],
             )
             connection.execute(
-                "insert into run_metric_summaries values (%s, %s, %s, 1, 1, 1, 0, 1, 1, 1)",
-                [organization, run, key],
+                "insert into run_metric_summaries values (%s, %s, %s, 1, 1, 1, 0, 1, 1, 1)", of
             )
+            for table in ("run_tags", "run_parameters"):
+                connection.execute(f"insert into {table} values (%s, %s, %s, 'value')", of)
+            connection.execute(
+                "insert into run_parameter_versions values (%s, %s, %s, %s, 'value', now(), %s)",
+                [organization, uuid7(), run, key, tenant.user_id],
+            )
+    connection.execute(
+        "insert into experiment_tags values (%s, %s, unnest('{team,purpose}'::text[]), 'value')",
+        [organization, tenant.experiment_id],
+    )
     connection.execute(
         "insert into metric_writers (organization_id, writer_id) values (%s, %s)",
         [organization, uuid7()],
@@ -157,7 +167,8 @@ def test_a_project_goes_with_everything_in_it(
     after = counts(connection, tenant)
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
-        "run_metric_summaries",
+        "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
+        "run_parameter_versions",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {

@@ -112,4 +112,24 @@ struct RunLifecycleTests {
   func name() {
     #expect(RunLifecycle.name(for: UUID(high: 0, low: 0xABCD_1234_5678)) == "run-12345678")
   }
+
+  @Test("Only a run that has ended is reopened, and keeps when it began", arguments: statuses)
+  func reopen(status: Status) throws {
+    for startedAt: Int64? in [5, nil] {
+      var run = Self.run(status, startedAt: startedAt)
+      run.completedAt = status.isFinal ? 8 : nil
+      let before = run
+      guard status.isFinal else {
+        #expect(throws: CallError.self) { try RunLifecycle.reopen(&run, now: 9) }
+        #expect(run == before)
+        continue
+      }
+      try RunLifecycle.reopen(&run, now: 9)
+      #expect(run.status == .running)
+      #expect(run.startedAt == startedAt ?? 9)
+      #expect(run.completedAt == nil)
+      #expect(run.updatedAt == 9)
+      #expect(run.revision == before.revision + 1)
+    }
+  }
 }

@@ -32,7 +32,8 @@ select
     experiment.created_by,
     experiment.created_at,
     experiment.updated_at,
-    experiment.revision
+    experiment.revision,
+    experiment.archived_at
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
@@ -52,6 +53,7 @@ select
     experiment.created_at,
     experiment.updated_at,
     experiment.revision,
+    experiment.archived_at,
     needletail_project_role(experiment.project_id, :user_id) as "role?"
 from experiments as experiment
 where
@@ -67,6 +69,7 @@ set
     name = coalesce(:name?, name),
     description = coalesce(:description?, description),
     config = coalesce((:config_json?::text)::jsonb, config),
+    archived_at = :archived_at?,
     updated_at = :updated_at
 where organization_id = :organization_id and id = :id;
 
@@ -83,7 +86,8 @@ select
     experiment.created_by,
     experiment.created_at,
     experiment.updated_at,
-    experiment.revision
+    experiment.revision,
+    experiment.archived_at
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
@@ -91,6 +95,7 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
+    and (:include_archived or experiment.archived_at is null)
     and case
         when :sees_all_projects
             then
@@ -116,7 +121,8 @@ select
     experiment.created_by,
     experiment.created_at,
     experiment.updated_at,
-    experiment.revision
+    experiment.revision,
+    experiment.archived_at
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
@@ -125,6 +131,7 @@ where
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
     and experiment.deleted_at is null
+    and (:include_archived or experiment.archived_at is null)
     and case
         when :sees_all_projects
             then
@@ -138,3 +145,71 @@ where
     end
 order by experiment.id desc
 limit :page_size::bigint;
+
+-- A page of the organization's deleted experiments that can be brought back, newest first.
+-- name: listDeletedExperiments :many
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision,
+    experiment.archived_at,
+    experiment.deleted_at,
+    experiment.purge_after
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.id
+    < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
+    and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
+    and experiment.project_id = coalesce(:project_id?::uuid, experiment.project_id)
+    and experiment.deleted_at is not null
+    and experiment.purge_after > :now
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = experiment.organization_id
+                        and gone.project_id = experiment.project_id
+                )
+        else needletail_sees_project(experiment.project_id, :user_id)
+    end
+order by experiment.id desc
+limit :page_size::bigint;
+
+-- An experiment, deleted or not, with the caller's role in its project. Nobody else changes it, nor
+-- puts a run in it, until the transaction ends.
+-- name: lockExperimentWithRuns :optional
+select
+    experiment.id,
+    experiment.project_id,
+    experiment.name,
+    experiment.description,
+    experiment.config::text as "config_json!",
+    experiment.created_by,
+    experiment.created_at,
+    experiment.updated_at,
+    experiment.revision,
+    experiment.archived_at,
+    experiment.deleted_at,
+    experiment.purge_after,
+    needletail_project_role(experiment.project_id, :user_id) as "role?"
+from experiments as experiment
+where
+    experiment.organization_id = :organization_id
+    and experiment.id = :id
+for update of experiment;
+
+-- Deletes a locked experiment, or brings it back. A name that was taken meanwhile fails with
+-- idx_experiments_project_name.
+-- name: setExperimentDeletion :exec
+update experiments
+set deleted_at = :deleted_at?, purge_after = :purge_after?, updated_at = :updated_at
+where organization_id = :organization_id and id = :id;

@@ -76,7 +76,13 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id

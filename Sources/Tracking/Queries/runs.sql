@@ -4,7 +4,7 @@
 -- name: createRun :one
 insert into runs (
     organization_id, id, experiment_id, project_id, name, description, status, started_at,
-    created_by, created_at, updated_at
+    created_by, created_at, updated_at, parent_run_id, source, forked_from_run_id, forked_at_step
 )
 values (
     :organization_id,
@@ -22,6 +22,8 @@ values (
                 experiment.organization_id = :organization_id
                 and experiment.id = :experiment_id
                 and experiment.deleted_at is null
+            -- Who deletes the experiment waits, and takes this run along.
+            for key share of experiment
         ),
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ),
@@ -31,9 +33,55 @@ values (
     :started_at?,
     :user_id,
     :created_at,
-    :created_at
+    :created_at,
+    :parent_run_id?,
+    (:source_json::text)::jsonb,
+    :forked_from_run_id?,
+    :forked_at_step?
 )
 returning project_id;
+
+-- Demands that a run of a project may be nested under another, at most `depth_max` deep in all.
+-- Refuses RUN_NOT_FOUND, PARENT_RUN_INVALID and NESTING_TOO_DEEP.
+-- name: requireParentRun :exec
+select
+    needletail_require_parent(
+        :organization_id, :project_id, :id, :parent_run_id, :is_new, :depth_max::bigint
+    ) as "id!";
+
+-- Demands that the caller sees a run. Refuses RUN_NOT_FOUND.
+-- name: requireVisibleRun :exec
+select
+    coalesce(
+        (
+            select run.id
+            from runs as run
+            where
+                run.organization_id = :organization_id
+                and run.id = :id
+                and run.deleted_at is null
+                and needletail_project_role(run.project_id, :user_id) is not null
+        ),
+        needletail_refuse('RUN_NOT_FOUND', jsonb_build_object('run_id', :id), null::uuid)
+    ) as "id!";
+
+-- Demands a live experiment of a project, which nobody deletes until the transaction ends. Refuses
+-- EXPERIMENT_NOT_FOUND.
+-- name: requireExperiment :exec
+select
+    coalesce(
+        (
+            select experiment.id
+            from experiments as experiment
+            where
+                experiment.organization_id = :organization_id
+                and experiment.id = :id
+                and experiment.project_id = :project_id
+                and experiment.deleted_at is null
+            for key share of experiment
+        ),
+        needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
+    ) as "id!";
 
 -- One live run. Whether the caller may look at its project, a cache knows.
 -- name: getRun :optional
@@ -50,7 +98,13 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id
@@ -74,6 +128,12 @@ select
     run.created_at,
     run.updated_at,
     run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at,
     needletail_project_role(run.project_id, :user_id) as "role?"
 from runs as run
 where
@@ -82,14 +142,19 @@ where
     and run.deleted_at is null
 for no key update of run;
 
--- Changes what is given of a locked run. The revision goes up by one.
+-- Writes a locked run. The revision goes up by one.
 -- name: updateRun :exec
 update runs
 set
-    name = coalesce(:name?, name),
-    description = coalesce(:description?, description),
-    status = coalesce(:status?, status),
-    started_at = coalesce(:started_at?, started_at),
+    experiment_id = :experiment_id,
+    name = :name,
+    description = :description,
+    status = :status,
+    started_at = :started_at?,
+    parent_run_id = :parent_run_id?,
+    source = coalesce((:source_json?::text)::jsonb, source),
+    is_pinned = :is_pinned,
+    archived_at = :archived_at?,
     updated_at = :updated_at
 where organization_id = :organization_id and id = :id;
 
@@ -124,12 +189,19 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.deleted_at is null
+    and (:include_archived or run.archived_at is null)
     and case
         when :sees_all_projects
             then
@@ -159,13 +231,20 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id
     and run.status = :status
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.deleted_at is null
+    and (:include_archived or run.archived_at is null)
     and case
         when :sees_all_projects
             then
@@ -195,7 +274,13 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id
@@ -203,6 +288,7 @@ where
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.status = coalesce(:status?::text, run.status)
     and run.deleted_at is null
+    and (:include_archived or run.archived_at is null)
     and case
         when :sees_all_projects
             then
@@ -232,7 +318,13 @@ select
     run.created_by,
     run.created_at,
     run.updated_at,
-    run.revision
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at
 from runs as run
 where
     run.organization_id = :organization_id
@@ -241,6 +333,7 @@ where
     and run.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and run.status = coalesce(:status?::text, run.status)
     and run.deleted_at is null
+    and (:include_archived or run.archived_at is null)
     and case
         when :sees_all_projects
             then

@@ -51,27 +51,36 @@ extension MetricColumns {
   ) throws(CallError) -> [MetricColumns] {
     var validator = Validator()
     var result: [MetricColumns] = []
-    var points = 0
     for (index, run) in request.runs.enumerated() {
       let runID = validator.id("runs[\(index)].run_id", run.runID)
-      for (place, series) in run.series.enumerated() {
-        let path = "runs[\(index)].series[\(place)]"
-        check(series, path, &validator)
-        points += series.steps.count
-        result.append(
-          MetricColumns(
-            runID: runID, key: series.key, steps: series.steps,
-            timesUs: series.timesUs.isEmpty
-              ? Array(repeating: now, count: series.steps.count) : series.timesUs,
-            values: series.values))
-      }
+      result += read(
+        run.series, of: runID, at: "runs[\(index)].series", receivedAt: now, &validator)
     }
+    let points = result.reduce(0) { $0 + $1.steps.count }
     if points == 0 { validator.refuse("runs", "must hold at least one point") }
     if points > MetricBounds.batchPointsMax {
       validator.refuse(
         "runs", "must hold at most \(MetricBounds.batchPointsMax) points, hold \(points)")
     }
     try validator.finish()
+    return result
+  }
+
+  /// Reads the series of one run, and notes every field that is bad.
+  static func read(
+    _ all: [MetricSeries], of runID: UUID, at path: String, receivedAt now: Int64,
+    _ validator: inout Validator
+  ) -> [MetricColumns] {
+    var result: [MetricColumns] = []
+    for (index, series) in all.enumerated() {
+      check(series, "\(path)[\(index)]", &validator)
+      result.append(
+        MetricColumns(
+          runID: runID, key: series.key, steps: series.steps,
+          timesUs: series.timesUs.isEmpty
+            ? Array(repeating: now, count: series.steps.count) : series.timesUs,
+          values: series.values))
+    }
     return result
   }
 

@@ -18,6 +18,19 @@ struct RunRecord: Equatable {
   var createdAt: Int64
   var updatedAt: Int64
   var revision: Int64
+  var parentRunID: UUID?
+  var source: RunSource?
+  var forkedFrom: Fork?
+  var isPinned = false
+  var archivedAt: Int64?
+  var deletedAt: Int64?
+  var purgeAfter: Int64?
+
+  /// The run and the step that a fork goes on from.
+  struct Fork: Equatable {
+    var runID: UUID
+    var step: Int64
+  }
 
   /// From start to end, or to `now` while the run goes on; whole milliseconds.
   func duration(now: Int64) -> Int64 {
@@ -98,6 +111,19 @@ enum RunLifecycle {
     run.status = status
     run.completedAt = completedAt
     if status != .cancelled { run.startedAt = run.startedAt ?? completedAt }
+    run.updatedAt = now
+    run.revision += 1
+  }
+
+  /// Lets a run that has ended go on.
+  static func reopen(_ run: inout RunRecord, now: Int64) throws(CallError) {
+    guard run.status.isFinal else {
+      throw CallError(
+        TrackingErrorReason.runNotFinished, "The run \(run.id) has not ended; log to it.")
+    }
+    run.status = .running
+    run.startedAt = run.startedAt ?? now
+    run.completedAt = nil
     run.updatedAt = now
     run.revision += 1
   }

@@ -9,9 +9,9 @@ enum ExperimentSearch {
     columns: """
       experiment.id, experiment.project_id, experiment.name, experiment.description,
           experiment.config, experiment.created_by, experiment.created_at,
-          experiment.updated_at, experiment.revision
+          experiment.updated_at, experiment.revision, experiment.archived_at
       """,
-    columnCount: 9,
+    columnCount: 10,
     entities: ["attributes", "attribute", "attr", "experiment"],
     attributes: [
       SearchAttribute(["experiment_id", "id"], "id", .uuid),
@@ -35,6 +35,7 @@ enum ExperimentSearch {
     var createdAt: Int64
     var updatedAt: Int64
     var revision: Int64
+    var archivedAt: Int64?
 
     init(_ row: borrowing Row) throws(PostgresError) {
       id = try row.uuid(0)
@@ -46,6 +47,7 @@ enum ExperimentSearch {
       createdAt = try row.timestamp(6)
       updatedAt = try row.timestamp(7)
       revision = try row.int8(8)
+      archivedAt = try row.timestampOrNil(9)
     }
   }
 
@@ -54,11 +56,12 @@ enum ExperimentSearch {
     _ request: ListExperimentsRequest, projectID: UUID?, size: Int, _ call: CallContext
   ) async throws(CallError) -> SearchPage<FoundRow> {
     let visibility = ProjectVisibility(call)
-    let name = request.name
+    let (name, includesArchived) = (request.name, request.includeArchived)
     let search = try call.search(
       schema, filter: request.filter, orderBy: request.orderBy, searchReasons
     ) { sql in
       sql.add("\n    and experiment.deleted_at is null")
+      if !includesArchived { sql.add("\n    and experiment.archived_at is null") }
       if let projectID {
         sql.add("\n    and experiment.project_id = ")
         sql.add(uuid: projectID)
@@ -71,8 +74,10 @@ enum ExperimentSearch {
       visibility.add("experiment", to: &sql)
     }
     let purpose =
-      (["experiment search", projectID?.description ?? "", name, request.filter]
-      + request.orderBy).joined(separator: "\u{1f}")
+      ([
+        "experiment search", projectID?.description ?? "", name, "\(includesArchived)",
+        request.filter,
+      ] + request.orderBy).joined(separator: "\u{1f}")
     return try await call.page(
       search, "tracking.searchExperiments", size: size, token: request.pageToken,
       purpose: purpose, searchReasons, id: \.id

@@ -25,9 +25,10 @@ enum RunSearch {
     columns: """
       run.id, run.experiment_id, run.project_id, run.name, run.description, run.status,
           run.started_at, run.completed_at, run.created_by, run.created_at, run.updated_at,
-          run.revision
+          run.revision, run.parent_run_id, needletail_source_texts(run.source),
+          run.forked_from_run_id, run.forked_at_step, run.is_pinned, run.archived_at
       """,
-    columnCount: 12,
+    columnCount: 18,
     entities: ["attributes", "attribute", "attr", "run"],
     attributes: [
       SearchAttribute(["run_id", "id"], "id", .uuid),
@@ -57,20 +58,22 @@ enum RunSearch {
       SearchPairs(texts: ["tags", "tag"], "run_tags", owner: "run_id"),
     ])
 
-  /// Adds what bounds a search for runs: the caller's organization, projects and experiments.
+  /// Adds what bounds a search for runs: the caller's organization, projects and experiments, and
+  /// whether what is archived is found.
   static func restriction(
-    _ call: CallContext, projectID: UUID?, experimentIDs: [UUID]
+    _ call: CallContext, _ bounds: RunBoundary
   ) -> @Sendable (inout ComposedStatement) -> Void {
     let visibility = ProjectVisibility(call)
     return { sql in
       sql.add("\n    and run.deleted_at is null")
-      if let projectID {
+      if !bounds.includesArchived { sql.add("\n    and run.archived_at is null") }
+      if let projectID = bounds.projectID {
         sql.add("\n    and run.project_id = ")
         sql.add(uuid: projectID)
       }
-      if !experimentIDs.isEmpty {
+      if !bounds.experimentIDs.isEmpty {
         sql.add("\n    and run.experiment_id = any(")
-        sql.add(uuids: experimentIDs)
+        sql.add(uuids: bounds.experimentIDs)
         sql.add(")")
       }
       visibility.add("run", to: &sql)
@@ -79,13 +82,19 @@ enum RunSearch {
 
   /// Reads a run as the schema's columns have it.
   static func read(_ row: borrowing Row) throws(PostgresError) -> RunRecord {
-    RunRecord(
+    var record = RunRecord(
       id: try row.uuid(0), experimentID: try row.uuid(1), projectID: try row.uuid(2),
       name: try row.text(3), description: try row.text(4),
       status: RunLifecycle.Status(text: try row.text(5)), startedAt: try row.timestampOrNil(6),
       completedAt: try row.timestampOrNil(7), createdBy: try row.uuid(8),
       createdAt: try row.timestamp(9), updatedAt: try row.timestamp(10),
-      revision: try row.int8(11))
+      revision: try row.int8(11), parentRunID: try row.uuidOrNil(12),
+      source: SourceText.source(try row.textsOrNil(13)), isPinned: try row.bool(16),
+      archivedAt: try row.timestampOrNil(17))
+    if let runID = try row.uuidOrNil(14) {
+      record.forkedFrom = RunRecord.Fork(runID: runID, step: try row.int8OrNil(15) ?? 0)
+    }
+    return record
   }
 }
 

@@ -10,7 +10,9 @@ extension TrackingService {
     _ request: SearchRunsRequest, _ call: CallContext
   ) async throws(CallError) -> SearchRunsResponse {
     var validator = Validator()
-    let bounds = RunBoundary(request.projectID, request.experimentIDs, &validator)
+    let bounds = RunBoundary(
+      request.projectID, request.experimentIDs, includesArchived: request.includeArchived,
+      &validator)
     let size = validator.pageSize(
       request.pageSize, standard: RunBounds.pageSize, max: RunBounds.pageSizeMax)
     let parameters = IncludedKeys("parameters", request.parameters, &validator)
@@ -19,8 +21,7 @@ extension TrackingService {
     try validator.finish()
     let search = try call.search(
       RunSearch.schema, filter: request.filter, orderBy: request.orderBy, searchReasons,
-      restriction: RunSearch.restriction(
-        call, projectID: bounds.projectID, experimentIDs: bounds.experimentIDs))
+      restriction: RunSearch.restriction(call, bounds))
     let purpose =
       (["run search", bounds.purpose, request.filter] + request.orderBy).joined(separator: "\u{1f}")
     let page = try await call.page(
@@ -50,12 +51,13 @@ extension TrackingService {
     _ request: CountRunsRequest, _ call: CallContext
   ) async throws(CallError) -> CountRunsResponse {
     var validator = Validator()
-    let bounds = RunBoundary(request.projectID, request.experimentIDs, &validator)
+    let bounds = RunBoundary(
+      request.projectID, request.experimentIDs, includesArchived: request.includeArchived,
+      &validator)
     try validator.finish()
     let search = try call.search(
       RunSearch.schema, filter: request.filter, orderBy: [], searchReasons,
-      restriction: RunSearch.restriction(
-        call, projectID: bounds.projectID, experimentIDs: bounds.experimentIDs))
+      restriction: RunSearch.restriction(call, bounds))
     var response = CountRunsResponse()
     response.count = try await call.count(search, "tracking.countRuns", searchReasons)
     return response
@@ -63,11 +65,16 @@ extension TrackingService {
 }
 
 /// Where runs are searched.
-private struct RunBoundary {
+struct RunBoundary {
   let projectID: UUID?
   let experimentIDs: [UUID]
+  let includesArchived: Bool
 
-  init(_ projectID: String, _ experimentIDs: [String], _ validator: inout Validator) {
+  init(
+    _ projectID: String, _ experimentIDs: [String], includesArchived: Bool,
+    _ validator: inout Validator
+  ) {
+    self.includesArchived = includesArchived
     self.projectID = validator.optionalID("project_id", projectID)
     let most = RunSearchBounds.experimentIDsMax
     guard experimentIDs.count <= most else {
@@ -83,7 +90,8 @@ private struct RunBoundary {
   }
 
   var purpose: String {
-    ([projectID?.description ?? ""] + experimentIDs.map(\.description)).joined(separator: " ")
+    (["\(includesArchived)", projectID?.description ?? ""] + experimentIDs.map(\.description))
+      .joined(separator: " ")
   }
 }
 

@@ -5,7 +5,11 @@ internal import Messages
 /// The command `needletail experiments`.
 struct Experiments: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look at experiments.", subcommands: [ExperimentsList.self])
+    abstract: "Look at experiments, and change them.",
+    subcommands: [
+      ExperimentsList.self, ExperimentsShow.self, ExperimentsCreate.self, ExperimentsUpdate.self,
+      ExperimentsTag.self, ExperimentsDelete.self, ExperimentsUndelete.self,
+    ])
 }
 
 /// The command `needletail experiments list`.
@@ -28,6 +32,12 @@ struct ExperimentsList: ClientCommand {
   @Option(help: "Sort by this field, such as \"name DESC\"; again for the next among equals.")
   var orderBy: [String] = []
 
+  @Flag(help: "Those that are archived, too.")
+  var archived = false
+
+  @Flag(help: "Those that were deleted and can still be brought back.")
+  var deleted = false
+
   @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
@@ -36,6 +46,8 @@ struct ExperimentsList: ClientCommand {
     request.name = name ?? ""
     request.filter = filter ?? ""
     request.orderBy = orderBy
+    request.includeArchived = archived
+    request.deleted = deleted
     let all = try await context.list(
       TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments,
       limit: most.limit)

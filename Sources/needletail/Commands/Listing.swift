@@ -43,6 +43,12 @@ extension SearchRunsRequest: PageRequest {}
 extension SearchRunsResponse: PageResponse {}
 extension ListExperimentsRequest: PageRequest {}
 extension ListExperimentsResponse: PageResponse {}
+extension ListRunTagsRequest: PageRequest {}
+extension ListRunTagsResponse: PageResponse {}
+extension ListExperimentTagsRequest: PageRequest {}
+extension ListExperimentTagsResponse: PageResponse {}
+extension ListRunParametersRequest: PageRequest {}
+extension ListRunParametersResponse: PageResponse {}
 
 extension CommandContext {
   /// The most that a server gives in one page.

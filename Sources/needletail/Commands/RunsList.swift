@@ -5,8 +5,12 @@ internal import Messages
 /// The command `needletail runs`.
 struct Runs: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Look at runs and their metrics.",
-    subcommands: [RunsList.self, RunsShow.self, RunsWatch.self])
+    abstract: "Look at runs and their metrics, and change them.",
+    subcommands: [
+      RunsList.self, RunsShow.self, RunsWatch.self, RunsCreate.self, RunsUpdate.self,
+      RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
+      RunsParameters.self, RunsParameterHistory.self, RunsDelete.self, RunsUndelete.self,
+    ])
 }
 
 /// The command `needletail runs list`.
@@ -36,6 +40,12 @@ struct RunsList: ClientCommand {
   @Flag(help: "Only say how many there are.")
   var count = false
 
+  @Flag(help: "Those that are archived, too.")
+  var archived = false
+
+  @Flag(help: "Those that were deleted and can still be brought back.")
+  var deleted = false
+
   @Option(help: "How many to list at most.")
   var limit = 20
 
@@ -44,6 +54,9 @@ struct RunsList: ClientCommand {
     guard status == nil || !isSearch else {
       throw ValidationError(
         "--status is not for searches: say it in the filter, --filter \"status = 'RUNNING'\".")
+    }
+    guard !deleted || !isSearch else {
+      throw ValidationError("--deleted is not for searches: they find what is not deleted.")
     }
     guard !count || orderBy.isEmpty else {
       throw ValidationError("--order-by is of no use with --count.")
@@ -73,6 +86,8 @@ struct RunsList: ClientCommand {
     request.experimentID = experiment ?? ""
     request.projectID = project ?? ""
     request.status = status?.status ?? .unspecified
+    request.includeArchived = archived
+    request.deleted = deleted
     return try await context.list(
       TrackingMethods.listRuns, request, \ListRunsResponse.runs, limit: limit)
   }
@@ -84,6 +99,7 @@ struct RunsList: ClientCommand {
     request.experimentIDs = experiment.map { [$0] } ?? []
     request.filter = filter ?? ""
     request.orderBy = orderBy
+    request.includeArchived = archived
     let found = try await context.list(
       TrackingMethods.searchRuns, request, \SearchRunsResponse.runs, limit: limit)
     var all = ListRunsResponse()
@@ -97,6 +113,7 @@ struct RunsList: ClientCommand {
     request.projectID = project ?? ""
     request.experimentIDs = experiment.map { [$0] } ?? []
     request.filter = filter ?? ""
+    request.includeArchived = archived
     let answer = try await context.call(
       TrackingMethods.countRuns, request, for: CountRunsResponse.self)
     if global.output == .json { return try context.write(answer) }

@@ -38,17 +38,6 @@ struct RunsShow: ClientCommand {
     Console.write("\n" + table(metrics, curves))
   }
 
-  private func pairs(of run: Run) -> [(String, String)] {
-    var pairs = [
-      ("run", run.id), ("name", run.name), ("status", word(run.status)),
-      ("experiment", run.experimentID), ("project", run.projectID),
-      ("started", short(run.startedAt)), ("ended", short(run.completedAt)),
-      ("duration", duration(milliseconds: run.durationMs)),
-    ]
-    if !run.description.isEmpty { pairs.append(("description", run.description)) }
-    return pairs
-  }
-
   private func writeJSON(
     _ run: Run, _ metrics: [MetricSummary], _ context: CommandContext
   ) throws {
@@ -106,6 +95,36 @@ struct RunsShow: ClientCommand {
     }
     return table.text
   }
+}
+
+/// What is worth a line of a run.
+func pairs(of run: Run) -> [(String, String)] {
+  var pairs = [
+    ("run", run.id), ("name", run.name), ("status", word(run.status)),
+    ("experiment", run.experimentID), ("project", run.projectID),
+    ("started", short(run.startedAt)), ("ended", short(run.completedAt)),
+    ("duration", duration(milliseconds: run.durationMs)), ("etag", run.etag),
+  ]
+  if !run.parentRunID.isEmpty { pairs.append(("nested under", run.parentRunID)) }
+  if let fork = run.forkedFrom {
+    pairs.append(("forked from", "\(fork.runID) at step \(fork.step)"))
+  }
+  if let source = run.source {
+    for (name, value) in [
+      ("source", source.entryPoint), ("commit", source.gitCommit + (source.gitDirty ? " *" : "")),
+      ("branch", source.gitBranch), ("repository", source.gitRepository), ("host", source.host),
+    ] where !value.isEmpty {
+      pairs.append((name, value))
+    }
+  }
+  if run.pinned { pairs.append(("pinned", "yes")) }
+  if run.archivedAt != nil { pairs.append(("archived", short(run.archivedAt))) }
+  if run.deletedAt != nil {
+    pairs.append(("deleted", short(run.deletedAt)))
+    pairs.append(("gone", short(run.purgeAfter)))
+  }
+  if !run.description.isEmpty { pairs.append(("description", run.description)) }
+  return pairs
 }
 
 /// Reads all points of a metric into a curve.

@@ -39,7 +39,8 @@ struct Peer: Sendable, CustomTestStringConvertible {
 extension Peer {
   static let all: [Peer] = served + samples
 
-  static let served = identity + server + experiments + runs + metrics + logs + artifacts
+  static let served =
+    identity + server + experiments + runs + metrics + logs + artifacts + descriptions
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),
@@ -77,8 +78,6 @@ extension Peer {
     Peer(UpdateRunResponse.self, Needletail_Tracking_V1_UpdateRunResponse.self),
     Peer(FinishRunRequest.self, Needletail_Tracking_V1_FinishRunRequest.self),
     Peer(FinishRunResponse.self, Needletail_Tracking_V1_FinishRunResponse.self),
-    Peer(Tag.self, Needletail_Tracking_V1_Tag.self),
-    Peer(Parameter.self, Needletail_Tracking_V1_Parameter.self),
     Peer(SearchInclude.self, Needletail_Tracking_V1_SearchInclude.self),
     Peer(SearchRunsRequest.self, Needletail_Tracking_V1_SearchRunsRequest.self),
     Peer(FoundRun.self, Needletail_Tracking_V1_FoundRun.self),

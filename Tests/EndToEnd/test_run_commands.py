@@ -1,0 +1,116 @@
+"""`needletail experiments` and `needletail runs` against a real server: what they change."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from organizations import create_organization
+from program import run_program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from program import Connection, UpServer
+
+OK, USAGE, MISSING, CONFLICT, INVALID = 0, 2, 4, 5, 7
+
+
+@pytest.fixture
+def cli(served: UpServer, sql: Connection, place: Path) -> Callable[..., str]:
+    """Runs the program for an organization of its own; returns what it printed."""
+    connection = place / "connection.json"
+    connection.write_text(json.dumps(create_organization(sql, "cli").connection(served.connection)))
+
+    def run(*arguments: str, code: int = OK) -> str:
+        result = run_program(*arguments, "--connection-file", connection)
+        assert result.returncode == code, (result.stdout, result.stderr)
+        assert not (result.stderr if code == OK else result.stdout)
+        return result.stdout or result.stderr
+
+    return run
+
+
+@pytest.fixture
+def read(cli: Callable[..., str]) -> Callable[..., Any]:
+    """Runs the program and reads its JSON."""
+    return lambda *arguments: json.loads(cli(*arguments, "-o", "json"))
+
+
+@pytest.fixture
+def experiment(read: Callable[..., Any]) -> str:
+    """An experiment with a tag, in a project of its own."""
+    slug = read("projects", "create", "Vision", "--slug", f"v-{uuid.uuid4()}")["slug"]
+    made = read("experiments", "create", "first", "--project", slug, "--tag", "team=a=b")
+    return str(made["id"])
+
+
+def test_an_experiment_from_its_creation_to_its_return(
+    cli: Callable[..., str], read: Callable[..., Any], experiment: str
+) -> None:
+    assert "a=b" in cli("experiments", "show", experiment)
+    cli("experiments", "tag", experiment, "owner=me", "--remove", "team")
+    shown = read("experiments", "show", experiment)
+    assert shown["experiment"]["id"] == experiment
+    assert shown["tags"] == [{"key": "owner", "value": "me"}]
+    cli("experiments", "update", experiment, "--name", "second", "--archived")
+    assert experiment not in cli("experiments", "list")
+    assert "second" in cli("experiments", "list", "--archived")
+    cli("experiments", "update", experiment, "--no-archived")
+    assert experiment in cli("experiments", "list")
+    assert "--yes" in cli("experiments", "delete", experiment, code=USAGE)
+    assert "gone" in cli("experiments", "delete", experiment, "--yes")
+    assert "EXPERIMENT_NOT_FOUND" in cli("experiments", "show", experiment, code=MISSING)
+    assert experiment in cli("experiments", "list", "--deleted")
+    assert "second" in cli("experiments", "undelete", experiment)
+
+
+def test_a_run_from_its_creation_to_its_return(
+    cli: Callable[..., str], read: Callable[..., Any], experiment: str
+) -> None:
+    parent = read("runs", "create", "--experiment", experiment, "--scheduled")["id"]
+    run = read(
+        "runs", "create", "--experiment", experiment, "--name", "try", "--parent", parent,
+        "--tag", "team=vision", "--parameter", "rate=0.1", "--fork-of", parent, "--fork-step", "7",
+    )["id"]  # fmt: skip
+    shown = cli("runs", "show", run)
+    assert f"{parent} at step 7" in shown
+    assert "nested under" in shown
+    assert "vision" in cli("runs", "tags", run)
+    cli("runs", "tag", "latest", "best=yes", "--remove", "team")
+    assert read("runs", "tags", run)["tags"] == [{"key": "best", "value": "yes"}]
+    assert "PARAMETER_DIFFERS" in cli("runs", "set", run, "rate=0.2", code=CONFLICT)
+    cli("runs", "set", run, "rate=0.2", "depth=3", "--overwrite")
+    assert read("runs", "parameters", run)["parameters"] == [
+        {"key": "depth", "value": "3"}, {"key": "rate", "value": "0.2"},
+    ]  # fmt: skip
+    assert "0.1" in cli("runs", "parameter-history", run, "rate")
+    changed = read("runs", "update", run, "--parent", "", "--pinned", "--name", "again")
+    assert (changed["parentRunId"], changed["pinned"], changed["name"]) == ("", True, "again")
+    assert "failed" in cli("runs", "finish", run, "--status", "failed")
+    assert "running" in cli("runs", "reopen", run)
+    assert "running" in cli("runs", "update", parent, "--start")
+    cli("runs", "update", run, "--archived")
+    assert run not in cli("runs", "list")
+    assert run in cli("runs", "list", "--archived")
+    assert "gone" in cli("runs", "delete", run, "--yes")
+    assert run in cli("runs", "list", "--deleted")
+    assert "again" in cli("runs", "undelete", run)
+    assert "RECOVERY_OVER" in cli("runs", "undelete", run, code=CONFLICT)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("runs", "update", "latest"),
+        ("experiments", "update", "x"),
+        ("runs", "create", "--experiment", "x", "--fork-of", "y"),
+        ("runs", "tag", "latest", "no value"),
+        ("runs", "set", "latest", "=no key"),
+    ],
+)
+def test_what_makes_no_sense_is_not_sent(cli: Callable[..., str], arguments: Any) -> None:
+    cli(*arguments, code=USAGE)
