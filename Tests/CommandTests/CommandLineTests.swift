@@ -19,6 +19,7 @@ import Wire
       ["runs", "list", "--status", "running", "--limit", "5", "--url", "needletail://host"],
       ["runs", "show", "latest", "--width", "60"],
       ["runs", "watch", "0198", "--skip-history", "--stay"],
+      ["runs", "list", "--filter", "metrics.loss < 1", "--order-by", "run_name", "--archived"],
       ["logs", "0198", "-f", "--stay", "--level", "error", "--rank", "1", "--rank", "2"],
       ["experiments", "list", "--name", "x", "--connection-file", "c.json"],
       ["orgs", "show"], ["orgs", "update", "--slug", "acme", "--settings", "@s.json"],
@@ -51,7 +52,8 @@ import Wire
     "A wrong command line is refused",
     arguments: [
       ["nothing"], ["whoami", "--bogus"], ["runs", "list", "--status", "sleeping"],
-      ["runs", "list", "--limit", "0"], ["runs", "show"], ["ping", "--count", "0"],
+      ["runs", "list", "--count", "--deleted"], ["runs", "list", "--limit", "0"], ["runs", "show"],
+      ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
       ["keys", "create", "laptop"], ["keys", "rotate", "0198", "--yes"],
       ["keys", "rotate", "0198", "--overlap", "1h", "--now"],

@@ -61,7 +61,8 @@ private let destructiveVerbs: Set = [
       #expect(Needletail.helpMessage(for: leaf.command).contains("--json"))
       let hasFields = command.document.map { document in
         // What answers with nothing has no fields.
-        !document.names.isEmpty || ["remove", "delete", "uninvite"].contains(leaf.words.last)
+        !document.names.isEmpty
+          || ["remove", "delete", "uninvite", "tag", "set"].contains(leaf.words.last)
       }
       #expect(
         hasFields ?? without.contains(leaf.testDescription),

@@ -78,6 +78,9 @@ VALUES: dict[str, Any] = {
     "text_bytes": [4],
     "path": "{metric}",
     "ListArtifacts.path": None,
+    # What comes along with what is found.
+    "SearchRuns.parameters": None,
+    "SearchRuns.tags": None,
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }

@@ -42,6 +42,7 @@ OWN = "OWN"
 EXCEPTIONS = {
     "AppendLogs.writer_id": OWN,
     "AppendMetrics.writer_id": OWN,
+    "CountRuns.project_id": EMPTY,
     "ListApiKeys.user_id": EMPTY,
     "ListAuditLogs.filter.actor_id": EMPTY,
     "ListAuditLogs.filter.api_key_id": EMPTY,
@@ -57,6 +58,7 @@ EXCEPTIONS = {
     "ListRuns.experiment_id": EMPTY,
     "ListRuns.project_id": EMPTY,
     "ListServiceAccounts.page_token": OWN,
+    "SearchRuns.project_id": EMPTY,
 }
 REASONS = {
     "admin": "USER_NOT_FOUND",

@@ -120,6 +120,7 @@ struct ExperimentsUpdate: ClientCommand {
 struct ExperimentsTag: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "tag", abstract: "Set and remove tags of an experiment.")
+  static var document: Document? { Document(SetExperimentTagsResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 

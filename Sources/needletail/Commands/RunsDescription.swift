@@ -6,6 +6,7 @@ internal import Messages
 struct RunsTag: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "tag", abstract: "Set and remove tags of a run.")
+  static var document: Document? { Document(SetRunTagsResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 
@@ -61,6 +62,7 @@ struct RunsTags: ClientCommand {
 struct RunsSet: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "set", abstract: "Write parameters of a run that has not ended.")
+  static var document: Document? { Document(LogParametersResponse.self) }
 
   @OptionGroup var global: GlobalOptions
 
