@@ -10,8 +10,8 @@ extension TrackingService {
     _ requests: RequestStream<UploadArtifactRequest>,
     _ responses: ResponseStream<UploadArtifactResponse>, _ call: CallContext
   ) async throws(CallError) {
-    let shelf = try openShelf()
     let opening = try await requests.take()
+    let shelf = try openShelf()
     let target = try UploadTarget(opening?.request ?? UploadArtifactRequest(), shelf.settings)
     _ = try await run(target.runID, call)
     guard var upload = try await open(target, shelf, call) else {
