@@ -147,6 +147,7 @@ begin
     return removed;
 end;
 $$;
+-- squawk-ignore renaming-object
 
 alter function needletail_purge(timestamptz, bigint) rename to needletail_purge_deleted;
 
