@@ -37,6 +37,10 @@ struct SettingTests {
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
     case "audit-file":
       return (["/var/log/audit.jsonl", "none"], nonsense + ["audit.jsonl", "./audit", "None"])
+    case "artifact-folder":
+      return (["/var/lib/artifacts", "none"], nonsense + ["artifacts", "./artifacts", "None"])
+    case "artifact-chunk-bytes":
+      return (["1024", "65536", "2097152"], nonsense + numbers + ["0", "1023", "2097153", "on"])
     case "organization-creation":
       return (["everybody", "platform-admins"], nonsense + ["nobody", "Everybody"])
     case "organization-plan":

@@ -33,8 +33,8 @@ struct AccessTests {
   )
   func developer() {
     let work = [
-      "access.", "api_key.", "experiment.", "organization.create", "project.", "project_member.",
-      "run.", "user.", ".get", ".list",
+      "access.", "api_key.", "artifact.", "experiment.", "organization.create", "project.",
+      "project_member.", "run.", "user.", ".get", ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
@@ -116,7 +116,10 @@ struct AccessTests {
   @Test(
     "Role and scopes are both needed: the smaller wins",
     arguments: [
-      ("admin", ["run.*"], ["run.create", "run.get", "run.list", "run.log", "run.update"]),
+      (
+        "admin", ["run.*"],
+        ["run.create", "run.delete", "run.get", "run.list", "run.log", "run.update"]
+      ),
       ("developer", ["run.get", "experiment.get"], ["experiment.get", "run.get"]),
       ("viewer", ["run.*"], ["run.get", "run.list"]),
       ("viewer", ["run.create", "run.log"], []),

@@ -90,7 +90,7 @@ def create_tenant(connection: Connection, name: str) -> Tenant:
         call(connection, "createApiKey", organization_id=organization, id=tenant.api_key_id,
              user_id=user, name="first", key_id=f"{name}0000key", key_prefix="ntl_abcd",
              secret_hash=bytes(32), scopes=["*"], allowed_cidrs=[],
-             created_by=user, expires_at=None, **times)  # fmt: skip
+             created_by=user, expires_at=None, is_from_login=False, **times)  # fmt: skip
     with acting(connection, tenant):
         call(connection, "createExperiment", organization_id=organization,
              id=tenant.experiment_id, project_id=tenant.project_id, user_id=user,

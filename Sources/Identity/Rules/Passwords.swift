@@ -1,4 +1,5 @@
 internal import EventLoop
+internal import Glibc
 internal import Messages
 internal import RPC
 internal import TLS
@@ -37,8 +38,10 @@ public struct Passwords: Sendable {
   static let bytes = 12...1_024
   /// Bytes of a password that is tried: whatever its rules were when it was made.
   static let triedBytesMax = 1_024
-  /// Hashes at once; each takes 128 MiB at the standard cost.
-  public static let threads = 2
+  /// Hashes at once, at most; each takes 128 MiB at the standard cost.
+  public static let threadsMax = 2
+  /// Hashes at once: half of the processors are never theirs, at whatever priority.
+  public static let threads = min(threadsMax, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)) / 2))
   /// Hashes that wait, beyond which a call is asked to come back.
   public static let waitingMax = 64
 

@@ -148,6 +148,7 @@ begin
 end;
 $$;
 
+-- squawk-ignore renaming-object
 alter function needletail_purge(timestamptz, bigint) rename to needletail_purge_deleted;
 
 -- Removes for good one batch of what may not be recovered since `before`, or ended 30 days before
