@@ -186,8 +186,10 @@ class TypesWriter:
         source, target = f"value.{field.python_name}", field.of("message")
         if field.is_repeated:
             if field.kind in {"message", "timestamp"}:
-                yield f"for item in {source}:"
-                yield f"    {self._encode_one(field, 'item', f'{target}.add()')}"
+                # A name of its own: loops over several types in one function would share it.
+                item = f"{field.python_name}_item"
+                yield f"for {item} in {source}:"
+                yield f"    {self._encode_one(field, item, f'{target}.add()')}"
             else:
                 yield f"{target}.extend({source})"
         elif field.kind == "map":

@@ -360,7 +360,12 @@ def test_folders_go_up_and_come_down_by_the_sdk(
         (source / path).write_bytes(data)
     with (
         served.client() as client,
-        needletail.run(experiment=experiment_id, client=client, spool_dir=place / "spool") as run,
+        needletail.run(
+            project=served.connection["project_id"],
+            experiment=experiment_id,
+            client=client,
+            spool_dir=place / "spool",
+        ) as run,
     ):
         made = run.log_artifacts(source, "out")
         assert [artifact.path for artifact in made] == [

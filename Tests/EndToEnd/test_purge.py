@@ -100,6 +100,9 @@ def test_a_deleted_project_is_removed_by_the_server_in_its_time(
         assert {(row["action"], row["id"]) for row in purges} == {
             ("project.purge", project),
             ("project.purge", doomed.ids["deleted_project"]),
+            # They had been deleted before their project was.
+            ("experiment.purge", doomed.ids["deleted_experiment"]),
+            ("run.purge", doomed.ids["deleted_run"]),
             ("service_account.purge", doomed.ids["service_account"]),
             ("user.purge", doomed.ids["deleted_user"]),
         }

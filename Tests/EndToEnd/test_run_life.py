@@ -41,9 +41,7 @@ def test_a_run_that_is_reopened_goes_on(
     assert again.started_at == ended.started_at
     shown = tracking.get_run(id=run_id)
     assert (shown.status, shown.etag, shown.completed_at) == (again.status, again.etag, None)
-    tracking.log_batch(
-        run_id=run_id, series=[MetricSeries(key="loss", steps=(1,), values=(1.0,))]
-    )
+    tracking.log_batch(run_id=run_id, series=[MetricSeries(key="loss", steps=(1,), values=(1.0,))])
     (entry,) = audited(sql, run_id, "run.reopen")
     assert entry["after"] == {"status": "running"}
     assert entry["before"].keys() == {"status", "completed_at_us"}
@@ -284,17 +282,13 @@ def test_an_imported_run_began_when_it_did(client: needletail.Client, experiment
     began = dt.datetime(2020, 1, 2, 3, 4, 5, 678_000, tzinfo=dt.UTC)
     run = tracking.create_run(experiment_id=experiment_id, started_at=began)
     assert run.started_at == began
-    ended = tracking.finish_run(
-        id=run.id, completed_at=began + dt.timedelta(milliseconds=1_234)
-    )
+    ended = tracking.finish_run(id=run.id, completed_at=began + dt.timedelta(milliseconds=1_234))
     assert ended.duration_ms == 1_234
     assert tracking.get_run(id=run.id).duration_ms == 1_234
     late = dt.datetime.now(tz=dt.UTC) + dt.timedelta(hours=1)
     early = dt.datetime(1969, 12, 31, tzinfo=dt.UTC)
     for bad in (late, early):
-        refused(
-            "FIELD_INVALID", tracking.create_run, experiment_id=experiment_id, started_at=bad
-        )
+        refused("FIELD_INVALID", tracking.create_run, experiment_id=experiment_id, started_at=bad)
     refused(
         "FIELD_INVALID", tracking.create_run, experiment_id=experiment_id, started_at=began,
         status=RunStatus.SCHEDULED,

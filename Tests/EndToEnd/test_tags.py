@@ -76,9 +76,7 @@ def test_tags_are_set_changed_and_removed_together(described: Described, sql: Co
         {"tags": [Tag(key=f"k{n}", value="") for n in range(1_001)]},
     ],
 )
-def test_bad_tags_are_refused_and_none_is_set(
-    described: Described, fields: dict[str, Any]
-) -> None:
+def test_bad_tags_are_refused_and_none_is_set(described: Described, fields: dict[str, Any]) -> None:
     put, listed, names, _ = described
     refused("FIELD_INVALID", put, **names, **fields)
     assert listed() == {}
@@ -163,9 +161,7 @@ def test_what_is_overwritten_is_kept(
             run_id=run_id, parameters=parameters(depth=value, rate="0.1"), overwrite=True
         )
     assert pairs(tracking.iterate_run_parameters(run_id=run_id)) == {"depth": "3", "rate": "0.1"}
-    history = list(
-        tracking.iterate_parameter_history(run_id=run_id, key="depth", page_size=1)
-    )
+    history = list(tracking.iterate_parameter_history(run_id=run_id, key="depth", page_size=1))
     assert [version.value for version in history] == ["2", "1"]
     assert history[0].replaced_at >= history[1].replaced_at
     assert history[0].replaced_by == tracking.get_run(id=run_id).created_by
@@ -181,9 +177,7 @@ def test_a_run_that_has_ended_takes_tags_and_no_parameters(
     tracking = client.tracking
     tracking.finish_run(id=run_id)
     tracking.set_run_tags(run_id=run_id, tags=tags(verdict="good"))
-    refused(
-        "RUN_FINISHED", tracking.log_parameters, run_id=run_id, parameters=parameters(late="1")
-    )
+    refused("RUN_FINISHED", tracking.log_parameters, run_id=run_id, parameters=parameters(late="1"))
     tracking.reopen_run(id=run_id)
     tracking.log_parameters(run_id=run_id, parameters=parameters(late="1"))
 
