@@ -37,6 +37,9 @@ FILL = """
     select organization_id, pg_temp.uuid7(now() + make_interval(months => n % 3)),
         id, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}'
     from runs, generate_series(1, 3) as n;
+    insert into run_metric_summaries
+    select organization_id, id, 'key ' || n, 1, n, n, 0, n, n, n
+    from runs, generate_series(1, 3) as n;
     insert into run_tags (organization_id, run_id, key, value)
     select organization_id, id, 'key', 'value' from runs;
     insert into run_parameters (organization_id, run_id, key, value)

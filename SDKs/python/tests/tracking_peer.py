@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from peer import PeerConnection
 
 APPENDS = {"AppendMetrics", "AppendLogs"}
+# What they are of.
+DESCRIPTIONS = {
+    "SetRunTags": "tags",
+    "ListRunTags": "tags",
+    "LogParameters": "parameters",
+    "ListRunParameters": "parameters",
+}
 T = "needletail.tracking.v1."
 ORGANIZATION = "0192f000-0000-7000-8000-000000000001"
 PROJECT = "0192f000-0000-7000-8000-000000000002"
@@ -33,6 +40,7 @@ class Store:
         self.changed = threading.Condition(self.lock)
         self.experiments: dict[str, str] = {}
         self.runs: dict[str, Any] = {}
+        self.descriptions: dict[tuple[str, str], dict[str, str]] = {}
         self.by_key: dict[str, bytes] = {}
         self.writers: dict[str, int] = {}
         self.points: list[tuple[str, str, int, int, float]] = []
@@ -191,6 +199,8 @@ class TrackingScript:
                 store.finishes.append(message("FinishRunRequest", frame.call.message))
                 answer = message("FinishRunResponse")
                 answer.run.id = store.finishes[-1].id
+            elif name in DESCRIPTIONS:
+                answer = self._describe(name, frame.call.message)
             else:
                 connection.fail(frame.stream, 12, "METHOD_UNKNOWN")
                 return
@@ -199,3 +209,15 @@ class TrackingScript:
             store.changed.notify_all()
         self._cut_at(f"after {name}")
         connection.end(frame.stream, answer.SerializeToString())
+
+    def _describe(self, name: str, data: bytes) -> Any:
+        """Write or list what a run is described by."""
+        request, answer = message(f"{name}Request", data), message(f"{name}Response")
+        kind = DESCRIPTIONS[name]
+        kept = self.store.descriptions.setdefault((request.run_id, kind), {})
+        if not name.startswith("List"):
+            kept.update({pair.key: pair.value for pair in getattr(request, kind)})
+            return answer
+        for key, value in sorted(kept.items()):
+            getattr(answer, kind).add(key=key, value=value)
+        return answer
