@@ -38,7 +38,7 @@ def with_password(team: Team, role: str = "developer", password: str = PASSWORD)
 
 def nobody(server: dict[str, Any]) -> needletail.Client:
     """Connect without an API key."""
-    return needletail.connect(url(server), api_key="", ca_file=server["ca_file"])
+    return needletail.connect(url(server), is_anonymous=True, ca_file=server["ca_file"])
 
 
 def url(server: dict[str, Any]) -> str:

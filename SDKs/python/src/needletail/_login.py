@@ -49,7 +49,7 @@ def login(
     """
     with connect(
         url,
-        api_key="",
+        is_anonymous=True,
         ca_file=ca_file,
         certificate_file=certificate_file,
         key_file=key_file,

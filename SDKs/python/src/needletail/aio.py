@@ -30,6 +30,7 @@ def connect(
     url: str | None = None,
     *,
     api_key: str | None = None,
+    is_anonymous: bool = False,
     ca_file: str | None = None,
     certificate_file: str | None = None,
     key_file: str | None = None,
@@ -45,6 +46,7 @@ def connect(
         settings_module.resolve(
             url,
             api_key=api_key,
+            is_anonymous=is_anonymous,
             ca_file=ca_file,
             certificate_file=certificate_file,
             key_file=key_file,

@@ -36,6 +36,7 @@ def connect(
     url: str | None = None,
     *,
     api_key: str | None = None,
+    is_anonymous: bool = False,
     ca_file: str | None = None,
     certificate_file: str | None = None,
     key_file: str | None = None,
@@ -46,8 +47,8 @@ def connect(
 
     Args:
         url: `needletail://host:7443`; else `NEEDLETAIL_URL`, else the stored profile.
-        api_key: Else `NEEDLETAIL_API_KEY`, else the stored profile; empty to connect without one,
-            which is enough to log in.
+        api_key: Else `NEEDLETAIL_API_KEY`, else the stored profile.
+        is_anonymous: Connect without a key, which is enough to log in and little else.
         ca_file: PEM of the authorities to trust; else `NEEDLETAIL_CA_FILE`, else the stored
             profile, else the system's.
         certificate_file: PEM of this client's certificate, for a server that asks for one.
@@ -62,6 +63,7 @@ def connect(
         settings_module.resolve(
             url,
             api_key=api_key,
+            is_anonymous=is_anonymous,
             ca_file=ca_file,
             certificate_file=certificate_file,
             key_file=key_file,

@@ -78,6 +78,7 @@ def resolve(
     url: str | None = None,
     *,
     api_key: str | None = None,
+    is_anonymous: bool = False,
     ca_file: str | None = None,
     certificate_file: str | None = None,
     key_file: str | None = None,
@@ -112,8 +113,7 @@ def resolve(
             " NEEDLETAIL_CONNECTION_FILE (what `needletail up --connection-file` wrote), or store a"
             " profile with `needletail login`"
         )
-    # None asks for a key from elsewhere.
-    if api_key == "":
+    if is_anonymous:
         found["api_key"] = ""
     elif not found["api_key"]:
         raise SettingsError(
