@@ -252,7 +252,9 @@ def test_permissions_are_listed_with_roles_methods_and_what_the_caller_has(
         assert list(listed) == sorted(listed)
         granted = {name for name, found in listed.items() if found.is_granted}
         assert granted == {"self", *identity.who_am_i().permissions}
-    assert listed["run.update"].methods == (f"{TRACKING}/FinishRun", f"{TRACKING}/UpdateRun")
+    assert listed["run.update"].methods == tuple(
+        f"{TRACKING}/{name}" for name in ("FinishRun", "ReopenRun", "UpdateRun")
+    )
     assert listed["run.update"].roles == (OrganizationRole.ADMIN, OrganizationRole.DEVELOPER)
     assert listed["audit_log.list"].roles == (OrganizationRole.ADMIN,)
     assert listed["self"].roles == tuple(list(OrganizationRole)[1:])
