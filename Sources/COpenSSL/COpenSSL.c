@@ -228,9 +228,14 @@ static void observe(int is_outgoing, int version, int content_type, const void *
                     SSL *connection, void *argument) {
   struct ntl_facts *facts = argument;
   const uint8_t *message = bytes;
-  (void)version, (void)connection;
+  (void)version;
   if (content_type == SSL3_RT_HANDSHAKE) {
-    if (!is_outgoing && size > 0 && message[0] == SSL3_MT_KEY_UPDATE) facts->key_updates++;
+    if (is_outgoing || size == 0 || message[0] != SSL3_MT_KEY_UPDATE) return;
+    facts->key_updates++;
+    if (facts->key_updates_max != 0 && facts->key_updates > facts->key_updates_max) {
+      /* One read takes key updates until other data comes, and hundreds fit into its buffer. */
+      SSL_set_shutdown(connection, SSL_get_shutdown(connection) | SSL_RECEIVED_SHUTDOWN);
+    }
   } else if (content_type == SSL3_RT_ALERT && size == 2 && message[1] != SSL_AD_CLOSE_NOTIFY) {
     if (is_outgoing) {
       facts->alert_sent = message[1];

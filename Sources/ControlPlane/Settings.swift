@@ -84,6 +84,9 @@ public struct Setting: Sendable {
     count(
       "read-bytes-per-turn-max", "bytes read of one connection in one turn",
       \.server.readBytesPerTurnMax),
+    count(
+      "calls-per-turn-max", "calls that one connection starts in one turn",
+      \.server.callsPerTurnMax),
     count("output-bytes-max", "unsent bytes above which streams wait", \.server.outputBytesMax),
     count(
       "output-bytes-pause", "bytes of calls at work and of answers above which reading pauses",
@@ -120,7 +123,8 @@ public struct Setting: Sendable {
       "rate-refusals-per-second-max",
       "calls of a connection refused for its key's rate in a second, after which reading pauses",
       \.server.rateRefusalsPerSecondMax),
-    duration("rate-refusal-pause", "how long that is", \.server.rateRefusalPause),
+    duration(
+      "rate-refusal-pause", "how long that is, give or take half of it", \.server.rateRefusalPause),
     number(
       "calls-per-second", "calls of an API key in a second; 0 = any number",
       \.server.callsPerSecond, least: 0),

@@ -82,7 +82,7 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 64.
   public var rateRefusalsPerSecondMax = 64
-  /// How long that is.
+  /// How long that is; each time half as long to half as long again.
   ///
   /// Default 100 ms.
   public var rateRefusalPause: Duration = .milliseconds(100)
@@ -90,6 +90,10 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 256 KiB.
   public var readBytesPerTurnMax = 256 << 10
+  /// Calls that a connection starts in one turn of the loop; the others' turn comes before the next.
+  ///
+  /// Default 64.
+  public var callsPerTurnMax = 64
   /// Unsent answers of a connection, in bytes, above which streams wait.
   ///
   /// Default 1 MiB.

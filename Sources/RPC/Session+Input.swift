@@ -5,10 +5,12 @@ internal import Wire
 extension Session {
   /// Reads what is there, up to a bound per turn, and takes every whole frame.
   func receive() {
-    guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused else { return }
+    guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused, !isTurnOver else {
+      return
+    }
     if machine.discardsInput { return discardInput() }
     var budget = settings.readBytesPerTurnMax
-    while budget > 0, phase != .closed, !isReadingPaused, machine.wantsFrames,
+    while budget > 0, phase != .closed, !isReadingPaused, !isTurnOver, machine.wantsFrames,
       !machine.discardsInput
     {
       // What is left of a frame goes before what comes, unless it is a large frame that is
@@ -20,11 +22,25 @@ extension Session {
       budget -= end - kept
       if isDry || !tls.hasBufferedInput { break }
     }
-    if budget <= 0, tls.hasBufferedInput { loop.atEndOfTurn(ReadAgain(self)) }
+    if budget <= 0, tls.hasBufferedInput, !isTurnOver { loop.atEndOfTurn(ReadAgain(self)) }
   }
 
-  /// Throws away what still arrives of a peer that was told to go: decrypting it would let a flood
-  /// cost as much after its end as before.
+  /// Throws away what arrived of a peer that was told to go, every ``lingerTurn``, until it has
+  /// gone or its time is over.
+  ///
+  /// To decrypt it, or to be woken by each packet, would let a flood cost as much after its end as
+  /// before; meanwhile the kernel's buffer holds it up.
+  func linger() {
+    loop.schedule(after: Session.lingerTurn) { [weak self] in
+      guard let self, phase == .closing, !isInputEnded else { return }
+      discardInput()
+      if !isInputEnded { linger() }
+    }
+  }
+
+  /// How often a connection that was told to go is looked at.
+  private static let lingerTurn = Duration.milliseconds(50)
+
   private func discardInput() {
     switch descriptor.discardInput(upTo: settings.readBytesPerTurnMax) {
     case .bytes(let count): server.metrics.bytesRead &+= UInt64(count)
@@ -42,13 +58,18 @@ extension Session {
     var updates = tls.keyUpdateCount
     do throws(TLSError) {
       while count < ReadBuffer.capacityBytes {
-        switch try read(at: count) {
-        case .bytes(let more): count += more
-        case .wantRead:
-          // TLS returns behind each key update, so that a flood of them can be counted.
-          guard tls.keyUpdateCount > updates, phase == .serving else { return (count, true) }
+        let transfer = try read(at: count)
+        let hasUpdates = tls.keyUpdateCount > updates
+        if hasUpdates {
           updates = tls.keyUpdateCount
           checkKeyUpdates(loop.now)
+          if phase != .serving { return (count, true) }
+        }
+        switch transfer {
+        case .bytes(let more): count += more
+        case .wantRead:
+          // TLS may return behind a key update with more to read.
+          guard hasUpdates else { return (count, true) }
           continue
         case .wantWrite:
           waitsForWritable = true
@@ -111,7 +132,7 @@ extension Session {
   private func process(_ bytes: RawSpan) -> Int {
     var offset = 0
     do throws(ProtocolError) {
-      while phase == .serving, machine.wantsFrames, !isReadingPaused {
+      while phase == .serving, machine.wantsFrames, !isReadingPaused, !isTurnOver {
         let split = try splitFrame(bytes, at: offset, frameBytesMax: machine.frameBytesMax)
         switch split {
         case .body(let range):
@@ -136,7 +157,9 @@ extension Session {
     switch action {
     case .ignore: break
     case .authenticate(let hello): authenticate(hello)
-    case .call(let stream, let call): open(stream, call, body)
+    case .call(let stream, let call):
+      open(stream, call, body)
+      countCall()
     case .refuse(let stream, let status):
       server.metrics.streamsRefused &+= 1
       output.end(stream: stream, status: status)
@@ -163,6 +186,14 @@ extension Session {
     case .peerEnded(let status):
       abandon("the peer ended the connection: \(status.reason) \(status.message)")
     }
+  }
+
+  /// Lets others go first after so many Calls: one read may hold thousands.
+  private func countCall() {
+    callsOfTurn += 1
+    guard callsOfTurn >= settings.callsPerTurnMax, !isTurnOver else { return }
+    isTurnOver = true
+    loop.atEndOfTurn(ReadAgain(self))
   }
 
   private func deliver(_ data: Frame.Data, to stream: UInt32, _ body: RawSpan) {
@@ -205,6 +236,8 @@ final class ReadAgain: TurnHandler {
   init(_ session: Session) { self.session = session }
 
   func endOfTurn() {
+    session.callsOfTurn = 0
+    session.isTurnOver = false
     session.takeInput()
     session.receive()
     session.watch()

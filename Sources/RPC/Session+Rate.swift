@@ -27,7 +27,8 @@ extension Session {
     isPenalized = true
     server.metrics.connectionsPenalized &+= 1
     pauseReading()
-    loop.schedule(after: settings.rateRefusalPause) { [weak self] in
+    // Half as long to half as long again: connections that stop together do not come back together.
+    loop.schedule(after: settings.rateRefusalPause * Double.random(in: 0.5...1.5)) { [weak self] in
       guard let self else { return }
       isPenalized = false
       resumeReadingIfPossible()

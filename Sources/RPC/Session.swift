@@ -56,6 +56,10 @@ final class Session: DescriptorHandler, TurnHandler {
 
   /// Calls that this turn started.
   var startedCalls: [CallContext] = []
+  /// How many Calls came in this turn.
+  var callsOfTurn = 0
+  /// No frame is taken before the next turn.
+  var isTurnOver = false
 
   /// Bytes that were read and are not yet a whole frame.
   var input: [UInt8] = []
@@ -105,6 +109,7 @@ final class Session: DescriptorHandler, TurnHandler {
     keyUpdatesSince = loop.now
     refusedSince = loop.now
     machine = ServerMachine(limits: settings.wire, now: loop.now.nanoseconds)
+    boundKeyUpdates()
   }
 
   /// Starts to watch the connection.
@@ -117,6 +122,7 @@ final class Session: DescriptorHandler, TurnHandler {
   }
 
   func ready(_ readiness: Readiness) {
+    if !isTurnOver { callsOfTurn = 0 }
     if phase == .handshake {
       stepHandshake()
       if phase == .handshake { return }
@@ -155,7 +161,10 @@ final class Session: DescriptorHandler, TurnHandler {
     guard phase == .serving || phase == .closing else { return }
     var interest: Interest = []
     if waitsForWritable { interest.insert(.write) }
-    if !isReadingPaused, !isInputEnded, machine.wantsFrames { interest.insert(.read) }
+    // What comes after the end is thrown away now and then (``linger()``), not as it comes.
+    if !isReadingPaused, !isInputEnded, machine.wantsFrames, !machine.discardsInput {
+      interest.insert(.read)
+    }
     setInterest(interest)
   }
 
@@ -191,6 +200,7 @@ final class Session: DescriptorHandler, TurnHandler {
     input = []
     isReadingPaused = false
     scheduleFlush()
+    linger()
   }
 
   /// Closes at once.
@@ -271,9 +281,15 @@ final class Session: DescriptorHandler, TurnHandler {
     if now.since(keyUpdatesSince) >= .seconds(60) {
       keyUpdatesSince = now
       keyUpdatesCounted = tls.keyUpdateCount
+      boundKeyUpdates()
     } else if tls.keyUpdateCount - keyUpdatesCounted > settings.keyUpdatesPerMinuteMax {
       fail(.enhanceYourCalm(what: "TLS key updates"))
     }
+  }
+
+  /// Ends reading at once where there is one too many; one read could take hundreds.
+  private func boundKeyUpdates() {
+    tls.endInput(afterKeyUpdates: keyUpdatesCounted + settings.keyUpdatesPerMinuteMax)
   }
 
   private func releaseBuffers() {

@@ -60,6 +60,12 @@ extension TLSConnection {
   /// How many key updates the peer has sent; each costs a derivation, so they are limited by time.
   public var keyUpdateCount: Int { unsafe Int(facts.pointee.key_updates) }
 
+  /// Reads nothing behind more key updates than `count` from the beginning on: the connection then
+  /// looks as if the peer had closed it.
+  public mutating func endInput(afterKeyUpdates count: Int) {
+    unsafe facts.pointee.key_updates_max = UInt32(clamping: count)
+  }
+
   /// The name of the last alert sent to the peer, close_notify apart.
   public var alertSent: String? {
     unsafe facts.pointee.has_alert_sent == 1 ? alertName(facts.pointee.alert_sent) : nil

@@ -36,6 +36,28 @@ struct RecordTests {
     _ = client
   }
 
+  @Test("Of many Calls in one record a turn starts so many; the others' turn comes between")
+  func callsPerTurn() throws {
+    let server = try TestServer { $0.settings.callsPerTurnMax = 2 }
+    let client = try RawClient(server)
+    let before = server.perform { $0.server.loop.statistics.turns }
+    try client.send { output in
+      let header = CallHeader(method: "needletail.rpc.v1.Server/Echo", endOfRequests: true)
+      for stream in 1...100 {
+        unsafe output.call(stream: UInt32(stream), header, message: [UInt8]().span.bytes)
+      }
+    }
+    var answered: Set<UInt32> = []
+    for _ in 1...100 {
+      let answer = try #require(try client.receiveAnswer())
+      #expect(answer.outcome == "OK")
+      answered.insert(answer.stream)
+    }
+    #expect(answered == Set(1...100))
+    let turns = server.perform { $0.server.loop.statistics.turns } - before
+    #expect(turns >= 49)
+  }
+
   @Test("A flood of key updates ends its connection at the bound that is set, and no other")
   func keyUpdateFlood() throws {
     let server = try TestServer { $0.settings.keyUpdatesPerMinuteMax = 3 }

@@ -101,6 +101,26 @@ struct TransferTests {
     }
   }
 
+  @Test("reads nothing behind one key update too many, however many came at once")
+  func keyUpdatesEndInput() throws {
+    let pair = try connected()
+    pair.server.connection.endInput(afterKeyUpdates: 3)
+    for round in 1...50 {
+      try pair.client.connection.requestKeyUpdate()
+      #expect(try pair.client.write([UInt8(round)]) == .bytes(1))
+    }
+    try pair.carry()
+    var seen: [UInt8] = []
+    for _ in 1...100 {
+      let read = try pair.server.read()
+      seen += read.bytes
+      if case .closed = read.result { break }
+    }
+    #expect(pair.server.keyUpdateCount == 4)
+    #expect(seen.count <= 4)
+    #expect(try pair.server.write([1]) == .bytes(1))
+  }
+
   @Test("outlives the context it was made by, beside connections of a renewed one")
   func renewal() throws {
     let authority = try TestAuthority()

@@ -33,9 +33,11 @@ enum ntl_step {
   NTL_FAILED = 5
 };
 
-/* What a connection remembers beside OpenSSL's own state; 8 bytes, owned by the connection. */
+/* What a connection remembers beside OpenSSL's own state; owned by the connection. */
 struct ntl_facts {
   uint32_t key_updates;
+  /* Nothing is read behind one more key update than that; 0 sets no bound. */
+  uint32_t key_updates_max;
   int32_t descriptor;
   /* How often the socket may still be read before the call under way returns. */
   uint8_t receives_left;
