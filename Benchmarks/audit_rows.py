@@ -45,6 +45,7 @@ def fill(database: Cluster, *, organization_id: str, rows: int) -> AuditRows:
     )
     for drop, _ in definitions:
         database.query(drop)
+    database.query(_UUID_OF)
     database.query(_insertion(organization_id, rows), limit_seconds=_LIMIT_SECONDS)
     for _, create in definitions:
         database.query(
@@ -115,7 +116,7 @@ def _insertion(organization_id: str, rows: int) -> str:
 
 
 # Names of tenants and people; SQL, so that it is inlined.
-UUID_OF = """
+_UUID_OF = """
     create function uuid_of(kind bigint, number bigint) returns uuid
     language sql immutable parallel safe
     return (

@@ -159,7 +159,7 @@ extension Session {
     case .authenticate(let hello): authenticate(hello)
     case .call(let stream, let call):
       open(stream, call, body)
-      countCall()
+      take(calls: 1)
     case .refuse(let stream, let status):
       server.metrics.streamsRefused &+= 1
       output.end(stream: stream, status: status)
@@ -169,7 +169,9 @@ extension Session {
       guard let call = calls[stream] else { break }
       call.requests.isEnded = true
       call.requestArrived.notify()
-    case .cancel(let stream): calls[stream]?.cancel(.cancelled)
+    case .cancel(let stream):
+      calls[stream]?.cancel(.cancelled)
+      take(calls: Session.callsPerCancel)
     case .sendable(let stream): calls[stream]?.mayRespond.notify()
     case .connectionSendable: wakeResponders()
     case .credit(let bytes):
@@ -188,9 +190,13 @@ extension Session {
     }
   }
 
+  /// How many Calls of a turn's share a cancel counts for: whoever gives up what it has just asked
+  /// for gets work for nothing, and the others wait for it.
+  private static let callsPerCancel = 8
+
   /// Lets others go first after so many Calls: one read may hold thousands.
-  private func countCall() {
-    callsOfTurn += 1
+  private func take(calls count: Int) {
+    callsOfTurn += count
     guard callsOfTurn >= settings.callsPerTurnMax, !isTurnOver else { return }
     isTurnOver = true
     loop.atEndOfTurn(ReadAgain(self))

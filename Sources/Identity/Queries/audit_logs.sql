@@ -112,44 +112,13 @@ with recursive named as (
     where named.action is not null
 ),
 
-page as (
-    select
-        entry.id,
-        entry.actor_type,
-        entry.actor_id,
-        entry.actor_label,
-        entry.api_key_id,
-        entry.action,
-        entry.outcome,
-        entry.reason,
-        entry.resource_type,
-        entry.resource_id,
-        entry.project_id,
-        entry.details_json,
-        entry.ip_address,
-        entry.user_agent,
-        entry.request_id,
-        entry.created_at
+-- Their ids alone: of every action's page most entries are left out in the end.
+found as (
+    select entry.id
     from named
     cross join
         lateral (
-            select
-                entry.id,
-                entry.actor_type,
-                entry.actor_id,
-                entry.actor_label,
-                entry.api_key_id,
-                entry.action,
-                entry.outcome,
-                entry.reason,
-                entry.resource_type,
-                entry.resource_id,
-                entry.project_id,
-                entry.details::text as details_json,
-                host(entry.ip_address) as ip_address,
-                entry.user_agent,
-                entry.request_id,
-                entry.created_at
+            select entry.id
             from audit_logs as entry
             where
                 entry.organization_id = :organization_id
@@ -168,6 +137,29 @@ page as (
         ) as entry
     order by entry.id desc
     limit :page_size::bigint
+),
+
+page as (
+    select
+        entry.id,
+        entry.actor_type,
+        entry.actor_id,
+        entry.actor_label,
+        entry.api_key_id,
+        entry.action,
+        entry.outcome,
+        entry.reason,
+        entry.resource_type,
+        entry.resource_id,
+        entry.project_id,
+        entry.details::text as details_json,
+        host(entry.ip_address) as ip_address,
+        entry.user_agent,
+        entry.request_id,
+        entry.created_at
+    from found
+    inner join audit_logs as entry on found.id = entry.id
+    where entry.organization_id = :organization_id
 ),
 
 sizes as (
