@@ -12,6 +12,12 @@ select
     created_by,
     created_at,
     updated_at,
-    revision
+    revision,
+    parent_run_id,
+    source,
+    forked_from_run_id,
+    forked_at_step,
+    is_pinned,
+    archived_at
 from runs
 where organization_id = :organization_id and id = :id;

@@ -62,7 +62,7 @@ extension TrackingService {
         userID: call.principal.id, sufficientRoles: call.sufficientRoles, name: record.name,
         description: record.description, status: record.status.text,
         startedAt: record.startedAt, createdAt: record.createdAt,
-        parentRunID: record.parentRunID, sourceJSON: SourceText.json(record.source ?? RunSource()),
+        parentRunID: record.parentRunID, sourceJSON: record.source.map { SourceText.json($0) },
         forkedFromRunID: record.forkedFrom?.runID, forkedAtStep: record.forkedFrom?.step))
     if !new.tags.isEmpty {
       batch.add(
@@ -138,7 +138,7 @@ extension TrackingService {
           experimentID: record.experimentID, name: record.name, description: record.description,
           status: record.status.text, startedAt: record.startedAt,
           parentRunID: record.parentRunID,
-          sourceJSON: request.source.map { SourceText.json($0) }, isPinned: record.isPinned,
+          sourceJSON: record.source.map { SourceText.json($0) }, isPinned: record.isPinned,
           archivedAt: record.archivedAt, updatedAt: now, organizationID: organizationID,
           id: record.id))
       var response = UpdateRunResponse()

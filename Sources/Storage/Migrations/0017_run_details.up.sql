@@ -10,7 +10,7 @@ alter table runs
 add column parent_run_id uuid,
 add column forked_from_run_id uuid,
 add column forked_at_step bigint,
-add column source jsonb not null default '{}',
+add column source jsonb,
 add column is_pinned boolean not null default false,
 add column archived_at timestamptz;
 

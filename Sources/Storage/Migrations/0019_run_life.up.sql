@@ -52,12 +52,9 @@ grant select, insert, delete on run_parameter_versions to needletail_maintenance
 -- The fields of a run's source in the order of the API's message; null where nobody said any. Not
 -- inlined, because setting up its expressions would cost every look at a run more than the look.
 create function needletail_source_texts(source jsonb) returns text[]
-language plpgsql immutable parallel safe
+language plpgsql immutable strict parallel safe
 as $$
 begin
-    if source = '{}'::jsonb then
-        return null;
-    end if;
     return array[
         coalesce(source ->> 'entry_point', ''),
         coalesce(source ->> 'git_commit', ''),

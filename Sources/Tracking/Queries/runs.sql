@@ -35,7 +35,7 @@ values (
     :created_at,
     :created_at,
     :parent_run_id?,
-    (:source_json::text)::jsonb,
+    (:source_json?::text)::jsonb,
     :forked_from_run_id?,
     :forked_at_step?
 )
@@ -152,7 +152,7 @@ set
     status = :status,
     started_at = :started_at?,
     parent_run_id = :parent_run_id?,
-    source = coalesce((:source_json?::text)::jsonb, source),
+    source = (:source_json?::text)::jsonb,
     is_pinned = :is_pinned,
     archived_at = :archived_at?,
     updated_at = :updated_at

@@ -19,7 +19,7 @@ enum SourceText {
     ]
   }
 
-  /// A JSON object of what is said; `{}` for a source that says nothing.
+  /// A JSON object of what is said.
   static func json(_ source: RunSource) -> String {
     JSONText.object(Array(zip(names, texts(source))).filter { !$0.1.isEmpty })
   }
