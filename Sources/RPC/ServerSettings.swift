@@ -90,7 +90,7 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 256 KiB.
   public var readBytesPerTurnMax = 256 << 10
-  /// Calls that a connection starts in one turn of the loop; the others' turn comes before the next.
+  /// Calls that a connection starts in one turn of the loop; others' turn comes before the next.
   ///
   /// Default 64.
   public var callsPerTurnMax = 64

@@ -5,9 +5,8 @@ internal import Wire
 extension Session {
   /// Reads what is there, up to a bound per turn, and takes every whole frame.
   func receive() {
-    guard phase == .serving || phase == .closing, !isInputEnded, !isReadingPaused, !isTurnOver else {
-      return
-    }
+    guard phase == .serving || phase == .closing else { return }
+    if isInputEnded || isReadingPaused || isTurnOver { return }
     if machine.discardsInput { return discardInput() }
     var budget = settings.readBytesPerTurnMax
     while budget > 0, phase != .closed, !isReadingPaused, !isTurnOver, machine.wantsFrames,
