@@ -20,6 +20,7 @@ from Benchmarks.cases import (
     footprint,
     logins,
     runs,
+    search,
 )
 from Benchmarks.figures import MeasurementError, PeerMissingError
 from Benchmarks.processes import ROOT
@@ -30,6 +31,7 @@ CASES: tuple[Case, ...] = (
     *runs.CASES,
     *audited.CASES,
     *audit_listing.CASES,
+    *search.CASES,
     *decisions.CASES,
     *attackers.CASES,
     *logins.CASES,

@@ -18,19 +18,24 @@ extension TrackingService {
     let size = validator.pageSize(
       request.pageSize, standard: RunBounds.pageSize, max: RunBounds.pageSizeMax)
     try validator.finish()
-    let page = Page(
-      purpose: "runs \(request.experimentID.lowercased()) \(request.projectID.lowercased()) "
-        + "\(request.status.number) \(request.includeArchived) \(request.deleted)", size: size)
-    let now = WallClock.microseconds()
     let filter = Filter(
       experimentID: experimentID, projectID: projectID, status: status?.text,
-      includesArchived: request.includeArchived, before: try page.start(request.pageToken))
-    let rows =
-      request.deleted
-      ? try await deletedRows(filter, now, page, call) : try await rows(filter, page, call)
+      includesArchived: request.includeArchived)
+    let purpose =
+      "runs \(request.experimentID.lowercased()) \(request.projectID.lowercased()) "
+      + "\(request.status.number) \(request.includeArchived) \(request.deleted)"
+    let now = WallClock.microseconds()
     var response = ListRunsResponse()
-    response.runs = rows.prefix(size).map { Run($0, now: now) }
-    response.nextPageToken = page.next(rows.map(\.id))
+    if request.deleted {
+      let page = Page(purpose: purpose, size: size)
+      let rows = try await deletedRows(filter, now, page, try page.start(request.pageToken), call)
+      response.runs = rows.prefix(size).map { Run($0, now: now) }
+      response.nextPageToken = page.next(rows.map(\.id))
+    } else {
+      let page = try await filter.page(request.pageToken, purpose, size: size, call)
+      response.runs = page.values.map { Run($0, now: now) }
+      response.nextPageToken = page.next(after: page.values.count)
+    }
     return response
   }
 
@@ -40,55 +45,39 @@ extension TrackingService {
     var projectID: UUID?
     var status: String?
     var includesArchived: Bool
-    var before: UUID?
-  }
 
-  /// Reads the page by the index that fits its filter.
-  private func rows(
-    _ filter: Filter, _ page: Page, _ call: CallContext
-  ) async throws(CallError) -> [RunRecord] {
-    let organizationID = call.principal.organizationID
-    if let experimentID = filter.experimentID {
-      return try await call.read(
-        RunsQueries.listExperimentRuns(
-          organizationID: organizationID, experimentID: experimentID, projectID: filter.projectID,
-          beforeID: filter.before, status: filter.status,
-          includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
-          userID: call.principal.id, pageSize: page.rowsToRead)
-      ).map { RunRecord($0) }
+    /// Reads a page as a search without a filter, which is planned for whatever is asked for.
+    func page(
+      _ token: String, _ purpose: String, size: Int, _ call: CallContext
+    ) async throws(CallError) -> SearchPage<RunRecord> {
+      let status = status
+      let restriction = RunSearch.restriction(
+        call,
+        RunBoundary(
+          projectID: projectID, experimentIDs: experimentID.map { [$0] } ?? [],
+          includesArchived: includesArchived))
+      let search = try call.search(
+        RunSearch.schema, filter: "", orderBy: [], searchReasons
+      ) { sql in
+        restriction(&sql)
+        guard let status else { return }
+        sql.add("\n    and run.status = ")
+        sql.add(text: status)
+      }
+      return try await call.page(
+        search, "tracking.listRuns", size: size, token: token, purpose: purpose, searchReasons,
+        id: \.id
+      ) { row throws(PostgresError) in try RunSearch.read(row) }
     }
-    if let projectID = filter.projectID {
-      return try await call.read(
-        RunsQueries.listProjectRuns(
-          organizationID: organizationID, projectID: projectID, beforeID: filter.before,
-          status: filter.status, includeArchived: filter.includesArchived,
-          seesAllProjects: call.seesAllProjects, userID: call.principal.id,
-          pageSize: page.rowsToRead)
-      ).map { RunRecord($0) }
-    }
-    if let status = filter.status {
-      return try await call.read(
-        RunsQueries.listRunsByStatus(
-          organizationID: organizationID, status: status, beforeID: filter.before,
-          includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
-          userID: call.principal.id, pageSize: page.rowsToRead)
-      ).map { RunRecord($0) }
-    }
-    return try await call.read(
-      RunsQueries.listRuns(
-        organizationID: organizationID, beforeID: filter.before,
-        includeArchived: filter.includesArchived, seesAllProjects: call.seesAllProjects,
-        userID: call.principal.id, pageSize: page.rowsToRead)
-    ).map { RunRecord($0) }
   }
 
   /// Reads a page of what can be brought back.
   private func deletedRows(
-    _ filter: Filter, _ now: Int64, _ page: Page, _ call: CallContext
+    _ filter: Filter, _ now: Int64, _ page: Page, _ beforeID: UUID?, _ call: CallContext
   ) async throws(CallError) -> [RunRecord] {
     try await call.read(
       RunLifeQueries.listDeletedRuns(
-        organizationID: call.principal.organizationID, beforeID: filter.before,
+        organizationID: call.principal.organizationID, beforeID: beforeID,
         experimentID: filter.experimentID, projectID: filter.projectID, status: filter.status,
         now: now, seesAllProjects: call.seesAllProjects, userID: call.principal.id,
         pageSize: page.rowsToRead)
@@ -125,10 +114,6 @@ protocol RunRow {
 
 extension RunsQueries.GetRunRow: RunRow {}
 extension RunsQueries.LockRunRow: RunRow {}
-extension RunsQueries.ListRunsRow: RunRow {}
-extension RunsQueries.ListRunsByStatusRow: RunRow {}
-extension RunsQueries.ListProjectRunsRow: RunRow {}
-extension RunsQueries.ListExperimentRunsRow: RunRow {}
 extension RunLifeQueries.LockRunToRecoverRow: RunRow {}
 extension RunLifeQueries.ListDeletedRunsRow: RunRow {}
 extension MetricsQueries.GetRunChangeRow: RunRow {}

@@ -121,7 +121,7 @@ struct SearchPropertyTests {
 
   /// All pages, each begun from the bytes of the place before.
   private static func pages(
-    _ search: Search, size: Int, _ database: Database
+    _ search: Search, _ accesses: [Int: SearchAccess], size: Int, _ database: Database
   ) async throws -> [UUID] {
     let work = Work(
       scope: .organization(search.organizationID), deadline: nil, cancellation: nil)
@@ -133,7 +133,7 @@ struct SearchPropertyTests {
         let rows = try await database.read(
           work, SearchQueries.limitSearch(milliseconds: "10000"),
           search.page(
-            "test.page", rank: rank, after: start, limit: size - page.count,
+            "test.page", accesses, rank: rank, after: start, limit: size - page.count,
             { row throws(PostgresError) in try RunSearch.read(row).id })
         ).1
         page += rows.map { SearchPlace($0.values, id: $0.value) }
@@ -152,6 +152,7 @@ struct SearchPropertyTests {
     try await Self.with(connection, role: "needletail_app") { database in
       var draws = SearchDraws(random: SplitMix(seed: 0xF117E2))
       var foundSome = 0
+      var decided = [0, 0]
       for _ in 0..<Self.searches {
         let filter = draws.random.isOnce(in: 8) ? "" : draws.filter(depth: 3, runs)
         let order = draws.order()
@@ -159,17 +160,72 @@ struct SearchPropertyTests {
         let search = try Self.search(organizationID, filter, order)
         let expected = runs.filter { run in search.condition.map(run.satisfies) ?? true }
           .sorted { precedes($0, $1, search.order) }.map(\.id)
-        let found = try await Self.pages(search, size: size, database)
-        #expect(found == expected, "\(filter) by \(order) in \(size)")
+        // However each part is decided, and not only as it would be among so few runs.
+        var accesses: [Int: SearchAccess] = [:]
+        for set in search.sets {
+          accesses[set.part] = [nil, .listed, .held].randomElement(using: &draws.random) ?? nil
+        }
+        for access in accesses.values { decided[access == .held ? 1 : 0] += 1 }
+        let found = try await Self.pages(search, accesses, size: size, database)
+        #expect(found == expected, "\(filter) by \(order) in \(size) with \(accesses)")
         let count = try await database.read(
           Work(scope: .organization(organizationID), deadline: nil, cancellation: nil),
-          search.count("test.count"))
-        #expect(count == Int64(expected.count), "\(filter)")
+          search.count("test.count", accesses))
+        #expect(count == Int64(expected.count), "\(filter) with \(accesses)")
+        try await Self.expectCounts(search, runs, database)
         if !expected.isEmpty, expected.count < runs.count { foundSome += 1 }
         if found != expected { break }
       }
       #expect(foundSome > Self.searches / 4)
+      #expect(decided.allSatisfy { $0 > 10 })
     }
+  }
+
+  /// What parts are counted to have is what the model finds for each of their comparisons.
+  private static func expectCounts(
+    _ search: Search, _ runs: [ModelRun], _ database: Database
+  ) async throws {
+    let sets = search.sets
+    guard !sets.isEmpty else { return }
+    let counts = try await database.read(
+      Work(scope: .organization(search.organizationID), deadline: nil, cancellation: nil),
+      search.counts("test.counts", of: sets, isToCount: false))
+    for (set, count) in zip(sets, counts) {
+      let expected = set.clauses.reduce(0) { sum, clause in
+        sum + runs.count { $0.satisfies(.clause(clause)) }
+      }
+      #expect(count == Int64(expected))
+    }
+  }
+
+  @Test("Few ids lead, more are held for the order of a key, and where there are most none is read")
+  func accesses() throws {
+    defer { cluster.destroy() }
+    let filter = "metrics.a > 1 AND (tags.b = 'x' OR params.c IS NOT NULL) AND NOT tags.d = 'y'"
+    let byKey = try Self.search(organizationID, filter, ["metrics.e"])
+    let byTime = try Self.search(organizationID, filter, ["start_time"])
+    let ownOrder = try Self.search(organizationID, filter, ["metrics.a"])
+    #expect(byKey.sets.map(\.part) == [0, 1])
+    #expect(byKey.sets.map(\.clauses.count) == [1, 2])
+    #expect(ownOrder.sets.map(\.part) == [1])
+    typealias Bounds = SearchAccessBounds
+    func accesses(_ search: Search, _ counts: [Int64], isToCount: Bool = false)
+      -> [Int: SearchAccess]
+    {
+      search.accesses(search.sets, counts, isToCount: isToCount)
+    }
+    let most = Bounds.heldMax + 1
+    #expect(accesses(byKey, [Bounds.listedByKeyMax, 7]) == [1: .listed])
+    #expect(accesses(byKey, [Bounds.listedByKeyMax, most]) == [0: .listed])
+    #expect(
+      accesses(byKey, [Bounds.listedByKeyMax + 1, Bounds.heldMax]) == [0: .held, 1: .held])
+    #expect(accesses(byKey, [most, Bounds.heldMax]) == [1: .held])
+    #expect(accesses(byKey, [most, most]).isEmpty)
+    #expect(accesses(byTime, [Bounds.listedMax, most]) == [0: .listed])
+    #expect(accesses(byTime, [Bounds.listedMax + 1, most]).isEmpty)
+    #expect(
+      accesses(byTime, [Bounds.listedToCountMax, most], isToCount: true) == [0: .listed])
+    #expect(accesses(byKey, [most, most], isToCount: true).isEmpty)
   }
 
   @Test("No text of a filter or an order stands in the statement")

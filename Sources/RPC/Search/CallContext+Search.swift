@@ -84,7 +84,19 @@ extension CallContext {
   public func count(
     _ search: Search, _ name: StaticString, _ reasons: SearchReasons
   ) async throws(CallError) -> Int64 {
-    try await read(search.count(name), reasons)
+    let accesses = try await accesses(search, name, isToCount: true, reasons)
+    return try await read(search.count(name, accesses), reasons)
+  }
+
+  /// How the parts of the filter are decided, by how many ids satisfy each.
+  private func accesses(
+    _ search: Search, _ name: StaticString, isToCount: Bool, _ reasons: SearchReasons
+  ) async throws(CallError) -> [Int: SearchAccess] {
+    let sets = search.sets
+    guard !sets.isEmpty else { return [:] }
+    let counts = try await read(
+      search.counts(name, of: sets, isToCount: isToCount), reasons)
+    return search.accesses(sets, counts, isToCount: isToCount)
   }
 
   /// A page of a search; its token is good for `purpose` only.
@@ -100,9 +112,11 @@ extension CallContext {
     }
     var values: [Value] = []
     var places: [SearchPlace] = []
+    let accesses = try await accesses(search, name, isToCount: false, reasons)
     for rank in search.ranks(from: start) where values.count <= size {
       let rows = try await read(
-        search.page(name, rank: rank, after: start, limit: size + 1 - values.count, decode),
+        search.page(
+          name, accesses, rank: rank, after: start, limit: size + 1 - values.count, decode),
         reasons)
       for row in rows {
         values.append(row.value)

@@ -37,11 +37,13 @@ public struct Search: Sendable {
   // MARK: Statements
 
   /// How many resources are found.
-  public func count(_ name: StaticString) -> Query<Int64> {
+  func count(_ name: StaticString, _ accesses: [Int: SearchAccess] = [:]) -> Query<Int64> {
+    var compiler = SearchCompiler(schema, organizationID: organizationID)
+    compiler.accesses = accesses
     var sql = ComposedStatement()
     sql.add("select count(*) from ")
     sql.add(schema.table)
-    addConditions(SearchCompiler(schema, organizationID: organizationID), to: &sql)
+    addConditions(compiler, to: &sql)
     return sql.query(name) { reply throws(PostgresError) in
       try reply.one { row throws(PostgresError) in try row.int8(0) }
     }
@@ -63,10 +65,11 @@ public struct Search: Sendable {
 
   /// One part of a page: at most `limit` rows, each with its place.
   func page<Value: Sendable>(
-    _ name: StaticString, rank: Int, after place: SearchPlace?, limit: Int,
+    _ name: StaticString, _ accesses: [Int: SearchAccess] = [:], rank: Int,
+    after place: SearchPlace?, limit: Int,
     _ decode: @escaping @Sendable (borrowing Row) throws(PostgresError) -> Value
   ) -> Query<[(value: Value, values: [SearchValue])]> {
-    let sql = pageStatement(rank: rank, after: place, limit: limit)
+    let sql = pageStatement(accesses, rank: rank, after: place, limit: limit)
     let kinds = orderKinds.map(\.kind)
     let firstColumn = schema.columnCount
     return sql.query(name) { reply throws(PostgresError) in
@@ -80,8 +83,11 @@ public struct Search: Sendable {
     }
   }
 
-  func pageStatement(rank: Int, after place: SearchPlace?, limit: Int) -> ComposedStatement {
+  func pageStatement(
+    _ accesses: [Int: SearchAccess] = [:], rank: Int, after place: SearchPlace?, limit: Int
+  ) -> ComposedStatement {
     var compiler = SearchCompiler(schema, organizationID: organizationID)
+    compiler.accesses = accesses
     if rank < 2, let first = order.first, case .pair = first.target {
       compiler.joinedTarget = first.target
     }

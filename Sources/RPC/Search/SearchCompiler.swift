@@ -6,6 +6,8 @@ struct SearchCompiler {
   let organizationID: UUID
   /// The keyed field whose table is joined as ``joined``, so that its conditions go to that.
   var joinedTarget: SearchTarget?
+  /// How parts of the condition are decided, by their places; the others are tried one by one.
+  var accesses: [Int: SearchAccess] = [:]
 
   /// The alias of the first field of an order.
   static let joined: StaticString = "k0"
@@ -19,9 +21,11 @@ struct SearchCompiler {
 
   /// Adds ` and …` for each of the conditions that must all hold.
   func add(_ condition: SearchCondition, to sql: inout ComposedStatement) {
-    for part in condition.conjuncts {
+    for (place, part) in condition.conjuncts.enumerated() {
       sql.add("\n    and ")
-      if case .clause(let clause) = part, clause.target == joinedTarget {
+      if let access = accesses[place] {
+        addSet(part, access, to: &sql)
+      } else if case .clause(let clause) = part, clause.target == joinedTarget {
         addJoined(clause, to: &sql)
       } else {
         addPart(part, to: &sql)
@@ -96,13 +100,18 @@ struct SearchCompiler {
   func addOwner(
     _ pairs: SearchPairs, _ key: [UInt8], _ alias: StaticString, to sql: inout ComposedStatement
   ) {
-    sql.add(alias, "organization_id")
-    sql.add(" = ")
-    sql.add(uuid: organizationID)
+    addKey(key, alias, to: &sql)
     sql.add(" and ")
     sql.add(alias, pairs.owner)
     sql.add(" = ")
     sql.add(schema.alias, "id")
+  }
+
+  /// What bounds keyed fields to those of a key.
+  func addKey(_ key: [UInt8], _ alias: StaticString, to sql: inout ComposedStatement) {
+    sql.add(alias, "organization_id")
+    sql.add(" = ")
+    sql.add(uuid: organizationID)
     sql.add(" and ")
     sql.add(alias, "key")
     sql.add(" = ")
@@ -118,7 +127,7 @@ struct SearchCompiler {
 
   // MARK: Keyed fields
 
-  private func addTest(
+  func addTest(
     _ test: SearchTest, of pairs: SearchPairs, _ alias: StaticString,
     to sql: inout ComposedStatement
   ) {
@@ -136,6 +145,8 @@ struct SearchCompiler {
       sql.add(alias, pairs.sorted)
       sql.add(" = ")
       sql.add(text: SearchPairs.head(of: text))
+      // Asked twice, the same would be thought to be rarer.
+      guard !SearchPairs.isHead(text) else { return }
       sql.add(" and ")
       sql.add(alias, pairs.value)
       sql.add(" = ")
@@ -144,7 +155,9 @@ struct SearchCompiler {
       sql.add(alias, pairs.sorted)
       sql.add(" = any(")
       sql.add(texts: texts.map(SearchPairs.head))
-      sql.add(") and ")
+      sql.add(")")
+      guard !texts.allSatisfy(SearchPairs.isHead) else { return }
+      sql.add(" and ")
       sql.add(alias, pairs.value)
       sql.add(" = any(")
       sql.add(texts: texts)

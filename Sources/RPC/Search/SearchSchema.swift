@@ -127,6 +127,9 @@ public struct SearchPairs: Sendable {
   /// Code points of a text that its `value_head` has.
   static let headScalars = 200
 
+  /// Whether no other text has this one as its `value_head`.
+  static func isHead(_ text: String) -> Bool { text.unicodeScalars.count < headScalars }
+
   /// What `value_head` is of a text.
   static func head(of text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(headScalars)))

@@ -70,6 +70,12 @@ struct RunBoundary {
   let experimentIDs: [UUID]
   let includesArchived: Bool
 
+  init(projectID: UUID?, experimentIDs: [UUID], includesArchived: Bool) {
+    self.projectID = projectID
+    self.experimentIDs = experimentIDs
+    self.includesArchived = includesArchived
+  }
+
   init(
     _ projectID: String, _ experimentIDs: [String], includesArchived: Bool,
     _ validator: inout Validator
