@@ -18,6 +18,7 @@ from Benchmarks.cases import (
     decisions,
     echo,
     footprint,
+    ingest,
     logins,
     runs,
 )
@@ -31,6 +32,7 @@ CASES: tuple[Case, ...] = (
     *audited.CASES,
     *audit_listing.CASES,
     *decisions.CASES,
+    *ingest.CASES,
     *attackers.CASES,
     *logins.CASES,
     *footprint.CASES,
