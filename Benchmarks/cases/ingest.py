@@ -227,9 +227,7 @@ def _hold(database: Cluster, started: Server, runs: int, seconds: float) -> Held
         *("--writers", str(_RUNS_A_CONNECTION), "--metrics", str(_METRICS)),
         *("--batch-points", str(_METRICS), "--every", str(_EVERY_MS)),
     )
-    load = Load(
-        started, "append-metrics", runs // _RUNS_A_CONNECTION, 8, options=options
-    )
+    load = Load(started, "append-metrics", runs // _RUNS_A_CONNECTION, 8, options=options)
     opened = _count_writers(database) + runs
     with subprocess.Popen(load.command(seconds + 2), stdout=subprocess.PIPE, text=True) as process:
         # Each run is created first, which is not what is measured.
@@ -266,7 +264,11 @@ def _sdk(settings: Settings, outcome: Outcome) -> None:
         for _ in range(settings.pairs):
             done = subprocess.run(
                 [sys.executable, program],
-                env=environment, capture_output=True, text=True, timeout=180, check=False,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
             )
             if done.returncode != 0:
                 raise MeasurementError(done.stderr.strip()[-300:])
@@ -291,6 +293,6 @@ def _sdk(settings: Settings, outcome: Outcome) -> None:
 
 CASES = (
     Case("ingest", "durable points a second, 4 writers, batches of 1,000, fsync on", _ingest),
-    Case("ingest-ordinary", "2,000 runs, 10 metrics each once a second, 100 connections", _ordinary),
+    Case("ingest-ordinary", "2,000 runs, each 10 metrics a second, 100 connections", _ordinary),
     Case("ingest-sdk", "run.log() of the Python SDK, 10 metrics a call", _sdk),
 )

@@ -9,13 +9,18 @@ internal import RPC
 ///
 /// A transaction costs the same whether it stores one point or a thousand: thousands of writers
 /// with a few points each must share it. What comes while an organization's transaction is under
-/// way goes into its next one, so the database's speed sets how many share one, and a writer that
-/// is alone waits for nobody.
+/// way goes into its next one, so the database's speed sets how many share one; only among many
+/// does one wait for more. A writer that is alone waits for nobody.
 final class SharedAppends {
   /// Points from which a group is worth a transaction of its own.
   static let alonePointsMin = 2_000
   /// Points of one shared transaction.
   static let sharedPointsMax = 20_000
+
+  /// Writers that shared a transaction from which the next one waits for more to come.
+  static let crowdMin = 8
+  /// How long it waits then: what a transaction costs however little it stores is paid less often.
+  static let crowdPause = Duration.milliseconds(5)
 
   /// What became of a group.
   enum Outcome {
@@ -83,6 +88,9 @@ final class SharedAppends {
           error.serverError != nil && parts.count > 1 ? .undecided : .failed(error)
       }
       for part in parts { part.finish(outcome) }
+      if parts.count >= SharedAppends.crowdMin {
+        await database.loop.pause(SharedAppends.crowdPause)
+      }
     }
   }
 

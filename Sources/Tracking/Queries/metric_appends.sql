@@ -235,8 +235,8 @@ insert into metric_chunks (
 )
 values (
     :organization_id, :id, :run_id, :key, :point_count, :min_step, :max_step, :first_step,
-    :step_stride?, :first_time_us, :time_stride_us?, :min_value, :max_value, :step_offsets?, :steps?,
-    :time_offsets_us?, :times_us?, :point_values
+    :step_stride?, :first_time_us, :time_stride_us?, :min_value, :max_value, :step_offsets?,
+    :steps?, :time_offsets_us?, :times_us?, :point_values
 );
 
 -- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
@@ -271,19 +271,24 @@ order by series.run_id, series.key collate "C"
 on conflict (organization_id, run_id, key) do update set
     point_count = summary.point_count + excluded.point_count,
     first_step = least(summary.first_step, excluded.first_step),
-    (last_step, last_time_us, last_value) = (
-        select
-            greatest_point.step,
-            greatest_point.time_us,
-            greatest_point.value
-        from (
-            values
-            (summary.last_step, summary.last_time_us, summary.last_value),
+    last_step = greatest(summary.last_step, excluded.last_step),
+    -- Compared twice, which costs less than a subquery that picks the greater point.
+    last_time_us
+    = case
+        when
             (excluded.last_step, excluded.last_time_us, excluded.last_value)
-        ) as greatest_point (step, time_us, value)
-        order by greatest_point.step desc, greatest_point.time_us desc, greatest_point.value desc
-        limit 1
-    ),
+            > (summary.last_step, summary.last_time_us, summary.last_value)
+            then excluded.last_time_us
+        else summary.last_time_us
+    end,
+    last_value
+    = case
+        when
+            (excluded.last_step, excluded.last_time_us, excluded.last_value)
+            > (summary.last_step, summary.last_time_us, summary.last_value)
+            then excluded.last_value
+        else summary.last_value
+    end,
     -- NaN sorts above every number, so least() drops it by itself and greatest() would keep it.
     min_value = least(summary.min_value, excluded.min_value),
     max_value
