@@ -210,6 +210,9 @@ def _ordinary(settings: Settings, outcome: Outcome) -> None:
                 _P99_MS_AT_MOST,
             ),
         ]
+        least = min(one.part for one in rounds)
+        if least < _HELD_FROM:
+            outcome.notes.append(f"not held: {least:.0%} of the batches were acknowledged in time")
         most = max((one.runs for one in rounds if one.is_held), default=0)
         for runs in _MORE_RUNS if most else ():
             more = _hold(database, started, runs, seconds)
