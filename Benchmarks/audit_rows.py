@@ -30,34 +30,10 @@ class AuditRows:
 
 
 def fill(database: Cluster, *, organization_id: str, rows: int) -> AuditRows:
-<<<<<<< HEAD
-    """Writes entries of many organizations, over the months that have partitions.
-
-    Indexes and keys are dropped before and made again as they were: in bulk that takes a fraction.
-    """
-    definitions = database.query(
-        "select 'alter table audit_logs drop constraint ' || conname, "
-        "'alter table audit_logs add constraint ' || conname || ' ' || pg_get_constraintdef(oid) "
-        "from pg_constraint where conrelid = 'audit_logs'::regclass and contype = 'p' "
-        "union all select 'drop index ' || indexrelid::regclass, "
-        # ONLY would leave the partitions without.
-        "replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON ') "
-        "from pg_index where indrelid = 'audit_logs'::regclass and not indisprimary"
-    )
-    for drop, _ in definitions:
-        database.query(drop)
-    database.query(_UUID_OF)
-    database.query(_insertion(organization_id, rows), limit_seconds=_LIMIT_SECONDS)
-    for _, create in definitions:
-        database.query(
-            f"set maintenance_work_mem = '512MB'; {create}", limit_seconds=_LIMIT_SECONDS
-        )
-    database.query("vacuum (analyze) audit_logs", limit_seconds=_LIMIT_SECONDS)
-=======
     """Writes entries of many organizations, over the months that have partitions."""
     with without_indexes(database, ["audit_logs"]):
+        database.query(_UUID_OF)
         database.query(_insertion(organization_id, rows), limit_seconds=LIMIT_SECONDS)
->>>>>>> ab5534745ca06fa0fe2459082b3ecaf93c8b8010
     own = f"from audit_logs where organization_id = '{organization_id}'"
     by_time = "select extract(epoch from created_at), actor_id, api_key_id"
     first, actor, key = database.query(

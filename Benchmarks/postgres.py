@@ -14,7 +14,8 @@ from Benchmarks.figures import MeasurementError, PeerMissingError, Round
 from Benchmarks.processes import output_of
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Where PostgreSQL's programs are."""
     folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name)
     )
@@ -39,10 +40,16 @@ class Cluster:
         """How libpq finds it."""
         return f"postgresql://postgres@/postgres?host={self.folder}"
 
+    @property
+    def postmaster(self) -> int:
+        """The process whose children are all others."""
+        lines = (self.folder / "data/postmaster.pid").read_text(encoding="utf-8").splitlines()
+        return int(lines[0])
+
     def query(self, statement: str, *, limit_seconds: float = 60) -> list[list[str]]:
         """Runs a statement with psql and returns its rows as text."""
         text = output_of(
-            [_programs() / "psql", self.url, "-XAtqF", "\t", "-c", statement],
+            [programs() / "psql", self.url, "-XAtqF", "\t", "-c", statement],
             limit_seconds=limit_seconds,
         )
         return [line.split("\t") for line in text.splitlines()]
@@ -51,17 +58,17 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, *, options: Mapping[str, str] | None = None) -> Iterator[Cluster]:
     """Makes a cluster, runs it, with other settings where `options` has some, and removes it."""
-    programs = _programs()
+    folder_of_programs = programs()
     folder.mkdir(parents=True)
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
         os.chown(folder, user.pw_uid, user.pw_gid)
     data = str(folder / "data")
-    control = [*_unprivileged(), str(programs / "pg_ctl"), "--pgdata", data, "--wait"]
+    control = [*_unprivileged(), str(folder_of_programs / "pg_ctl"), "--pgdata", data, "--wait"]
     output_of(
         [
             *_unprivileged(),
-            *(str(programs / "initdb"), "--pgdata", data, "--username", "postgres"),
+            *(str(folder_of_programs / "initdb"), "--pgdata", data, "--username", "postgres"),
             *("--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8"),
         ],
         limit_seconds=120,
@@ -98,7 +105,7 @@ class Pgbench:
     def measure(self, seconds: float) -> Round:
         """Runs the script by all clients."""
         command: list[str | Path] = [
-            *(_programs() / "pgbench", "--no-vacuum", "--protocol", "prepared"),
+            *(programs() / "pgbench", "--no-vacuum", "--protocol", "prepared"),
             *("--client", str(self.clients), "--jobs", str(self.threads)),
             *("--time", str(max(round(seconds), 1)), "--file", self.script),
             *(f"--define={name}={value}" for name, value in self.variables.items()),

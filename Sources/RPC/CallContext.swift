@@ -96,6 +96,10 @@ public final class CallContext {
   }
   /// A time-ordered identifier.
   public func nextID() -> UUID { session.server.nextID() }
+  /// What a service keeps on this loop: one of each type, made when it is asked for first.
+  public func keptOnLoop<Value: AnyObject>(_ make: () -> Value) -> Value {
+    session.server.kept(make)
+  }
   /// What the whole server shares.
   public var server: ServerState { session.server.state }
   /// What the database is told of this call: its tenant, its deadline, its end.

@@ -28,6 +28,7 @@ public final class LoopServer {
   private var drained: [() -> Void] = []
   private var isDraining = false
   private var identifiers = UUIDGenerator()
+  private var keptByServices: [ObjectIdentifier: AnyObject] = [:]
 
   /// Refused attempts, and what the sinks are told.
   private(set) lazy var audit = AuditJournal(self)
@@ -92,6 +93,15 @@ public final class LoopServer {
       permit.end()
       load.release(index)
     }
+  }
+
+  /// What a service keeps on this loop: one of each type, made when it is asked for first.
+  func kept<Value: AnyObject>(_ make: () -> Value) -> Value {
+    let key = ObjectIdentifier(Value.self)
+    if let value = keptByServices[key] as? Value { return value }
+    let value = make()
+    keptByServices[key] = value
+    return value
   }
 
   /// A time-ordered identifier.

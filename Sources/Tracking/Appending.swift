@@ -35,6 +35,15 @@ protocol AppendGroup {
 
   /// What stores the group; any statement may refuse, which undoes all.
   func statements(writer: UUID, _ call: CallContext) -> Batch
+
+  /// Stores the group, in a transaction of its own or in one with other writers' groups.
+  func store(writer: UUID, _ call: CallContext) async throws(PostgresError)
+}
+
+extension AppendGroup {
+  func store(writer: UUID, _ call: CallContext) async throws(PostgresError) {
+    try await call.database.commit(call.work, statements(writer: writer, call))
+  }
 }
 
 extension TrackingService {
@@ -165,7 +174,7 @@ private struct Writer<Group: AppendGroup> {
   /// Commits a group and moves on, or returns why the database refused it.
   private mutating func commit(_ group: Group) async throws(CallError) -> CallError? {
     do throws(PostgresError) {
-      try await call.database.commit(call.work, group.statements(writer: id, call))
+      try await group.store(writer: id, call)
     } catch {
       if error.serverError != nil { return call.callError(error) }
       // The outcome is not known: the writer comes back, and hears how far it has come.

@@ -50,7 +50,7 @@ struct LogGroup: AppendGroup {
         writerID: writer))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        userID: call.principal.id, organizationID: organizationID, runIDs: Array(runIDs),
+        organizationID: organizationID, runIDs: Array(runIDs), userID: call.principal.id,
         sufficientRoles: call.sufficientRoles))
     for lines in LogLines.joined(batches.flatMap(\.lines)) {
       batch.add(

@@ -14,6 +14,9 @@ struct MetricGroup: AppendGroup {
       || batches.count == MetricBounds.groupBatchesMax
   }
   var lastSequence: UInt64 { batches.last?.sequence ?? 0 }
+  var firstSequence: Int64 { Int64(clamping: batches.first?.sequence ?? 0) }
+  /// The points of all batches, in their order.
+  var columns: [MetricColumns] { batches.flatMap(\.columns) }
   var runIDs: Set<UUID> { Set(batches.flatMap { $0.columns.map(\.runID) }) }
 
   mutating func append(_ request: AppendMetricsRequest) throws(CallError) {
@@ -25,6 +28,20 @@ struct MetricGroup: AppendGroup {
   private mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
     batches.append((sequence, columns))
     pointCount += columns.reduce(0) { $0 + $1.steps.count }
+  }
+
+  func store(writer: UUID, _ call: CallContext) async throws(PostgresError) {
+    if pointCount < SharedAppends.alonePointsMin {
+      let database = call.database
+      switch await call.keptOnLoop({ SharedAppends(database) })
+        .store(self, writer: writer, call)
+      {
+      case .stored: return
+      case .undecided: break
+      case .failed(let error): throw error
+      }
+    }
+    try await call.database.commit(call.work, statements(writer: writer, call))
   }
 
   /// Each batch as a group of its own.
@@ -53,14 +70,30 @@ struct MetricGroup: AppendGroup {
 
   /// Adds the statements that store points: the runs are held, chunks and summaries are written.
   static func store(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
+    batch.add(
+      MetricAppendsQueries.requireRunningRuns(
+        organizationID: call.principal.organizationID,
+        runIDs: Array(Set(columns.map(\.runID))), userID: call.principal.id,
+        sufficientRoles: call.sufficientRoles))
+    write(columns, &batch, call)
+  }
+
+  /// Adds the statements that write chunks and summaries of runs that are held.
+  static func write(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
     let organizationID = call.principal.organizationID
     let all = MetricColumns.joined(columns)
     let extents = all.map { MetricExtent($0) }
-    batch.add(
-      MetricAppendsQueries.requireRunningRuns(
-        userID: call.principal.id, organizationID: organizationID,
-        runIDs: Array(Set(columns.map(\.runID))), sufficientRoles: call.sufficientRoles))
-    batch.add(insertChunks(all, extents, call))
+    var small: [Int] = []
+    for (index, columns) in all.enumerated() {
+      if columns.steps.count < chunkAlonePointsMin {
+        small.append(index)
+      } else {
+        batch.add(insertChunk(columns, extents[index], call))
+      }
+    }
+    if !small.isEmpty {
+      batch.add(insertChunks(small.map { all[$0] }, small.map { extents[$0] }, call))
+    }
     batch.add(
       MetricAppendsQueries.upsertMetricSummaries(
         organizationID: organizationID, runIDs: all.map(\.runID), keys: all.map(\.key),
@@ -68,6 +101,23 @@ struct MetricGroup: AppendGroup {
         lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
         lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
         maxValues: extents.map(\.maxValue)))
+  }
+
+  /// Points from which a chunk has a statement of its own.
+  private static let chunkAlonePointsMin = 1_000
+
+  private static func insertChunk(
+    _ columns: MetricColumns, _ extent: MetricExtent, _ call: CallContext
+  ) -> Query<Int> {
+    let steps = ColumnForm(columns.steps)
+    let times = ColumnForm(columns.timesUs)
+    return MetricAppendsQueries.insertMetricChunk(
+      organizationID: call.principal.organizationID, id: call.nextID(), runID: columns.runID,
+      key: columns.key, pointCount: Int64(columns.steps.count), minStep: extent.minStep,
+      maxStep: extent.maxStep, firstStep: columns.steps[0], stepStride: steps.stride,
+      firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride, minValue: extent.minValue,
+      maxValue: extent.maxValue, stepOffsets: steps.offsets, steps: steps.wide,
+      timeOffsetsUs: times.offsets, timesUs: times.wide, pointValues: columns.values)
   }
 
   private static func insertChunks(

@@ -42,6 +42,7 @@ import Wire
         "--json", "--payload-bytes", "10",
       ],
       ["load", "get-run", "--calls", "100", "--run", "x"], ["load", "create-run"],
+      ["load", "append-metrics", "--writers", "20", "--metrics", "10", "--batch-points", "10"],
       ["load", "echo", "--idle", "--connections", "10000"], ["completions", "fish"],
     ])
   func parses(arguments: [String]) throws {
@@ -55,6 +56,9 @@ import Wire
       ["runs", "list", "--count", "--deleted"], ["runs", "list", "--limit", "0"], ["runs", "show"],
       ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
+      ["load", "append-metrics", "--writers", "0"],
+      ["load", "append-metrics", "--metrics", "2000"],
+      ["load", "append-metrics", "--batch-points", "10001"],
       ["keys", "create", "laptop"], ["keys", "rotate", "0198", "--yes"],
       ["keys", "rotate", "0198", "--overlap", "1h", "--now"],
       ["keys", "update", "0198", "--from", "10.0.0.0/8", "--from-anywhere"],

@@ -136,6 +136,52 @@ def test_two_streams_of_one_writer_store_each_batch_once(
     assert stored_steps(sql, run_id) == list(range(1, max(first.acknowledged, 50) + 1))
 
 
+def append_at_once(wire: Wire, run_ids: list[str]) -> dict[str, Any]:
+    """A writer for each run, all on one connection, each with two batches; returns their ends."""
+    streams = {}
+    for run_id in run_ids:
+        opening = batch(1, run_id, series([1]), writer=str(uuid.uuid4()))
+        stream = wire.open("AppendMetrics", opening, end=False)
+        wire.data(stream, batch(2, run_id, series([2])))
+        wire.half_close(stream)
+        streams[stream] = run_id
+    ends = {}
+    for frame in wire.frames():
+        if frame.HasField("end"):
+            ends[streams[frame.stream]] = frame.end.status
+        if len(ends) == len(streams):
+            return ends
+    raise AssertionError("the connection was closed")
+
+
+def test_small_batches_of_many_writers_share_transactions(
+    wire: Wire, sql: Connection, client: needletail.Client, experiment_id: str
+) -> None:
+    runs = [client.tracking.create_run(experiment_id=experiment_id).id for _ in range(50)]
+    ends = append_at_once(wire, runs)
+    assert {status.code for status in ends.values()} == {0}
+    for run_id in runs:
+        assert stored_steps(sql, run_id) == [1, 2]
+    rows = sql.execute(
+        "select count(distinct xid) as transactions from metric_chunks where run_id = any(%s)",
+        [runs],
+    ).fetchall()
+    assert rows[0]["transactions"] < len(runs)
+
+
+def test_a_refusal_in_a_shared_transaction_is_of_its_writer_alone(
+    wire: Wire, sql: Connection, client: needletail.Client, experiment_id: str
+) -> None:
+    runs = [client.tracking.create_run(experiment_id=experiment_id).id for _ in range(10)]
+    client.tracking.finish_run(id=runs[4])
+    absent = str(uuid.uuid4())
+    ends = append_at_once(wire, [*runs, absent])
+    refused = {run_id: status.reason for run_id, status in ends.items() if status.code}
+    assert refused == {runs[4]: "RUN_FINISHED", absent: "RUN_NOT_FOUND"}
+    for run_id in runs:
+        assert stored_steps(sql, run_id) == ([] if run_id == runs[4] else [1, 2])
+
+
 def test_what_comes_before_a_bad_batch_is_stored(wire: Wire, sql: Connection, run_id: str) -> None:
     writer = Writer(wire)
     status = writer.refused(

@@ -192,6 +192,23 @@ def test_load(cli: Cli) -> None:
     )
 
 
+def test_load_of_metrics(cli: Cli, sql: Connection) -> None:
+    before = stored_points(sql)
+    result = cli.json(
+        *("load", "append-metrics", "--connections", "2", "--writers", "3", "--in-flight", "4"),
+        *("--metrics", "5", "--batch-points", "50", "--calls", "20", "--every", "5", "--json"),
+    )
+    assert (result["calls"], result["errors"]) == (20, 0)
+    assert result["points_per_second"] == pytest.approx(50 * result["calls_per_second"], rel=1e-3)
+    assert stored_points(sql) - before == 20 * 50
+
+
+def stored_points(sql: Connection) -> int:
+    """Points of all runs."""
+    rows = sql.execute("select coalesce(sum(point_count), 0) as points from metric_chunks")
+    return int(rows.fetchall()[0]["points"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "reason"),
     [

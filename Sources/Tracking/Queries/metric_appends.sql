@@ -35,6 +35,40 @@ select
         needletail_refuse('WRITER_UNKNOWN', null, null::bigint)
     ) as "last_sequence!";
 
+-- Moves distinct writers on together, as advanceWriter does one. Refuses as it does, for any of
+-- them.
+-- name: advanceWriters :exec
+with wanted as (
+    select
+        item.writer_id,
+        item.first_sequence,
+        item.last_sequence
+    from
+        unnest(
+            :writer_ids::uuid[], :first_sequences::bigint[], :last_sequences::bigint[]
+        ) as item (writer_id, first_sequence, last_sequence)
+),
+
+advanced as (
+    update metric_writers as writer
+    set
+        last_sequence
+        = case
+            when writer.last_sequence = wanted.first_sequence - 1 then wanted.last_sequence
+            else needletail_refuse_sequence(writer.last_sequence, wanted.first_sequence)
+        end,
+        updated_at = now()
+    from wanted
+    where writer.organization_id = :organization_id and writer.writer_id = wanted.writer_id
+    returning writer.last_sequence
+)
+
+select
+    case
+        when (select count(*) from advanced) = cardinality(:writer_ids::uuid[]) then true
+        else needletail_refuse('WRITER_UNKNOWN', null, false)
+    end as "is_advanced!";
+
 -- Holds the distinct `run_ids` in status running until the transaction ends: who finishes one of
 -- them waits. Refuses RUN_NOT_FOUND, also where the caller does not see the project,
 -- PERMISSION_MISSING where their role in it does not suffice, RUN_NOT_STARTED and RUN_FINISHED
@@ -44,7 +78,7 @@ with held as (
     select
         run.id,
         run.status,
-        needletail_project_role(run.project_id, :user_id) as role
+        run.project_id
     from runs as run
     where
         run.organization_id = :organization_id
@@ -52,17 +86,25 @@ with held as (
         and run.deleted_at is null
     order by run.id
     for share of run
+),
+
+-- Once a project: many runs are of few.
+roles as (
+    select
+        project.project_id,
+        needletail_project_role(project.project_id, :user_id) as role
+    from (select distinct held.project_id from held) as project
 )
 
 select
     count(
         case
-            when held.role is null
+            when roles.role is null
                 then
                     needletail_refuse(
                         'RUN_NOT_FOUND', jsonb_build_object('run_id', wanted.id), wanted.id
                     )
-            when held.role <> all(:sufficient_roles::text[])
+            when roles.role <> all(:sufficient_roles::text[])
                 then
                     needletail_refuse(
                         'PERMISSION_MISSING', jsonb_build_object('run_id', wanted.id), wanted.id
@@ -80,7 +122,8 @@ select
         end
     ) as "run_count!"
 from unnest(:run_ids::uuid[]) as wanted (id)
-left join held on wanted.id = held.id;
+left join held on wanted.id = held.id
+left join roles on held.project_id = roles.project_id;
 
 -- Stores one chunk a series, all in one statement. The arrays up to max_values have an element a
 -- series. The points of all series follow one another in `point_values`; a series takes its
@@ -182,6 +225,20 @@ select
     ]
 from series;
 
+-- Stores one chunk of many points: cutting a long column out of a shared one, as
+-- insertMetricChunks does, costs as much as storing it.
+-- name: insertMetricChunk :exec
+insert into metric_chunks (
+    organization_id, id, run_id, key, point_count, min_step, max_step, first_step, step_stride,
+    first_time_us, time_stride_us, min_value, max_value, step_offsets, steps, time_offsets_us,
+    times_us, point_values
+)
+values (
+    :organization_id, :id, :run_id, :key, :point_count, :min_step, :max_step, :first_step,
+    :step_stride?, :first_time_us, :time_stride_us?, :min_value, :max_value, :step_offsets?,
+    :steps?, :time_offsets_us?, :times_us?, :point_values
+);
+
 -- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
 -- that two writers of one run never wait for one another in a circle.
 -- name: upsertMetricSummaries :exec
@@ -214,19 +271,24 @@ order by series.run_id, series.key collate "C"
 on conflict (organization_id, run_id, key) do update set
     point_count = summary.point_count + excluded.point_count,
     first_step = least(summary.first_step, excluded.first_step),
-    (last_step, last_time_us, last_value) = (
-        select
-            greatest_point.step,
-            greatest_point.time_us,
-            greatest_point.value
-        from (
-            values
-            (summary.last_step, summary.last_time_us, summary.last_value),
+    last_step = greatest(summary.last_step, excluded.last_step),
+    -- Compared twice, which costs less than a subquery that picks the greater point.
+    last_time_us
+    = case
+        when
             (excluded.last_step, excluded.last_time_us, excluded.last_value)
-        ) as greatest_point (step, time_us, value)
-        order by greatest_point.step desc, greatest_point.time_us desc, greatest_point.value desc
-        limit 1
-    ),
+            > (summary.last_step, summary.last_time_us, summary.last_value)
+            then excluded.last_time_us
+        else summary.last_time_us
+    end,
+    last_value
+    = case
+        when
+            (excluded.last_step, excluded.last_time_us, excluded.last_value)
+            > (summary.last_step, summary.last_time_us, summary.last_value)
+            then excluded.last_value
+        else summary.last_value
+    end,
     -- NaN sorts above every number, so least() drops it by itself and greatest() would keep it.
     min_value = least(summary.min_value, excluded.min_value),
     max_value

@@ -149,6 +149,24 @@ enum ColumnForm: Equatable {
     }
   }
 
+  /// The stride of a regular column.
+  var stride: Int64? {
+    guard case .regular(let stride) = self else { return nil }
+    return stride
+  }
+
+  /// The offsets of a column that is stored as such.
+  var offsets: [Int32]? {
+    guard case .offsets(let offsets) = self else { return nil }
+    return offsets
+  }
+
+  /// The numbers of a column that is stored as it is.
+  var wide: [Int64]? {
+    guard case .wide(let numbers) = self else { return nil }
+    return numbers
+  }
+
   private static func stride(of numbers: [Int64]) -> Int64? {
     guard numbers.count > 1 else { return 0 }
     let (stride, overflow) = numbers[1].subtractingReportingOverflow(numbers[0])

@@ -16,17 +16,20 @@ struct Load: AsyncParsableCommand {
     case getRun = "get-run"
     /// Tracking/CreateRun: one row written.
     case createRun = "create-run"
+    /// Tracking/AppendMetrics: points of metrics, on streams.
+    case appendMetrics = "append-metrics"
   }
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "echo, get-run or create-run.")
+  @Argument(help: "echo, get-run, create-run or append-metrics.")
   var target: Target
 
   @Option(help: "How many connections to open.")
   var connections = 1
 
-  @Option(help: "How many calls each connection has under way.")
+  @Option(
+    help: "How many calls each connection has under way; batches that a writer has unacknowledged.")
   var inFlight = 1
 
   @Option(help: "For how many seconds to call.")
@@ -40,6 +43,15 @@ struct Load: AsyncParsableCommand {
 
   @Option(help: "Milliseconds from one start of a call to the next in its place.")
   var every: Int?
+
+  @Option(help: "Writers of each connection of append-metrics, each with a run of its own.")
+  var writers = 1
+
+  @Option(help: "Metrics of each run of append-metrics.")
+  var metrics = 1
+
+  @Option(help: "Points of a batch of append-metrics, of all its metrics together.")
+  var batchPoints = 1_000
 
   @Flag(help: "Call create-run without idempotency keys.")
   var unkeyed = false
@@ -60,6 +72,12 @@ struct Load: AsyncParsableCommand {
     guard connections > 0, inFlight > 0, loops > 0, payloadBytes >= 0 else {
       throw ValidationError("--connections, --in-flight and --loops must be above 0.")
     }
+    guard writers > 0, metrics > 0, (metrics...AppendPlan.batchPointsMax).contains(batchPoints)
+    else {
+      throw ValidationError(
+        "--writers and --metrics must be above 0, --batch-points --metrics to "
+          + "\(AppendPlan.batchPointsMax).")
+    }
     guard every.map({ $0 > 0 && $0 <= 60_000 }) ?? true else {
       throw ValidationError("--every must be 1 to 60000.")
     }
@@ -74,6 +92,7 @@ struct Load: AsyncParsableCommand {
   /// What is told of a measurement, in this order.
   private static let fieldNames = [
     "calls", "seconds", "calls_per_second", "p50_us", "p90_us", "p99_us", "max_us", "errors",
+    "points_per_second",
   ]
   private static let document = Document(fields: fieldNames)
 
@@ -90,35 +109,39 @@ struct Load: AsyncParsableCommand {
   // MARK: The plan
 
   private func plan(_ resolved: ResolvedEndpoint) async throws -> LoadPlan {
-    let (method, message) = try await request(resolved)
+    let (method, message, append) = try await request(resolved)
     let end: LoadPlan.End? =
       idle ? nil : calls.map { .calls($0) } ?? .after(.seconds(seconds ?? 5))
     return LoadPlan(
       endpoint: resolved.endpoint, method: method, message: message, connections: connections,
       inFlight: inFlight, loops: min(loops, connections),
-      pace: every.map { .milliseconds($0) }, sendsKeys: !unkeyed, end: end)
+      pace: every.map { .milliseconds($0) }, sendsKeys: !unkeyed, end: end,
+      append: append)
   }
 
-  /// The method that is called, and its request.
+  /// The method that is called, and its request; or what is appended.
   private func request(
     _ resolved: ResolvedEndpoint
-  ) async throws -> (MethodDescriptor, [UInt8]) {
+  ) async throws -> (MethodDescriptor, [UInt8], AppendPlan?) {
     if target == .echo || idle {
       var request = EchoRequest()
       request.payload = [UInt8](repeating: 0x5A, count: payloadBytes)
-      return (ServerMethods.echo, request.encoded)
+      return (ServerMethods.echo, request.encoded, nil)
     }
     let connection = try Connection(to: resolved.endpoint)
     let context = CommandContext(
       connection: connection, resolved: resolved, global: global, document: nil)
     _ = try await connection.open()
-    let prepared: (MethodDescriptor, [UInt8])
-    if target == .getRun {
+    let prepared: (MethodDescriptor, [UInt8], AppendPlan?)
+    switch target {
+    case .getRun:
       var request = GetRunRequest()
       request.id = try await runToRead(context)
-      prepared = (TrackingMethods.getRun, request.encoded)
-    } else {
-      prepared = (TrackingMethods.createRun, try await newRun(context).encoded)
+      prepared = (TrackingMethods.getRun, request.encoded, nil)
+    case .appendMetrics:
+      prepared = (TrackingMethods.appendMetrics, [], try await appendPlan(context))
+    case .createRun, .echo:
+      prepared = (TrackingMethods.createRun, try await newRun(context).encoded, nil)
     }
     await connection.close()
     return prepared
@@ -133,6 +156,19 @@ struct Load: AsyncParsableCommand {
         TrackingMethods.createRun, try await newRun(context), for: CreateRunResponse.self)
       return answer.run?.id ?? ""
     }
+  }
+
+  /// Makes a run for every writer.
+  private func appendPlan(_ context: CommandContext) async throws -> AppendPlan {
+    let request = try await newRun(context)
+    var runIDs: [String] = []
+    for _ in 0..<connections * writers {
+      let answer = try await context.call(
+        TrackingMethods.createRun, request, for: CreateRunResponse.self)
+      runIDs.append(answer.run?.id ?? "")
+    }
+    return AppendPlan(
+      writers: writers, metrics: metrics, batchPoints: batchPoints, runIDs: runIDs)
   }
 
   private func newRun(_ context: CommandContext) async throws -> CreateRunRequest {
@@ -190,7 +226,7 @@ struct Load: AsyncParsableCommand {
     group.stop()
     await group.waitUntilStopped()
     if let error = gate.error { throw error }
-    report(whole)
+    report(whole, pointsOfCall: plan.append?.batchPoints)
     if whole.calls == 0, let example = whole.example { throw example }
   }
 
@@ -211,15 +247,16 @@ struct Load: AsyncParsableCommand {
     _ = await (try StandardInput()).rest()
   }
 
-  private func report(_ result: LoadResult) {
+  private func report(_ result: LoadResult, pointsOfCall points: Int?) {
     let rate = result.seconds > 0 ? Double(result.calls) / result.seconds : 0
     func microseconds(_ fraction: Double) -> Double {
       Double(result.latencies.quantile(fraction)) / 1_000
     }
-    let values = [
+    var values = [
       Double(result.calls), result.seconds, rate, microseconds(0.5), microseconds(0.9),
       microseconds(0.99), Double(result.latencies.longest) / 1_000, Double(result.errors),
     ]
+    if let points { values.append(rate * Double(points)) }
     let numbers = zip(Self.fieldNames, values).map { (key: $0, value: plain($1)) }
     if global.output == .json {
       let told = JSONValue.object(numbers.map { .init($0.key, .number($0.value)) })

@@ -26,6 +26,8 @@ struct LoadPlan: Sendable {
   let sendsKeys: Bool
   /// nil: the connections are only held.
   let end: End?
+  /// What is appended on streams, instead of calls that are made.
+  var append: AppendPlan?
 
   /// The part of a whole that a loop has of it.
   func share(of whole: Int, loop: Int) -> Int {
@@ -35,6 +37,7 @@ struct LoadPlan: Sendable {
 
 /// What one loop, or all together, saw.
 struct LoadResult: Sendable {
+  /// Answered calls, or acknowledged batches.
   var calls: UInt64 = 0
   var errors: UInt64 = 0
   /// From the first start to the last answer.

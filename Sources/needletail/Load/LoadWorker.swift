@@ -17,6 +17,7 @@ final class LoadWorker: SessionOwner {
   private let plan: LoadPlan
   private let gate: LoadGate
   private let connections: Int
+  private let index: Int
   private var context: TLSContext?
   private var sessions: [ClientSession] = []
   private var opening = 0
@@ -35,6 +36,7 @@ final class LoadWorker: SessionOwner {
     self.loop = loop
     self.plan = plan
     self.gate = gate
+    self.index = index
     connections = plan.share(of: plan.connections, loop: index)
     callsLeft = .max
     if case .calls(let count) = plan.end { callsLeft = plan.share(of: count, loop: index) }
@@ -62,8 +64,12 @@ final class LoadWorker: SessionOwner {
     case .calls: break
     }
     started = .now()
-    for session in sessions {
-      for _ in 0..<plan.inFlight { LoadSlot(self, session, plan).next(now: started) }
+    if let append = plan.append {
+      write(append)
+    } else {
+      for session in sessions {
+        for _ in 0..<plan.inFlight { LoadSlot(self, session, plan).next(now: started) }
+      }
     }
     while underWay > 0 { await ended.wait(unless: { underWay == 0 }) }
     for session in sessions { session.drain() }
@@ -135,6 +141,50 @@ final class LoadWorker: SessionOwner {
 
   fileprivate func slotEnded() {
     if underWay == 0 { ended.notify() }
+  }
+
+  // MARK: Writers
+
+  /// Starts the writers of this loop's connections; paced ones begin spread over their interval, as
+  /// programs do that know nothing of one another.
+  private func write(_ append: AppendPlan) {
+    let all = append.runIDs.count
+    for (place, session) in sessions.enumerated() {
+      for number in 0..<append.writers {
+        let writer = (number * connections + place) * plan.loops + index
+        let run = append.runIDs[writer % all]
+        let offset = plan.pace.map { $0 * writer / all } ?? .zero
+        LoadWriter(self, session, plan, append, runID: run).open(after: offset)
+      }
+    }
+  }
+
+  /// Whether one more batch may be sent; counts it.
+  func takeBatch() -> Bool {
+    guard !isOver, callsLeft > 0 else { return false }
+    callsLeft -= 1
+    return true
+  }
+
+  func batchAcknowledged(since start: Instant, now: Instant) {
+    result.calls += 1
+    result.latencies.add(now.nanoseconds - start.nanoseconds)
+    result.seconds = Double(now.nanoseconds - started.nanoseconds) / 1e9
+  }
+
+  func wake(at instant: Instant, _ goOn: @escaping () -> Void) {
+    loop.schedule(after: instant.since(loop.now), goOn)
+  }
+
+  func writerBegan() { underWay += 1 }
+
+  func writerEnded(_ error: ClientError?) {
+    underWay -= 1
+    if let error {
+      result.errors += 1
+      result.example = result.example ?? error
+    }
+    slotEnded()
   }
 }
 

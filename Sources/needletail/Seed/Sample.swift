@@ -149,7 +149,7 @@ struct Sample {
   }
 
   /// A random UUID (version 4).
-  private static func randomUUID() -> String {
+  static func randomUUID() -> String {
     var bytes = randomBytes(count: 16)
     bytes[6] = bytes[6] & 0x0F | 0x40
     bytes[8] = bytes[8] & 0x3F | 0x80
