@@ -12,6 +12,7 @@ from Benchmarks.cases import (
     Case,
     Outcome,
     Settings,
+    artifacts,
     attackers,
     audit_listing,
     audited,
@@ -32,6 +33,7 @@ CASES: tuple[Case, ...] = (
     *audit_listing.CASES,
     *decisions.CASES,
     *attackers.CASES,
+    *artifacts.CASES,
     *logins.CASES,
     *footprint.CASES,
 )
