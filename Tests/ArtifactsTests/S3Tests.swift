@@ -161,7 +161,7 @@ struct S3Tests {
     "What S3 answers comes to an error that says who can do something about it",
     arguments: [
       (404, "NoSuchKey", ArtifactStoreError.missing), (404, "", .missing),
-      (404, "NoSuchBucket", .failed("S3: NoSuchBucket")),
+      (404, "NoSuchBucket", .denied("NoSuchBucket")),
       (403, "SignatureDoesNotMatch", .denied("SignatureDoesNotMatch")),
       (301, "PermanentRedirect", .denied("PermanentRedirect")),
       (503, "SlowDown", .busy), (500, "InternalError", .away("InternalError")),
