@@ -46,6 +46,7 @@ let package = Package(
     .target(
       name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CProtobufC", linkerSettings: [.linkedLibrary("protobuf-c")]),
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
     .target(name: "CMessages", dependencies: ["CProtobufC"]),
     .target(
       name: "CPostgres",
@@ -60,7 +61,7 @@ let package = Package(
     swift("RPC", ["Wire", "Messages", "TLS", "Postgres", "EventLoop"], exclude: ["Queries"]),
     swift("Client", ["Wire", "Messages", "TLS", "EventLoop"]),
 
-    swift("Artifacts", ["TLS", "Postgres", "EventLoop"]),
+    swift("Artifacts", ["TLS", "Postgres", "EventLoop", "CCurl"]),
 
     // Services: none imports another.
     swift("Storage", ["Postgres", "EventLoop"], exclude: ["Migrations"]),

@@ -12,6 +12,7 @@ from Benchmarks.cases import (
     Case,
     Outcome,
     Settings,
+    artifacts,
     attackers,
     audit_listing,
     audited,
@@ -36,6 +37,7 @@ CASES: tuple[Case, ...] = (
     *decisions.CASES,
     *ingest.CASES,
     *attackers.CASES,
+    *artifacts.CASES,
     *logins.CASES,
     *footprint.CASES,
 )

@@ -34,10 +34,28 @@ public protocol ArtifactStore: Sendable {
     of organization: UUID, untouchedFor age: Duration
   ) async throws(ArtifactStoreError) -> [UUID]
 
-  /// The digests that begin with `firstByte` and have been there for `age`.
+  /// A page of the digests that have been there for `age`, from `cursor` on: nil at the beginning,
+  /// then what the page before says.
   func digests(
-    of organization: UUID, firstByte: UInt8, untouchedFor age: Duration
-  ) async throws(ArtifactStoreError) -> [[UInt8]]
+    of organization: UUID, after cursor: String?, untouchedFor age: Duration
+  ) async throws(ArtifactStoreError) -> ArtifactDigests
+
+  /// The largest file that it can hold, in bytes.
+  var fileBytesMax: Int64 { get }
+}
+
+/// A page of what a store has.
+public struct ArtifactDigests: Sendable {
+  /// The SHA-256 of each content.
+  public let digests: [[UInt8]]
+  /// Where the next page begins; nil at the end.
+  public let next: String?
+
+  /// Makes a page.
+  public init(digests: [[UInt8]], next: String?) {
+    self.digests = digests
+    self.next = next
+  }
 }
 
 /// The file of an upload while it grows; one call at a time.
@@ -76,6 +94,10 @@ public enum ArtifactStoreError: Error, Sendable, Equatable {
   case full
   /// It is not there.
   case missing
+  /// It does not answer, or too slowly; for the log.
+  case away(String)
+  /// It refuses the server's keys, or the keys cannot be used; why.
+  case denied(String)
   /// Something else; for the log.
   case failed(String)
 }

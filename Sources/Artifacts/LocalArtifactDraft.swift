@@ -73,7 +73,7 @@ final class LocalArtifactDraft: ArtifactDraft {
 
   func makeDurable() async throws(ArtifactStoreError) {
     try await onDisk { (state) throws(ArtifactStoreError) in
-      guard fsync(state.file.number) == 0 else { throw fileError("fsync") }
+      guard fdatasync(state.file.number) == 0 else { throw fileError("fdatasync") }
     }
   }
 

@@ -121,16 +121,25 @@ public final class LocalArtifactStore: ArtifactStore {
     }
   }
 
-  /// The digests that begin with `firstByte` and have been there for `age`.
+  /// Digests that have been there for `age`, a folder of them at a time.
   public func digests(
-    of organization: UUID, firstByte: UInt8, untouchedFor age: Duration
-  ) async throws(ArtifactStoreError) -> [[UInt8]] {
-    let path = Place(folder, organization).blobs(firstByte)
+    of organization: UUID, after cursor: String?, untouchedFor age: Duration
+  ) async throws(ArtifactStoreError) -> ArtifactDigests {
+    let firstByte = cursor.flatMap { Hexadecimal.bytes($0)?.first }.map { Int($0) + 1 } ?? 0
+    guard let byte = UInt8(exactly: firstByte) else {
+      return ArtifactDigests(digests: [], next: nil)
+    }
+    let path = Place(folder, organization).blobs(byte)
     return try await onDisk { () throws(ArtifactStoreError) in
-      try names(in: path).filter { isUntouched("\(path)/\($0)", for: age) }
-        .compactMap { Hexadecimal.bytes($0) }
+      ArtifactDigests(
+        digests: try names(in: path).filter { isUntouched("\(path)/\($0)", for: age) }
+          .compactMap { Hexadecimal.bytes($0) },
+        next: byte == .max ? nil : Hexadecimal.text([byte]))
     }
   }
+
+  /// As large as the file system lets it be.
+  public var fileBytesMax: Int64 { .max }
 }
 
 /// Where the files of an organization are.

@@ -52,7 +52,7 @@ public final class ControlPlane: Sendable {
     auditFile = try options.auditFile.map { path throws(ControlPlaneError) in
       try AuditFile(path, log.logger)
     }
-    let shelf = try ControlPlane.makeShelf(options.artifacts)
+    let shelf = try ControlPlane.makeShelf(options.artifacts, log.logger)
     state = try ControlPlane.makeState(options, shelf, auditFile, log.logger)
     let count = options.loops > 0 ? options.loops : ProcessInfo.processInfo.activeProcessorCount
     let load = LoopLoad(loops: count)
@@ -142,8 +142,16 @@ public final class ControlPlane: Sendable {
 
   /// Where artifacts are kept; nil where nothing is said of it.
   private static func makeShelf(
-    _ settings: ArtifactSettings
+    _ settings: ArtifactSettings, _ logger: Logger
   ) throws(ControlPlaneError) -> ArtifactShelf? {
+    if settings.store == .s3 {
+      do throws(ArtifactStoreError) {
+        return ArtifactShelf(
+          try S3ArtifactStore(settings.s3) { logger.warning("artifacts: \($0)") }, settings)
+      } catch {
+        throw ControlPlaneError("artifact-store: s3 cannot be used: \(error)")
+      }
+    }
     guard let folder = settings.folder else { return nil }
     do throws(ArtifactStoreError) {
       return ArtifactShelf(try LocalArtifactStore(folder), settings)

@@ -15,8 +15,8 @@ public struct Setting: Sendable {
   public let name: String
   /// What it is, with its unit.
   public let help: String
-  private let show: @Sendable (ServerOptions) -> String
-  private let read: @Sendable (inout ServerOptions, String) -> Bool
+  let show: @Sendable (ServerOptions) -> String
+  let read: @Sendable (inout ServerOptions, String) -> Bool
 
   /// The name of its environment variable.
   public var variable: String {
@@ -59,7 +59,8 @@ public struct Setting: Sendable {
   /// Every setting, by subject.
   public static let all: [Setting] =
     connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
-    + databaseSettings + organizationSettings + artifactSettings + generalSettings
+    + databaseSettings + organizationSettings + artifactSettings + bucketSettings
+    + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),
@@ -225,26 +226,6 @@ public struct Setting: Sendable {
       \.server.environment),
   ]
 
-  private static let artifactSettings: [Setting] = [
-    Setting(
-      name: "artifact-folder",
-      help: "where artifacts are kept: a folder's full path, or none (`up`: in its data folder)",
-      show: { $0.artifacts.folder ?? "none" },
-      read: { options, text in
-        guard text == "none" || text.hasPrefix("/") else { return false }
-        options.artifacts.folder = text == "none" ? nil : text
-        return true
-      }),
-    number("artifact-bytes-max", "bytes of an artifact", \.artifacts.bytesMax),
-    number(
-      "artifact-chunk-bytes", "bytes of an artifact in one message, either way",
-      \.artifacts.chunkBytes, least: 1_024, most: 2 << 20),
-    number(
-      "artifact-quota-bytes",
-      "bytes of artifacts of an organization, each content once; 0 = any number",
-      \.artifacts.quotaBytes, least: 0),
-  ]
-
   private static let generalSettings: [Setting] = [
     count("loops", "event loops; 0 = one per core", \.loops, least: 0),
     flag("log-every-call", "log calls that succeeded, too", \.logsEveryCall),
@@ -291,9 +272,9 @@ public struct Setting: Sendable {
 // MARK: Kinds of settings
 
 extension Setting {
-  private typealias Path<Value> = any WritableKeyPath<ServerOptions, Value> & Sendable
+  typealias Path<Value> = any WritableKeyPath<ServerOptions, Value> & Sendable
 
-  private static func count(
+  static func count(
     _ name: String, _ help: String, _ path: Path<Int>, least: Int = 1
   ) -> Setting {
     Setting(
@@ -306,7 +287,7 @@ extension Setting {
       })
   }
 
-  private static func number<Value: FixedWidthInteger & Sendable>(
+  static func number<Value: FixedWidthInteger & Sendable>(
     _ name: String, _ help: String, _ path: Path<Value>, least: Value = 1, most: Value = .max
   ) -> Setting {
     Setting(
@@ -331,7 +312,7 @@ extension Setting {
       })
   }
 
-  private static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
+  static func choice<Value: RawRepresentable<String> & CaseIterable & Sendable>(
     _ name: String, _ help: String, _ path: Path<Value>
   ) -> Setting {
     let words = Value.allCases.map(\.rawValue)
@@ -345,7 +326,7 @@ extension Setting {
       })
   }
 
-  private static func duration(_ name: String, _ help: String, _ path: Path<Duration>) -> Setting {
+  static func duration(_ name: String, _ help: String, _ path: Path<Duration>) -> Setting {
     Setting(
       name: name, help: "\(help); like 250ms, 10s or 5m",
       show: { DurationText.text($0[keyPath: path]) },

@@ -41,6 +41,20 @@ struct SettingTests {
       return (["/var/lib/artifacts", "none"], nonsense + ["artifacts", "./artifacts", "None"])
     case "artifact-chunk-bytes":
       return (["1024", "65536", "2097152"], nonsense + numbers + ["0", "1023", "2097153", "on"])
+    case "artifact-store": return (["local", "s3"], nonsense + ["S3", "none"])
+    case "artifact-s3-endpoint":
+      return (["https://s3.example", "none"], nonsense + ["s3.example", "https://s3/bucket"])
+    case "artifact-s3-bucket": return (["a-bucket", "none"], nonsense + ["A-Bucket", "a/b"])
+    case "artifact-s3-region":
+      return (["eu-central-1", "x"], ["", " ", "é", "\u{0}", "on off", "EU"])
+    case "artifact-s3-prefix": return (["a/", "a/b/"], [" ", "x", "é", "\u{0}", "/", "../", "a"])
+    case "artifact-s3-style": return (["path", "host"], nonsense + ["Host"])
+    case "artifact-s3-credentials-file", "artifact-s3-ca-file":
+      return (["/etc/keys", "none"], nonsense + ["keys", "./keys", "None"])
+    case "artifact-s3-requests-max":
+      return (["1", "7", "256"], nonsense + numbers + ["0", "257", "on"])
+    case "artifact-s3-segment-bytes":
+      return (["5242880", "268435456"], nonsense + numbers + ["0", "5242879", "268435457"])
     case "organization-creation":
       return (["everybody", "platform-admins"], nonsense + ["nobody", "Everybody"])
     case "organization-plan":

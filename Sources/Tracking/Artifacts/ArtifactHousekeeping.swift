@@ -115,15 +115,20 @@ public enum ArtifactHousekeeping {
         }
       }
     }
-    for firstByte in UInt8.min...UInt8.max {
-      let digests = try await asking { () throws(ArtifactStoreError) in
-        try await store.digests(of: organization, firstByte: firstByte, untouchedFor: patience)
+    var cursor: String?
+    repeat {
+      let from = cursor
+      let page = try await asking { () throws(ArtifactStoreError) in
+        try await store.digests(of: organization, after: from, untouchedFor: patience)
       }
-      guard !digests.isEmpty else { continue }
-      _ = try await committing(
-        database,
-        ArtifactMaintenanceQueries.adoptBlobs(digests: digests, organizationID: organization))
-    }
+      if !page.digests.isEmpty {
+        _ = try await committing(
+          database,
+          ArtifactMaintenanceQueries.adoptBlobs(
+            digests: page.digests, organizationID: organization))
+      }
+      cursor = page.next
+    } while cursor != nil
   }
 
   private static func committing<Output>(

@@ -6,8 +6,20 @@ internal import RPC
 
 /// The bounds of artifacts.
 public struct ArtifactSettings: Sendable {
-  /// Where they are kept: a full path; nil = nowhere.
+  /// What keeps them.
+  public enum Store: String, CaseIterable, Sendable {
+    /// A folder.
+    case local
+    /// A bucket.
+    case s3
+  }
+
+  /// What keeps them.
+  public var store = Store.local
+  /// The folder: a full path; nil = nowhere.
   public var folder: String?
+  /// The bucket.
+  public var s3 = S3Settings()
   /// The largest file, in bytes.
   public var bytesMax: Int64 = 1 << 40
   /// The most bytes of a file in one message, either way.
@@ -23,12 +35,13 @@ public struct ArtifactSettings: Sendable {
 public struct ArtifactShelf: Sendable {
   /// Where the bytes are.
   public let store: any ArtifactStore
-  let settings: ArtifactSettings
+  private(set) var settings: ArtifactSettings
 
   /// Puts the two together.
   public init(_ store: any ArtifactStore, _ settings: ArtifactSettings) {
     self.store = store
     self.settings = settings
+    self.settings.bytesMax = min(settings.bytesMax, store.fileBytesMax)
   }
 }
 
@@ -55,7 +68,8 @@ extension TrackingService {
     guard let shelf else {
       throw CallError(
         TrackingErrorReason.artifactsNotConfigured,
-        "This server has no place for artifacts: ask its operator to set artifact-folder.")
+        "This server has no place for artifacts: ask its operator to set artifact-folder "
+          + "or artifact-store.")
     }
     return shelf
   }
@@ -76,11 +90,19 @@ extension CallError {
         retryAfter: .seconds(1))
     case .full:
       self.init(
-        TrackingErrorReason.artifactStoreFull, "The artifact store's disk is full.",
+        TrackingErrorReason.artifactStoreFull, "The artifact store has no room left.",
         retryAfter: .seconds(30))
     case .missing:
       self.init(
         TrackingErrorReason.artifactBytesLost, "The file's bytes are not in the store any more.")
+    case .away:
+      self.init(
+        TrackingErrorReason.artifactStoreAway,
+        "The artifact store does not answer, or too slowly; try again.", retryAfter: .seconds(2))
+    case .denied(let cause):
+      self.init(
+        TrackingErrorReason.artifactStoreDenied,
+        "The artifact store refuses the server (\(cause)): ask its operator to look at its key.")
     case .failed(let cause):
       self = .internal("the artifact store: \(cause)")
     }

@@ -30,8 +30,9 @@ extension TrackingService {
         consumed += more.sizeBytes
         try upload.take(more.request, &pieces)
       }
-      if try await upload.write(pieces) { try await responses.send(upload.progress) }
+      // The next pieces come while these are written, and no more than these wait with them.
       requests.consumed(consumed)
+      if try await upload.write(pieces) { try await responses.send(upload.progress) }
       next = try await requests.take()
     }
     try await responses.send(try await upload.finish())

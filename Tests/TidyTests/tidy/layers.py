@@ -15,7 +15,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "RPC": {"Wire", "Messages", "TLS", "Postgres", "EventLoop"},
     "Client": {"Wire", "Messages", "TLS", "EventLoop"},
     "Storage": {"Postgres", "EventLoop"},
-    "Artifacts": {"TLS", "Postgres", "EventLoop"},  # digests; identifiers; helper threads
+    "Artifacts": {"TLS", "Postgres", "EventLoop", "CCurl"},  # digests; identifiers; threads
     **dict.fromkeys(SERVICES, _SERVICE_IMPORTS),
     "Tracking": _SERVICE_IMPORTS | {"Artifacts"},
     "Identity": _SERVICE_IMPORTS | {"TLS"},  # digests and randomness of its keys
@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "Decisions": {"RPC", "Messages", "EventLoop"},  # of Benchmarks/
 }
 
-C_TARGETS = {"CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres", "CProcess"}
+C_TARGETS = {"CCurl", "CLinux", "COpenSSL", "CProtobufC", "CMessages", "CPostgres", "CProcess"}
 
 _IMPORT = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|private|fileprivate)\s+)?"

@@ -1,0 +1,372 @@
+"""Files of runs in a bucket: everything that holds in a folder, and S3 that is away or wrong."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from authority import Authority
+from needletail import AbortedError
+from program import UpServer, new_folder, remove
+from seaweed import Fault, Relay, Seaweed, keys_file
+
+# Every test of the folder that asks nothing of the file system, on a bucket.
+from test_artifacts import (  # noqa: F401
+    LARGE,
+    MIB,
+    new_run,
+    paths,
+    refusal,
+    test_a_file_and_a_folder_never_have_one_name,
+    test_a_path_that_is_none_is_refused,
+    test_a_piece_that_is_out_of_place_is_refused,
+    test_a_quota_is_kept,
+    test_a_server_that_is_killed_keeps_what_it_acknowledged,
+    test_an_offset_or_a_chunk_out_of_bounds_is_refused,
+    test_an_upload_has_one_stream_at_a_time,
+    test_an_upload_that_was_cut_goes_on_where_it_was,
+    test_folders_are_listed_with_what_is_in_them,
+    test_folders_go_up_and_come_down_by_the_sdk,
+    test_nothing_is_to_be_seen_before_the_end,
+    test_of_two_uploads_of_one_path_the_later_stays,
+    test_other_bytes_than_announced_are_refused,
+    test_the_sdk_goes_on_while_the_server_is_killed,
+    test_what_was_uploaded_is_downloaded,
+)
+from uploads import Upload, digest_of, download, upload
+from waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import needletail
+
+PREFIX = "of/tests/"
+
+
+@pytest.fixture(scope="module")
+def seaweed() -> Iterator[Seaweed]:
+    """One SeaweedFS for all servers of this file that leave it unharmed."""
+    folder = new_folder()
+    started = Seaweed(folder / "weed")
+    try:
+        started.start()
+        yield started
+    finally:
+        started.kill()
+        remove(folder)
+
+
+@pytest.fixture(scope="module")
+def served(seaweed: Seaweed) -> Iterator[UpServer]:
+    """One server for all tests that leave it unharmed."""
+    folder = new_folder()
+    server = UpServer(folder, "--set", "password-cost=12", *seaweed.settings())
+    try:
+        server.start()
+        yield server
+        assert server.stop() == 0, server.log[-4_000:]
+    finally:
+        server.discard()
+        remove(folder)
+
+
+@pytest.fixture
+def own_server(place: Path, seaweed: Seaweed) -> Iterator[Callable[..., UpServer]]:
+    """Makes servers that a test may harm."""
+    servers: list[UpServer] = []
+
+    def make(*options: str) -> UpServer:
+        servers.append(UpServer(place / "server", *seaweed.settings(), *options))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.discard()
+
+
+@pytest.fixture
+def relay(seaweed: Seaweed) -> Iterator[Relay]:
+    """What a test's server sees of SeaweedFS."""
+    made = Relay(seaweed.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def relayed(
+    own_server: Callable[..., UpServer], seaweed: Seaweed, relay: Relay
+) -> Iterator[tuple[UpServer, needletail.Client, str]]:
+    """A server behind a relay, a client of it, and a run."""
+    server = own_server(*seaweed.settings(relay.endpoint, s3_stall_timeout="1s"))
+    server.start()
+    with server.client() as client:
+        yield server, client, new_run(server, client)
+
+
+def place_of(server: UpServer) -> str:
+    """Return what the keys of the server's first organization begin with."""
+    return f"{PREFIX}{server.connection['organization_id']}/"
+
+
+def test_the_same_content_is_one_object(
+    served: UpServer, client: needletail.Client, run_id: str, seaweed: Seaweed
+) -> None:
+    for data in (b"the same content", LARGE):
+        for path in ("one", "two"):
+            upload(client, run_id, path, data)
+        blob = f"{place_of(served)}blobs/{digest_of(data)}"
+        assert seaweed.keys(blob) == [blob]
+        client.tracking.delete_artifact(run_id=run_id, path="one")
+        assert download(client, run_id, "two") == data
+    # Nothing is left of how they came there.
+    wait_until("segments are removed", lambda: not seaweed.keys(f"{place_of(served)}uploads/"))
+
+
+def test_an_upload_of_small_durable_steps_is_whole(client: needletail.Client, run_id: str) -> None:
+    data = LARGE[: 11 * MIB + 7]
+    upload_id = ""
+    for end in (3, 5, 4 * MIB, 6 * MIB + 1, 10 * MIB, len(data)):
+        fields = {"upload_id": upload_id} if upload_id else {"size_bytes": len(data)}
+        sent = Upload(client, run_id, "steps" if not upload_id else "", **fields)
+        upload_id = sent.id
+        sent.send(data, sent.durable, end)
+        if end == len(data):
+            assert sent.finish().sha256 == digest_of(data)
+        else:
+            error = refusal(sent.finish)
+            assert (error.reason, error.details["durable_bytes"]) == ("UPLOAD_INCOMPLETE", str(end))
+    assert download(client, run_id, "steps") == data
+
+
+def test_what_nothing_refers_to_is_removed(
+    own_server: Callable[..., UpServer], seaweed: Seaweed
+) -> None:
+    server = own_server("--set", "housekeeping-interval=100ms")
+    server.start()
+    with server.client() as client, server.sql() as sql:
+        run_id = new_run(server, client)
+        upload(client, run_id, "kept", b"kept")
+        upload(client, run_id, "gone", b"gone")
+        left = Upload(client, run_id, "left")
+        left.send(LARGE, 0, 17 * MIB)
+        left.wait_until_durable(16 * MIB)
+        left.call.close()
+        assert seaweed.keys(f"{place_of(server)}uploads/{left.id}/")
+        client.tracking.delete_artifact(run_id=run_id, path="gone")
+        # An hour and a day later:
+        sql.execute("update artifact_blobs set claimed_until = now() - interval '1 s'")
+        sql.execute("update artifact_uploads set updated_at = now() - interval '25 h'")
+        kept = f"{place_of(server)}blobs/{digest_of(b'kept')}"
+        wait_until("what is unused is removed", lambda: seaweed.keys(place_of(server)) == [kept])
+        assert refusal(client.tracking.get_upload, id=left.id).reason == "UPLOAD_NOT_FOUND"
+        assert download(client, run_id, "kept") == b"kept"
+
+
+def test_without_s3_the_server_serves_and_artifacts_wait(place: Path) -> None:
+    weed = Seaweed(place / "weed")
+    server = UpServer(place / "server", *weed.settings())
+    try:
+        server.start()
+        with server.client() as client:
+            run_id = new_run(server, client)
+            error = refusal(upload, client, run_id, "a", b"1")
+            assert (error.code.name, error.reason) == ("UNAVAILABLE", "ARTIFACT_STORE_AWAY")
+            server.logged("S3 does not answer")
+            weed.start()
+            upload(client, run_id, "a", b"1")
+            server.logged("S3 answers again")
+            assert download(client, run_id, "a") == b"1"
+            weed.kill()
+            assert refusal(download, client, run_id, "a").reason == "ARTIFACT_STORE_AWAY"
+            assert paths(client, run_id) == ["a"]
+    finally:
+        server.discard()
+        weed.kill()
+
+
+def test_s3_that_is_killed_keeps_what_was_acknowledged(place: Path) -> None:
+    weed = Seaweed(place / "weed")
+    weed.start()
+    server = UpServer(place / "server", *weed.settings())
+    try:
+        server.start()
+        with server.client() as client:
+            run_id = new_run(server, client)
+            sent = Upload(client, run_id, "large", size_bytes=len(LARGE), sha256=digest_of(LARGE))
+            sent.send(LARGE, 0, 20 * MIB)
+            sent.wait_until_durable(16 * MIB)
+            weed.kill()
+
+            def rest() -> None:
+                sent.send(LARGE, 20 * MIB)
+                sent.finish()
+
+            assert refusal(rest).reason == "ARTIFACT_STORE_AWAY"
+            assert paths(client, run_id) == []
+            weed.start()
+
+            def resumed() -> Upload | None:
+                with contextlib.suppress(AbortedError):
+                    return Upload(client, run_id, upload_id=sent.id)
+                return None
+
+            again = wait_until("the stream that failed is over", resumed)
+            assert again.durable >= 16 * MIB
+            again.send(LARGE, again.durable)
+            assert again.finish().sha256 == digest_of(LARGE)
+            assert download(client, run_id, "large") == LARGE
+    finally:
+        server.discard()
+        weed.kill()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "reason"),
+    [
+        (Fault(status=507, code="XMinioStorageFull"), "RESOURCE_EXHAUSTED", "ARTIFACT_STORE_FULL"),
+        (Fault(status=403, code="AccessDenied"), "FAILED_PRECONDITION", "ARTIFACT_STORE_DENIED"),
+        (Fault(status=404, code="NoSuchBucket"), "FAILED_PRECONDITION", "ARTIFACT_STORE_DENIED"),
+        (Fault(status=503, code="SlowDown"), "UNAVAILABLE", "ARTIFACT_STORE_BUSY"),
+        (Fault(status=500, code="InternalError"), "UNAVAILABLE", "ARTIFACT_STORE_AWAY"),
+        (Fault(hold=True), "UNAVAILABLE", "ARTIFACT_STORE_AWAY"),
+    ],
+    ids=["full", "denied", "no bucket", "busy", "broken", "slow"],
+)
+def test_an_upload_hears_what_is_wrong_with_s3(
+    relayed: tuple[UpServer, needletail.Client, str], relay: Relay, fault: Fault, code: str,
+    reason: str,
+) -> None:  # fmt: skip
+    _, client, run_id = relayed
+    relay.fault = lambda method, _path: fault if method == "PUT" else None
+    error = refusal(upload, client, run_id, "a", b"1")
+    assert (error.code.name, error.reason) == (code, reason)
+    assert paths(client, run_id) == []
+    relay.fault = lambda _method, _path: None
+    assert upload(client, run_id, "a", b"1").size_bytes == 1
+
+
+def test_what_passes_by_itself_is_tried_again(
+    relayed: tuple[UpServer, needletail.Client, str], relay: Relay
+) -> None:
+    _, client, run_id = relayed
+    relay.fail_once(lambda method, _path: method == "PUT", Fault(status=503, code="SlowDown"))
+    upload(client, run_id, "a", b"1")
+    relay.fail_once(lambda method, _path: method == "GET", Fault(status=500))
+    assert download(client, run_id, "a") == b"1"
+
+
+def test_bytes_that_change_on_the_way_are_noticed(
+    relayed: tuple[UpServer, needletail.Client, str], relay: Relay
+) -> None:
+    _, client, run_id = relayed
+    upload(client, run_id, "a", LARGE[: 6 * MIB])
+    assert download(client, run_id, "a") == LARGE[: 6 * MIB]
+    # SeaweedFS does not compare a body with the digest that is signed; the download does.
+    relay.fail_once(lambda method, _path: method == "PUT", Fault(alter="request"))
+    upload(client, run_id, "b", LARGE[6 * MIB : 12 * MIB])
+    assert refusal(download, client, run_id, "b").code.name == "INTERNAL"
+    # The whole is what is compared, and its end is what is kept back.
+    relay.fault = lambda method, _path: Fault(alter="answer") if method == "GET" else None
+    assert refusal(download, client, run_id, "a").code.name == "INTERNAL"
+
+
+def test_an_end_that_fails_leaves_nothing_and_can_be_had_again(
+    relayed: tuple[UpServer, needletail.Client, str], relay: Relay, seaweed: Seaweed
+) -> None:
+    server, client, run_id = relayed
+    sent = Upload(client, run_id, "large")
+    sent.send(LARGE)
+    relay.fault = lambda method, path: (
+        Fault(status=400, code="InvalidPart") if method == "POST" and "uploadId" in path else None
+    )
+    assert refusal(sent.finish).reason == "ARTIFACT_STORE_DENIED"
+    assert paths(client, run_id) == []
+    assert seaweed.keys(f"{place_of(server)}blobs/") == []
+    assert any(method == "DELETE" and "uploadId" in path for method, path in relay.seen)
+    relay.fault = lambda _method, _path: None
+
+    def resumed() -> Upload | None:
+        with contextlib.suppress(AbortedError):
+            return Upload(client, run_id, upload_id=sent.id)
+        return None
+
+    again = wait_until("the stream that failed is over", resumed)
+    assert again.durable == len(LARGE)
+    assert again.finish().sha256 == digest_of(LARGE)
+    assert download(client, run_id, "large") == LARGE
+
+
+def test_keys_are_read_again_when_they_are_refused(
+    own_server: Callable[..., UpServer], seaweed: Seaweed, place: Path
+) -> None:
+    file = keys_file(place / "keys", "another-secret")
+    server = own_server("--set", f"artifact-s3-credentials-file={file}")
+    server.start()
+    with server.client() as client:
+        run_id = new_run(server, client)
+        error = refusal(upload, client, run_id, "a", b"1")
+        assert error.reason == "ARTIFACT_STORE_DENIED"
+        assert "another-secret" not in server.log
+        keys_file(file)
+        upload(client, run_id, "a", b"1")
+
+
+def test_over_tls_the_endpoint_must_be_who_it_says(place: Path) -> None:
+    (place / "ours").mkdir()
+    (place / "theirs").mkdir()
+    ours, theirs = Authority(place / "ours"), Authority(place / "theirs")
+    weed = Seaweed(place / "weed", ours.pair("seaweed"))
+    weed.start()
+    endpoint = f"https://127.0.0.1:{weed.https_port}"
+    for number, (authority, is_trusted) in enumerate([(ours, True), (theirs, False)]):
+        server = UpServer(
+            place / f"server{number}", *weed.settings(endpoint, s3_ca_file=str(authority.ca_file))
+        )
+        try:
+            server.start()
+            with server.client() as client:
+                run_id = new_run(server, client)
+                if is_trusted:
+                    upload(client, run_id, "a", LARGE)
+                    assert download(client, run_id, "a") == LARGE
+                else:
+                    error = refusal(upload, client, run_id, "a", b"1")
+                    assert error.reason == "ARTIFACT_STORE_DENIED"
+        finally:
+            server.discard()
+    weed.kill()
+
+
+def test_a_bucket_is_named_by_the_host_where_that_is_said(
+    own_server: Callable[..., UpServer], seaweed: Seaweed
+) -> None:
+    server = own_server(
+        "--set", "artifact-s3-style=host",
+        "--set", f"artifact-s3-endpoint=http://localhost:{seaweed.port}",
+    )  # fmt: skip
+    server.start()
+    with server.client() as client:
+        run_id = new_run(server, client)
+        upload(client, run_id, "a", LARGE)
+        assert download(client, run_id, "a") == LARGE
+        assert seaweed.keys(f"{place_of(server)}blobs/")
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"s3_bucket": "none"}, "artifact-s3-endpoint and artifact-s3-bucket must be set"),
+        ({"s3_credentials_file": "/nonexistent/keys"}, "cannot be read"),
+        ({"s3_credentials_file": "none"}, "AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_at_the_start(
+    own_server: Callable[..., UpServer], seaweed: Seaweed, settings: dict[str, str], what: str
+) -> None:
+    server = own_server(*seaweed.settings(**settings))
+    server.launch()
+    assert server.wait() != 0
+    assert what in server.log
