@@ -63,6 +63,19 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
             " values (%s, %s, %s, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}')",
             [organization, uuid7(), run],
         )
+        data = uuid7()
+        connection.execute(
+            "insert into input_datasets values (%s, %s, %s, 'data', %s, '', '', '', '')",
+            [organization, data, tenant.project_id, str(run)],
+        )
+        connection.execute(
+            "insert into run_inputs values (%s, %s, %s, %s, '', '{}')",
+            [organization, uuid7(), run, data],
+        )
+        connection.execute(
+            "insert into run_models values (%s, %s, %s, 'output', 'model', '', 0)",
+            [organization, uuid7(), run],
+        )
         for key in ("loss", "accuracy"):
             of = [organization, run, key]
             connection.execute(
@@ -168,7 +181,7 @@ def test_a_project_goes_with_everything_in_it(
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
-        "run_parameter_versions",
+        "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {
