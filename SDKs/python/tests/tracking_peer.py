@@ -20,6 +20,9 @@ DESCRIPTIONS = {
     "ListRunTags": "tags",
     "LogParameters": "parameters",
     "ListRunParameters": "parameters",
+    "LogInputs": "inputs",
+    "ListRunInputs": "inputs",
+    "LogModels": "models",
 }
 T = "needletail.tracking.v1."
 ORGANIZATION = "0192f000-0000-7000-8000-000000000001"
