@@ -147,7 +147,7 @@ extension TrackingService {
     _ = try await run(id, call)
     let rows = try await call.read(
       LinksQueries.listRunModels(
-        organizationID: call.principal.organizationID, runID: id, role: role, beforeID: before,
+        organizationID: call.principal.organizationID, runID: id, beforeID: before, role: role,
         pageSize: page.rowsToRead))
     var response = ListRunModelsResponse()
     response.models = rows.prefix(size).map { RunModel($0) }

@@ -73,9 +73,7 @@ VALUES: dict[str, Any] = {
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "tags": [message("Tag", key="mine", value="mine")],
     "parameters": [message("Parameter", key="mine", value="mine")],
-    "inputs": [
-        message("NewRunInput", dataset=message("InputDataset", name="mine", digest="mine"))
-    ],
+    "inputs": [message("NewRunInput", dataset=message("InputDataset", name="mine", digest="mine"))],
     "models": [message("NewRunModel", role=2, name="mine")],
     "ListRunModels.role": 2,
     "ListExperiments.name": None,

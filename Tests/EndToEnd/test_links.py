@@ -47,8 +47,9 @@ def models(client: needletail.Client, run: str, role: ModelRole = ModelRole.UNSP
 
 def test_what_a_run_read_is_told_whole(client: needletail.Client, run_id: str) -> None:
     whole = dataset(
-        str(uuid.uuid4()), source_type="s3", source="s3://bucket/digits", schema='{"columns": 3}', profile='{"rows":7}'
-    )
+        str(uuid.uuid4()), source_type="s3", source="s3://bucket/digits",
+        schema='{"columns": 3}', profile='{"rows":7}',
+    )  # fmt: skip
     tags = [Tag(key="b", value="2"), Tag(key="B", value="1"), Tag(key='"\u00e9', value="\\\n")]
     client.tracking.log_inputs(
         run_id=run_id, inputs=[NewRunInput(dataset=whole, context="training", tags=tags)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from statements import call
-from tenants import Tenant, create_run, maintaining, uuid7
+from tenants import Tenant, create_links, create_run, maintaining, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -54,8 +54,7 @@ def counts(connection: Connection, tenant: Tenant) -> dict[str, int]:
 
 def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUID]:
     """Write runs with points, a writer, a member of the project and an answer that is kept."""
-    made = [create_run(connection, tenant) for _ in range(runs)]
-    organization = tenant.organization_id
+    organization, made = tenant.organization_id, [create_run(connection, tenant) for _ in range(runs)]
     for run in made:
         connection.execute(
             "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
@@ -63,19 +62,7 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
             " values (%s, %s, %s, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}')",
             [organization, uuid7(), run],
         )
-        data = uuid7()
-        connection.execute(
-            "insert into input_datasets values (%s, %s, %s, 'data', %s, '', '', '', '')",
-            [organization, data, tenant.project_id, str(run)],
-        )
-        connection.execute(
-            "insert into run_inputs values (%s, %s, %s, %s, '', '{}')",
-            [organization, uuid7(), run, data],
-        )
-        connection.execute(
-            "insert into run_models values (%s, %s, %s, 'output', 'model', '', 0)",
-            [organization, uuid7(), run],
-        )
+        create_links(connection, tenant, run)
         for key in ("loss", "accuracy"):
             of = [organization, run, key]
             connection.execute(

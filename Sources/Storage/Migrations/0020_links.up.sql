@@ -126,7 +126,7 @@ select
     summary.key as metric_name,
     summary.last_value as value,
     summary.last_step as step,
-    needletail_time(summary.last_time_us) as "timestamp"
+    needletail_time(summary.last_time_us) as timestamp
 from run_metric_summaries as summary;
 
 -- Live runs in one row each, with what belongs to them as JSON objects. What JSON has no number

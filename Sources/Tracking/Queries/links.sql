@@ -11,7 +11,8 @@ select
     ) as "link_count!",
     array(
         select asked.place
-        from unnest(:names::text[], :digests::text[], :contexts::text[])
+        from
+            unnest(:names::text[], :digests::text[], :contexts::text[])
             with ordinality as asked (name, digest, context, place)
         inner join input_datasets as dataset
             on
@@ -46,10 +47,11 @@ select
     item.source,
     item.schema_text,
     item.profile_text
-from unnest(
-    :ids::uuid[], :names::text[], :digests::text[], :source_types::text[], :sources::text[],
-    :schema_texts::text[], :profile_texts::text[]
-) as item (id, name, digest, source_type, source, schema_text, profile_text)
+from
+    unnest(
+        :ids::uuid[], :names::text[], :digests::text[], :source_types::text[], :sources::text[],
+        :schema_texts::text[], :profile_texts::text[]
+    ) as item (id, name, digest, source_type, source, schema_text, profile_text)
 order by item.name, item.digest
 on conflict (organization_id, project_id, name, digest) do nothing;
 
@@ -60,12 +62,13 @@ select
     :organization_id,
     item.id,
     :run_id,
-    dataset.id,
+    dataset.id as dataset_id,
     item.context,
     item.tags_json::jsonb
-from unnest(
-    :ids::uuid[], :names::text[], :digests::text[], :contexts::text[], :tags_json::text[]
-) as item (id, name, digest, context, tags_json)
+from
+    unnest(
+        :ids::uuid[], :names::text[], :digests::text[], :contexts::text[], :tags_json::text[]
+    ) as item (id, name, digest, context, tags_json)
 inner join input_datasets as dataset
     on item.name = dataset.name and item.digest = dataset.digest
 where dataset.organization_id = :organization_id and dataset.project_id = :project_id;
@@ -84,16 +87,30 @@ select
     page.source as "source!",
     page.schema_text as "schema_text!",
     page.profile_text as "profile_text!",
-    array(select jsonb_object_keys(page.tags) collate "C" order by 1) as "tag_keys!",
+    array(
+        select tag.key
+        from jsonb_each_text(page.tags) as tag
+        order by convert_to(tag.key, 'UTF8')
+    ) as "tag_keys!",
     array(
         select tag.value
         from jsonb_each_text(page.tags) as tag
-        order by tag.key collate "C"
+        order by convert_to(tag.key, 'UTF8')
     ) as "tag_values!",
     page.bytes as "bytes!"
 from (
     select
-        found.*,
+        found.id,
+        found.context,
+        found.created_at,
+        found.tags,
+        found.name,
+        found.digest,
+        found.source_type,
+        found.source,
+        found.schema_text,
+        found.profile_text,
+        found.own_bytes,
         sum(found.own_bytes) over (order by found.id desc) as bytes
     from (
         select
@@ -110,15 +127,26 @@ from (
             octet_length(dataset.source) + octet_length(dataset.schema_text)
             + octet_length(dataset.profile_text) + octet_length(link.tags::text)
                 as own_bytes
-        from run_inputs as link
+        from (
+            select
+                newest.id,
+                newest.dataset_id,
+                newest.context,
+                newest.created_at,
+                newest.tags
+            from run_inputs as newest
+            where
+                newest.organization_id = :organization_id
+                and newest.run_id = :run_id
+                and newest.id
+                < coalesce(  -- noqa: RF03
+                    :before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+                )
+            order by newest.id desc
+            limit :page_size::bigint
+        ) as link
         inner join input_datasets as dataset
-            on link.organization_id = dataset.organization_id and link.dataset_id = dataset.id
-        where
-            link.organization_id = :organization_id
-            and link.run_id = :run_id
-            and link.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-        order by link.id desc
-        limit :page_size::bigint
+            on dataset.organization_id = :organization_id and link.dataset_id = dataset.id
     ) as found
 ) as page
 where page.bytes - page.own_bytes <= :bytes_max::bigint
@@ -137,7 +165,8 @@ select
     ) as "link_count!",
     array(
         select asked.place
-        from unnest(:roles::text[], :names::text[], :artifact_paths::text[], :steps::bigint[])
+        from
+            unnest(:roles::text[], :names::text[], :artifact_paths::text[], :steps::bigint[])
             with ordinality as asked (role, name, artifact_path, step, place)
         inner join run_models as link
             on
@@ -179,7 +208,9 @@ from run_models as link
 where
     link.organization_id = :organization_id
     and link.run_id = :run_id
+    and link.id < coalesce(  -- noqa: RF03
+        :before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid
+    )
     and link.role = coalesce(:role?::text, link.role)
-    and link.id < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
 order by link.id desc
 limit :page_size::bigint;

@@ -25,8 +25,9 @@ enum LinkBounds {
   static let auditedMax = 100
   static let pageSize = 100
   static let pageSizeMax = 1_000
-  /// Bytes of texts from which on a page ends. One dataset can be twice as large, and together they
-  /// fit a frame.
+  /// Bytes of texts from which on a page ends.
+  ///
+  /// One dataset can be twice as large, and together they fit a frame.
   static let pageBytesMax: Int64 = 1 << 20
 }
 

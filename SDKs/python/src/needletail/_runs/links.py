@@ -57,7 +57,7 @@ class RunLinks(RunFiles):
             schema=schema,
             profile=profile,
         )
-        pairs = [Tag(key=key, value=value) for key, value in (tags or {}).items()]
+        pairs = tuple(Tag(key=key, value=value) for key, value in (tags or {}).items())
         self.client.tracking.log_inputs(
             run_id=self._created_id(),
             inputs=[NewRunInput(dataset=dataset, context=context, tags=pairs)],
