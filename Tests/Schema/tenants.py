@@ -112,8 +112,8 @@ def create_run(connection: Connection, tenant: Tenant, status: str = "running") 
     return run_id
 
 
-def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> None:
-    """Link a run to a dataset of its own and to a model."""
+def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid.UUID:
+    """Link a run to a dataset of its own and to a model; return the run."""
     of, data = [tenant.organization_id, run], uuid7()
     connection.execute(
         "insert into input_datasets values (%s, %s, %s, 'data', %s, '', '', '', '')",
@@ -129,3 +129,4 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> None
         " values (%s, %s, %s, 'output', 'model', '', 0)",
         [*of, uuid7()],
     )
+    return run

@@ -54,7 +54,8 @@ def counts(connection: Connection, tenant: Tenant) -> dict[str, int]:
 
 def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUID]:
     """Write runs with points, a writer, a member of the project and an answer that is kept."""
-    organization, made = tenant.organization_id, [create_run(connection, tenant) for _ in range(runs)]
+    made = [create_links(connection, tenant, create_run(connection, tenant)) for _ in range(runs)]
+    organization = tenant.organization_id
     for run in made:
         connection.execute(
             "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
@@ -62,7 +63,6 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
             " values (%s, %s, %s, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}')",
             [organization, uuid7(), run],
         )
-        create_links(connection, tenant, run)
         for key in ("loss", "accuracy"):
             of = [organization, run, key]
             connection.execute(
