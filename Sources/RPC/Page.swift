@@ -28,8 +28,11 @@ public struct Page {
 
   /// The token of the page after these rows; empty when there is none.
   public func next(_ ids: [UUID]) -> String {
-    ids.count > size ? Token.make(ids[size - 1].bytes, for: purpose) : ""
+    ids.count > size ? token(after: ids[size - 1]) : ""
   }
+
+  /// The token of the page after this identifier, of a page that ended early.
+  public func token(after id: UUID) -> String { Token.make(id.bytes, for: purpose) }
 }
 
 /// What a caller hears of a page token that is not one of this listing.

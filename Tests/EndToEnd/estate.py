@@ -151,6 +151,22 @@ class Estate:
                 parameters=[needletail.tracking.Parameter(key=key, value=value) for key in keys],
             )  # fmt: skip
 
+        tracking.log_inputs(run_id=self.ids["run"], inputs=[
+            needletail.tracking.NewRunInput(
+                dataset=needletail.tracking.InputDataset(
+                    name=f"{text} data", digest=f"{text} {context}", source_type=text,
+                    source=text, schema=text, profile=text,
+                ),
+                context=f"{text} {context}", tags=tags,
+            ) for context in ("one", "two")
+        ])  # fmt: skip
+        tracking.log_models(run_id=self.ids["run"], models=[
+            needletail.tracking.NewRunModel(
+                role=needletail.tracking.ModelRole.OUTPUT, name=f"{text} {name}",
+                artifact_path=f"{text}/{name}",
+            ) for name in ("one", "two")
+        ])  # fmt: skip
+
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""
         with self.wire() as wire:

@@ -313,6 +313,7 @@ NOT_CHOSEN = {
     ("organizations", "subscription_status"),
     ("project_members", "role"),
     ("projects", "visibility"),
+    ("run_models", "role"),
     ("runs", "status"),
     ("users", "kind"),
     # Nothing writes them yet.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import needletail
 import pytest
-from needletail.tracking import RunFork, RunSource, SearchInclude
+from needletail.tracking import InputDataset, NewRunInput, RunFork, RunSource, SearchInclude
 from organizations import Organization, create_member, create_organization
 from program import run_program
 
@@ -27,6 +27,12 @@ RUNS = {
     "c": ({"loss": math.nan}, {"lr": "0.1"}, {"a b": "it's"}),
     "d": ({"loss": math.inf, "acc": 0.5}, {"opt": "adam"}, {}),
     "e": ({}, {}, {"team": "vision", "100%": "x_y"}),
+}
+# Which datasets they read.
+INPUTS = {
+    "a": [("digits", "d1", "training"), ("faces", "f1", "eval")],
+    "b": [("digits", "d2", "training"), ("digits", "d2", "")],
+    "c": [("Digits", "d1", "")],
 }
 
 
@@ -85,6 +91,11 @@ def searched(served: UpServer) -> Iterator[Searched]:
                             " (%(organization)s, %(run)s, %(key)s, %(value)s)",
                             {**of, "key": key, "value": text},
                         )
+            for name, inputs in INPUTS.items():
+                client.tracking.log_inputs(run_id=runs[name], inputs=[
+                    NewRunInput(dataset=InputDataset(name=data, digest=digest), context=context)
+                    for data, digest, context in inputs
+                ])  # fmt: skip
             yield Searched(organization, client, project, experiment, runs)
 
 
@@ -108,7 +119,16 @@ def searched(served: UpServer) -> Iterator[Searched]:
         ("created < 1664067852747", ""),
         ("end_time IS NULL", "dcba"),
         ("attributes.`run name` = 'a'", "a"),
+        ("dataset.name = 'digits'", "ba"),
+        ("datasets.digest IN ('f1', 'd2')", "ba"),
+        ("dataset.context LIKE 'train%' AND dataset.name != 'digits'", "a"),
+        ("dataset.name ILIKE 'DIG%'", "cba"),
+        ("dataset.digest NOT IN ('d1')", "ba"),
         # And beyond it.
+        ("dataset.name IS NULL", "ed"),
+        ("dataset.context IS NOT NULL AND NOT dataset.name = 'faces'", "b"),
+        ("artifact_uri LIKE 'needletail:/runs/%/artifacts'", "edcba"),
+        ("artifact_uri = 'needletail:/runs/x/artifacts'", ""),
         ("metrics.loss < 0.5 OR tags.team = 'vision'", "eba"),
         ("NOT params.lr = '0.1'", "edb"),
         ("NOT (params.opt LIKE 'A%' OR metrics.loss > 1) AND NOT tags.team IS NULL", "eb"),
@@ -209,6 +229,8 @@ def test_a_page_is_as_long_as_an_answer_may_be(searched: Searched, sql: Connecti
         ({"filter": "x" * 102_400}, "FILTER_INVALID", "filter", "at most 16384 bytes"),
         ({"order_by": ["loss"]}, "ORDER_INVALID", "order_by[0]", "metrics.<key>"),
         ({"order_by": ["run_id", "id DESC"]}, "ORDER_INVALID", "order_by[1]", "does not name"),
+        ({"order_by": ["dataset.name"]}, "ORDER_INVALID", "order_by[0]", "has one value"),
+        ({"filter": "dataset.x = 'a'"}, "FILTER_INVALID", "filter", "datasets.context"),
         ({"order_by": ["run_id"] * 9}, "FIELD_INVALID", "order_by", "at most 8"),
         ({"experiment_ids": ["x"]}, "FIELD_INVALID", "experiment_ids[0]", "UUID"),
         (

@@ -16,6 +16,7 @@ private let schema = SearchSchema(
   pairs: [
     SearchPairs(numbers: ["metrics", "metric"], "numbers", owner: "thing_id", value: "number"),
     SearchPairs(texts: ["tags", "tag"], "tags", owner: "thing_id"),
+    SearchPairs(several: ["parts", "part"], "parts", owner: "thing_id", keys: ["maker"]),
   ])
 
 private func metric(_ key: String) -> SearchTarget { .pair(0, key: Array(key.utf8)) }
@@ -139,7 +140,16 @@ struct SearchParserTests {
     #expect(
       error?.expected
         == "one of attributes.name, attributes.start_time, attributes.size, attributes.status, "
-        + "attributes.id, metrics.<key>, tags.<key>")
+        + "attributes.id, metrics.<key>, tags.<key>, parts.maker")
+  }
+
+  @Test("A field of several values has known keys, and is no order")
+  func several() throws {
+    let maker = SearchTarget.pair(2, key: Array("maker".utf8))
+    #expect(
+      try SearchParser.filter("part.maker = 'm'", schema) == clause(maker, .text(.equal, "m")))
+    #expect(failure("parts.other = 'm'")?.byte == 0)
+    #expect(throws: SearchError.self) { try SearchParser.order("parts.maker DESC", schema) }
   }
 
   @Test("A place is counted in bytes and in characters, and what is found is shown in short")

@@ -110,3 +110,23 @@ def create_run(connection: Connection, tenant: Tenant, status: str = "running") 
                     **tenant.caller)  # fmt: skip
     assert rows == [{"project_id": tenant.project_id}]
     return run_id
+
+
+def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid.UUID:
+    """Link a run to a dataset of its own and to a model; return the run."""
+    of, data = [tenant.organization_id, run], uuid7()
+    connection.execute(
+        "insert into input_datasets values (%s, %s, %s, 'data', %s, '', '', '', '')",
+        [tenant.organization_id, data, tenant.project_id, str(run)],
+    )
+    connection.execute(
+        "insert into run_inputs (organization_id, run_id, id, dataset_id, context, tags)"
+        " values (%s, %s, %s, %s, '', '{}')",
+        [*of, uuid7(), data],
+    )
+    connection.execute(
+        "insert into run_models (organization_id, run_id, id, role, name, artifact_path, step)"
+        " values (%s, %s, %s, 'output', 'model', '', 0)",
+        [*of, uuid7()],
+    )
+    return run

@@ -45,6 +45,7 @@ SERVICES = {
         "experiments", "runs", "metric_writers", "metric_chunks", "run_metric_summaries",
         "log_chunks",
         "artifacts", "artifact_blobs", "artifact_uploads",
+        "input_datasets", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
     },
 }  # fmt: skip

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from statements import call
-from tenants import Tenant, create_run, maintaining, uuid7
+from tenants import Tenant, create_links, create_run, maintaining, uuid7
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -54,7 +54,7 @@ def counts(connection: Connection, tenant: Tenant) -> dict[str, int]:
 
 def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUID]:
     """Write runs with points, a writer, a member of the project and an answer that is kept."""
-    made = [create_run(connection, tenant) for _ in range(runs)]
+    made = [create_links(connection, tenant, create_run(connection, tenant)) for _ in range(runs)]
     organization = tenant.organization_id
     for run in made:
         connection.execute(
@@ -168,7 +168,7 @@ def test_a_project_goes_with_everything_in_it(
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
-        "run_parameter_versions",
+        "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {

@@ -20,6 +20,9 @@ DESCRIPTIONS = {
     "ListRunTags": "tags",
     "LogParameters": "parameters",
     "ListRunParameters": "parameters",
+    "LogInputs": "inputs",
+    "ListRunInputs": "inputs",
+    "LogModels": "models",
 }
 T = "needletail.tracking.v1."
 ORGANIZATION = "0192f000-0000-7000-8000-000000000001"
@@ -40,7 +43,7 @@ class Store:
         self.changed = threading.Condition(self.lock)
         self.experiments: dict[str, str] = {}
         self.runs: dict[str, Any] = {}
-        self.descriptions: dict[tuple[str, str], dict[str, str]] = {}
+        self.descriptions: dict[tuple[str, str], dict[str, bytes]] = {}
         self.by_key: dict[str, bytes] = {}
         self.writers: dict[str, int] = {}
         self.points: list[tuple[str, str, int, int, float]] = []
@@ -216,8 +219,10 @@ class TrackingScript:
         kind = DESCRIPTIONS[name]
         kept = self.store.descriptions.setdefault((request.run_id, kind), {})
         if not name.startswith("List"):
-            kept.update({pair.key: pair.value for pair in getattr(request, kind)})
+            for one in getattr(request, kind):
+                written = one.SerializeToString()
+                kept[getattr(one, "key", written.hex())] = written
             return answer
-        for key, value in sorted(kept.items()):
-            getattr(answer, kind).add(key=key, value=value)
+        for _, written in sorted(kept.items()):
+            getattr(answer, kind).add().MergeFromString(written)
         return answer

@@ -141,7 +141,7 @@ struct SearchCompiler {
       sql.add(" and ")
       sql.add(alias, pairs.value)
       sql.add(" <> 'NaN'")
-    case .text(.equal, let text):
+    case .text(.equal, let text) where pairs.hasHead:
       sql.add(alias, pairs.sorted)
       sql.add(" = ")
       sql.add(text: SearchPairs.head(of: text))
@@ -151,7 +151,7 @@ struct SearchCompiler {
       sql.add(alias, pairs.value)
       sql.add(" = ")
       sql.add(text: text)
-    case .among(let texts, isNegated: false):
+    case .among(let texts, isNegated: false) where pairs.hasHead:
       sql.add(alias, pairs.sorted)
       sql.add(" = any(")
       sql.add(texts: texts.map(SearchPairs.head))

@@ -32,7 +32,12 @@ public struct SearchParser {
   ) throws(SearchError) -> SearchOrder {
     try checkSize(of: text, bytesMax: SearchBounds.orderBytesMax, "field of an order")
     var parser = try SearchParser(text, schema)
+    let start = parser.token
     let target = try parser.field()
+    if case .pair(let index, _) = target, schema.pairs[index].knownKeys != nil {
+      throw parser.lexer.error(
+        at: start.range.lowerBound, expected: "a field that has one value", found: start.range)
+    }
     var isDescending = false
     if parser.isKeyword("DESC") {
       isDescending = true
@@ -154,6 +159,9 @@ public struct SearchParser {
     }
     if schema.entities.contains(entity) { return try attribute(key, at: start) }
     guard let index = schema.pairs.firstIndex(where: { $0.names.contains(entity) }) else {
+      throw unknownField(start)
+    }
+    if let known = schema.pairs[index].knownKeys, !known.contains(key) {
       throw unknownField(start)
     }
     return .pair(index, key: Array(key.utf8))

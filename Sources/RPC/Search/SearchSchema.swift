@@ -97,11 +97,24 @@ public struct SearchPairs: Sendable {
   public let sorted: StaticString
   /// How it is compared: `text` or `number`.
   public let kind: SearchKind
+  /// The keys that there are, of each of which a resource may have several values, so that none is
+  /// an order; nil = any key, each with one value.
+  public let knownKeys: [String]?
 
   /// Makes keyed fields of texts, in the columns `value` and `value_head`.
   public init(texts names: [String], _ table: StaticString, owner: StaticString) {
     self.init(
       names: names, table: table, owner: owner, value: "value", sorted: "value_head", kind: .text)
+  }
+
+  /// Makes fields of texts with these keys, of each of which a resource may have several values, in
+  /// the column `value`.
+  public init(
+    several names: [String], _ table: StaticString, owner: StaticString, keys: [String]
+  ) {
+    self.init(
+      names: names, table: table, owner: owner, value: "value", sorted: "value", kind: .text,
+      knownKeys: keys)
   }
 
   /// Makes keyed fields of numbers.
@@ -114,7 +127,7 @@ public struct SearchPairs: Sendable {
 
   private init(
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
-    sorted: StaticString, kind: SearchKind
+    sorted: StaticString, kind: SearchKind, knownKeys: [String]? = nil
   ) {
     self.names = names
     self.table = table
@@ -122,7 +135,11 @@ public struct SearchPairs: Sendable {
     self.value = value
     self.sorted = sorted
     self.kind = kind
+    self.knownKeys = knownKeys
   }
+
+  /// Whether comparisons with equality look up the beginning first.
+  var hasHead: Bool { kind == .text && knownKeys == nil }
 
   /// Code points of a text that its `value_head` has.
   static let headScalars = 200
@@ -164,7 +181,10 @@ extension SearchSchema {
   /// What callers may write for a field.
   var expectedFields: String {
     let names =
-      attributes.map { "attributes.\($0.names[0])" } + pairs.map { "\($0.names[0]).<key>" }
+      attributes.map { "attributes.\($0.names[0])" }
+      + pairs.flatMap { pairs in
+        (pairs.knownKeys ?? ["<key>"]).map { "\(pairs.names[0]).\($0)" }
+      }
     return "one of " + names.joined(separator: ", ")
   }
 }

@@ -38,6 +38,7 @@ enum RunSearch {
         .word(
           aliases: ["FINISHED": "COMPLETED", "KILLED": "CANCELLED", "CANCELED": "CANCELLED"],
           all: ["SCHEDULED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"])),
+      SearchAttribute(["artifact_uri"], "needletail_artifact_uri", .text),
       SearchAttribute(["start_time", "created", "Created"], "started_at", .time, isNullable: true),
       SearchAttribute(["end_time"], "completed_at", .time, isNullable: true),
       SearchAttribute(["duration_ms"], "duration_ms", .integer, isNullable: true),
@@ -56,6 +57,9 @@ enum RunSearch {
       SearchPairs(
         texts: ["params", "param", "parameters", "parameter"], "run_parameters", owner: "run_id"),
       SearchPairs(texts: ["tags", "tag"], "run_tags", owner: "run_id"),
+      SearchPairs(
+        several: ["datasets", "dataset"], "run_dataset_fields", owner: "run_id",
+        keys: ["name", "digest", "context"]),
     ])
 
   /// Adds what bounds a search for runs: the caller's organization, projects and experiments, and

@@ -10,6 +10,7 @@ struct Runs: AsyncParsableCommand {
       RunsList.self, RunsShow.self, RunsWatch.self, RunsCreate.self, RunsUpdate.self,
       RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
       RunsParameters.self, RunsParameterHistory.self, RunsDelete.self, RunsUndelete.self,
+      RunsInputs.self, RunsModels.self, RunsLogInput.self, RunsLogModel.self,
     ])
 }
 

@@ -32,7 +32,8 @@ struct RunsShow: ClientCommand {
     }
     let metrics = try await metrics(of: found.id, context)
     if global.output == .json { return try writeJSON(found, metrics, context) }
-    Console.write(fields(pairs(of: found)))
+    let links = try await linkPairs(of: found.id, context)
+    Console.write(fields(pairs(of: found) + links))
     guard !metrics.isEmpty else { return Console.line("\nno metrics yet") }
     let curves = try await curves(of: metrics, in: found.id, context)
     Console.write("\n" + table(metrics, curves))

@@ -40,7 +40,7 @@ extension Peer {
   static let all: [Peer] = served + samples
 
   static let served =
-    identity + server + experiments + runs + metrics + logs + artifacts + descriptions
+    identity + server + experiments + runs + metrics + logs + artifacts + descriptions + links
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),

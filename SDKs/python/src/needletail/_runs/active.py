@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from needletail._generated.tracking import RunStatus
 from needletail._runs.ending import finish_on_server, wind_up
-from needletail._runs.files import RunFiles
+from needletail._runs.links import RunLinks
 from needletail._runs.log import RunLog, log_feed
 from needletail._runs.registration import Registered, register
 from needletail._runs.spool import Metadata, Spool, SpoolOwnedError, another_writer
@@ -47,7 +47,7 @@ MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
 
 
-class ActiveRun(RunFiles):
+class ActiveRun(RunLinks):
     """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
 
     In a forked child the object goes on working: the child is another writer of the same run, with
