@@ -5,7 +5,8 @@ internal import RPC
 
 /// Consecutive batches of one writer that are stored in one transaction.
 struct MetricGroup: AppendGroup {
-  private(set) var batches: [(sequence: UInt64, columns: [MetricColumns])] = []
+  private(set) var batches:
+    [(sequence: UInt64, columns: [MetricColumns], openings: [EpochOpening])] = []
   private(set) var pointCount = 0
 
   var isEmpty: Bool { batches.isEmpty }
@@ -14,16 +15,21 @@ struct MetricGroup: AppendGroup {
       || batches.count == MetricBounds.groupBatchesMax
   }
   var lastSequence: UInt64 { batches.last?.sequence ?? 0 }
-  var runIDs: Set<UUID> { Set(batches.flatMap { $0.columns.map(\.runID) }) }
-
-  mutating func append(_ request: AppendMetricsRequest) throws(CallError) {
-    append(
-      request.sequence,
-      try MetricColumns.read(request, receivedAt: WallClock.microseconds()))
+  var runIDs: Set<UUID> {
+    Set(batches.flatMap { $0.columns.map(\.runID) + $0.openings.map(\.runID) })
   }
 
-  private mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
-    batches.append((sequence, columns))
+  mutating func append(_ request: AppendMetricsRequest) throws(CallError) {
+    let openings = try EpochOpening.read(request)
+    append(
+      request.sequence,
+      try MetricColumns.read(request, receivedAt: WallClock.microseconds()), openings)
+  }
+
+  private mutating func append(
+    _ sequence: UInt64, _ columns: [MetricColumns], _ openings: [EpochOpening]
+  ) {
+    batches.append((sequence, columns, openings))
     pointCount += columns.reduce(0) { $0 + $1.steps.count }
   }
 
@@ -31,13 +37,13 @@ struct MetricGroup: AppendGroup {
   var single: [MetricGroup] {
     batches.map { batch in
       var group = MetricGroup()
-      group.append(batch.sequence, batch.columns)
+      group.append(batch.sequence, batch.columns, batch.openings)
       return group
     }
   }
 
-  /// The statements that store the group: the writer moves on, the runs are held, chunks and
-  /// summaries are written.
+  /// The statements that store the group: the writer moves on, epochs are opened, the runs are
+  /// held, chunks and summaries are written.
   ///
   /// Any of them may refuse, which undoes all.
   func statements(writer: UUID, _ call: CallContext) -> Batch {
@@ -47,19 +53,35 @@ struct MetricGroup: AppendGroup {
         firstSequence: Int64(clamping: batches[0].sequence),
         lastSequence: Int64(clamping: lastSequence),
         organizationID: call.principal.organizationID, writerID: writer))
-    MetricGroup.store(batches.flatMap(\.columns), &batch, call)
+    let openings = batches.flatMap(\.openings)
+    if !openings.isEmpty {
+      batch.add(
+        MetricAppendsQueries.openEpochs(
+          userID: call.principal.id, organizationID: call.principal.organizationID,
+          runIDs: openings.map(\.runID), sufficientRoles: call.sufficientRoles, writerID: writer,
+          epochs: openings.map(\.epoch), fromSteps: openings.map(\.fromStep)))
+    }
+    MetricGroup.store(batches.flatMap(\.columns), &batch, call, opening: openings)
     return batch
   }
 
   /// Adds the statements that store points: the runs are held, chunks and summaries are written.
-  static func store(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
+  static func store(
+    _ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext,
+    opening openings: [EpochOpening] = []
+  ) {
     let organizationID = call.principal.organizationID
     let all = MetricColumns.joined(columns)
     let extents = all.map { MetricExtent($0) }
+    // A run of two epochs is there twice, and one of the two is refused.
+    let runs = Array(
+      Set(columns.map(\.run)).union(openings.map { RunInEpoch(id: $0.runID, epoch: $0.epoch) }))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
         userID: call.principal.id, organizationID: organizationID,
-        runIDs: Array(Set(columns.map(\.runID))), sufficientRoles: call.sufficientRoles))
+        runIDs: runs.map(\.id), sufficientRoles: call.sufficientRoles,
+        epochs: runs.map(\.epoch)))
+    guard !all.isEmpty else { return }
     batch.add(insertChunks(all, extents, call))
     batch.add(
       MetricAppendsQueries.upsertMetricSummaries(
@@ -67,7 +89,8 @@ struct MetricGroup: AppendGroup {
         pointCounts: all.map { Int64($0.steps.count) }, firstSteps: extents.map(\.minStep),
         lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
         lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
-        maxValues: extents.map(\.maxValue)))
+        maxValues: extents.map(\.maxValue), numberCounts: extents.map(\.numberCount),
+        valueSums: extents.map(\.valueSum)))
   }
 
   private static func insertChunks(
@@ -77,7 +100,8 @@ struct MetricGroup: AppendGroup {
     let times = NumberColumns(all.map(\.timesUs))
     return MetricAppendsQueries.insertMetricChunks(
       ids: all.map { _ in call.nextID() }, runIDs: all.map(\.runID), keys: all.map(\.key),
-      pointCounts: all.map { Int64($0.steps.count) }, minSteps: extents.map(\.minStep),
+      epochs: all.map(\.epoch), pointCounts: all.map { Int64($0.steps.count) },
+      minSteps: extents.map(\.minStep),
       maxSteps: extents.map(\.maxStep), stepForms: steps.forms, firstSteps: steps.first,
       stepStrides: steps.strides, timeForms: times.forms, firstTimesUs: times.first,
       timeStridesUs: times.strides, minValues: extents.map(\.minValue),
@@ -85,6 +109,16 @@ struct MetricGroup: AppendGroup {
       stepOffsets: steps.offsets, wideSteps: steps.wide, timeOffsetsUs: times.offsets,
       wideTimesUs: times.wide, pointValues: all.flatMap(\.values))
   }
+}
+
+/// What a writer appends to.
+private struct RunInEpoch: Hashable {
+  var id: UUID
+  var epoch: Int64
+}
+
+extension MetricColumns {
+  fileprivate var run: RunInEpoch { RunInEpoch(id: runID, epoch: epoch) }
 }
 
 /// Many columns of whole numbers, laid out as the statement that stores chunks takes them.
