@@ -3,6 +3,7 @@ import Postgres
 import RPC
 import TestSupport
 import Testing
+import Wire
 
 @testable import Tracking
 
