@@ -33,7 +33,14 @@ extension TrackingService {
         write(parameters: change, of: id, &batch, call)
         parameters = change
       }
-      if !columns.isEmpty { MetricGroup.store(columns, &batch, call) }
+      if !columns.isEmpty {
+        let current = columns.map { column in
+          var column = column
+          column.epoch = row.metricEpoch
+          return column
+        }
+        MetricGroup.store(current, &batch, call)
+      }
       return (
         LogBatchResponse(),
         wanted.change(

@@ -51,7 +51,7 @@ struct LogGroup: AppendGroup {
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
         organizationID: organizationID, runIDs: Array(runIDs), userID: call.principal.id,
-        sufficientRoles: call.sufficientRoles))
+        sufficientRoles: call.sufficientRoles, epochs: []))
     for lines in LogLines.joined(batches.flatMap(\.lines)) {
       batch.add(
         LogsQueries.insertLogChunk(

@@ -54,12 +54,15 @@ extension TrackingService {
     let size = validator.pageSize(
       request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
     try validator.finish()
-    let purpose = "history \(runID) \(request.key)"
+    let purpose =
+      (request.includesShadowed ? "all history" : "history") + " \(runID) \(request.key)"
     let after = try HistoryCursor.read(request.pageToken, for: purpose)
     _ = try await run(runID, call)
 
     var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after, call: call)
+      runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after,
+      limits: try await epochLimits(of: runID, call),
+      includesShadowed: request.includesShadowed, call: call)
     var points: [MetricPoint] = []
     while points.count <= size, let more = try await reader.next() { points += more }
     var response = GetMetricHistoryResponse()
@@ -83,7 +86,9 @@ extension TrackingService {
 
     let fromStep = request.fromStep ?? .min
     var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: fromStep, after: nil, call: call)
+      runID: runID, key: request.key, fromStep: fromStep, after: nil,
+      limits: try await epochLimits(of: runID, call),
+      includesShadowed: request.includesShadowed, call: call)
     while let points = try await reader.next() {
       // Who may no longer look is not told the rest.
       guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
@@ -103,18 +108,25 @@ private struct HistoryReader {
   let runID: UUID
   let key: String
   let fromStep: Int64
+  let includesShadowed: Bool
   let call: CallContext
 
   private var merge: HistoryMerge
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
+  private let currentEpoch: Int64
 
-  init(runID: UUID, key: String, fromStep: Int64, after: MetricPoint?, call: CallContext) {
+  init(
+    runID: UUID, key: String, fromStep: Int64, after: MetricPoint?, limits: EpochLimits,
+    includesShadowed: Bool, call: CallContext
+  ) {
     self.runID = runID
     self.key = key
     self.fromStep = fromStep
     self.call = call
-    merge = HistoryMerge(after: after)
+    self.includesShadowed = includesShadowed
+    currentEpoch = limits.current
+    merge = HistoryMerge(after: after, limits: limits, includesShadowed: includesShadowed)
   }
 
   /// The next points; nil at the end.
@@ -126,6 +138,7 @@ private struct HistoryReader {
       MetricsQueries.listChunksByStep(
         organizationID: call.principal.organizationID, runID: runID, key: key,
         afterMinStep: lastChunk.minStep, afterID: lastChunk.id, fromStep: fromStep,
+        currentEpoch: currentEpoch, includesShadowed: includesShadowed,
         pageSize: HistoryBounds.chunksPerRead))
     for row in rows { merge.add(MetricChunk(row)) }
     guard !merge.isOverfull else {
@@ -146,6 +159,7 @@ enum HistoryCursor {
     var bytes: [UInt8] = []
     for word in [
       UInt64(bitPattern: point.step), UInt64(bitPattern: point.timeUs), point.value.bitPattern,
+      UInt64(bitPattern: point.epoch),
     ] {
       for shift in stride(from: UInt64(56), through: 0, by: -8) {
         bytes.append(UInt8(truncatingIfNeeded: word >> shift))
@@ -156,15 +170,15 @@ enum HistoryCursor {
 
   static func read(_ token: String, for purpose: String) throws(CallError) -> MetricPoint? {
     if token.isEmpty { return nil }
-    guard let bytes = Token.read(token, for: purpose), bytes.count == 24 else {
+    guard let bytes = Token.read(token, for: purpose), bytes.count == 32 else {
       throw pageTokenInvalid()
     }
-    let words = stride(from: 0, to: 24, by: 8).map { start in
+    let words = stride(from: 0, to: 32, by: 8).map { start in
       bytes[start..<start + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     }
     return MetricPoint(
       step: Int64(bitPattern: words[0]), timeUs: Int64(bitPattern: words[1]),
-      value: Double(bitPattern: words[2]))
+      value: Double(bitPattern: words[2]), epoch: Int64(bitPattern: words[3]))
   }
 }
 
@@ -177,7 +191,7 @@ extension MetricChunk {
       times: ChunkColumn(
         first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
         wide: row.timesUs),
-      values: row.pointValues)
+      values: row.pointValues, epoch: row.epoch)
   }
 
   init(_ row: MetricsQueries.ListChunksBetweenRow) {
@@ -188,7 +202,7 @@ extension MetricChunk {
       times: ChunkColumn(
         first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
         wide: row.timesUs),
-      values: row.pointValues)
+      values: row.pointValues, epoch: row.epoch)
   }
 }
 
@@ -200,6 +214,17 @@ extension MetricSeries {
     steps = points.map(\.step)
     timesUs = points.map(\.timeUs)
     values = points.map(\.value)
+    if points.contains(where: { $0.epoch > 0 }) {
+      epochs = points.map { UInt64(clamping: $0.epoch) }
+    }
+  }
+}
+
+extension MetricSeries {
+  /// Points of one epoch as columns.
+  init(_ key: String, _ points: [MetricPoint], of epoch: Int64) {
+    self.init(key, points)
+    if epoch > 0 { epochs = Array(repeating: UInt64(clamping: epoch), count: points.count) }
   }
 }
 
@@ -214,5 +239,6 @@ extension MetricSummary {
     maxValue = row.maxValue
     count = row.pointCount
     firstStep = row.firstStep
+    meanValue = row.numberCount == 0 ? .nan : row.valueSum / Double(row.numberCount)
   }
 }

@@ -5,7 +5,8 @@ internal import RPC
 
 /// Consecutive batches of one writer that are stored in one transaction.
 struct MetricGroup: AppendGroup {
-  private(set) var batches: [(sequence: UInt64, columns: [MetricColumns])] = []
+  private(set) var batches:
+    [(sequence: UInt64, columns: [MetricColumns], openings: [EpochOpening])] = []
   private(set) var pointCount = 0
 
   var isEmpty: Bool { batches.isEmpty }
@@ -17,21 +18,25 @@ struct MetricGroup: AppendGroup {
   var firstSequence: Int64 { Int64(clamping: batches.first?.sequence ?? 0) }
   /// The points of all batches, in their order.
   var columns: [MetricColumns] { batches.flatMap(\.columns) }
-  var runIDs: Set<UUID> { Set(batches.flatMap { $0.columns.map(\.runID) }) }
+  var openings: [EpochOpening] { batches.flatMap(\.openings) }
+  var runIDs: Set<UUID> { Set(columns.map(\.runID) + openings.map(\.runID)) }
 
   mutating func append(_ request: AppendMetricsRequest) throws(CallError) {
+    let openings = try EpochOpening.read(request)
     append(
       request.sequence,
-      try MetricColumns.read(request, receivedAt: WallClock.microseconds()))
+      try MetricColumns.read(request, receivedAt: WallClock.microseconds()), openings)
   }
 
-  private mutating func append(_ sequence: UInt64, _ columns: [MetricColumns]) {
-    batches.append((sequence, columns))
+  private mutating func append(
+    _ sequence: UInt64, _ columns: [MetricColumns], _ openings: [EpochOpening]
+  ) {
+    batches.append((sequence, columns, openings))
     pointCount += columns.reduce(0) { $0 + $1.steps.count }
   }
 
   func store(writer: UUID, _ call: CallContext) async throws(PostgresError) {
-    if pointCount < SharedAppends.alonePointsMin {
+    if pointCount < SharedAppends.alonePointsMin, openings.isEmpty {
       let database = call.database
       switch await call.keptOnLoop({ SharedAppends(database) })
         .store(self, writer: writer, call)
@@ -48,13 +53,13 @@ struct MetricGroup: AppendGroup {
   var single: [MetricGroup] {
     batches.map { batch in
       var group = MetricGroup()
-      group.append(batch.sequence, batch.columns)
+      group.append(batch.sequence, batch.columns, batch.openings)
       return group
     }
   }
 
-  /// The statements that store the group: the writer moves on, the runs are held, chunks and
-  /// summaries are written.
+  /// The statements that store the group: the writer moves on, epochs are opened, the runs are
+  /// held, chunks and summaries are written.
   ///
   /// Any of them may refuse, which undoes all.
   func statements(writer: UUID, _ call: CallContext) -> Batch {
@@ -64,22 +69,36 @@ struct MetricGroup: AppendGroup {
         firstSequence: Int64(clamping: batches[0].sequence),
         lastSequence: Int64(clamping: lastSequence),
         organizationID: call.principal.organizationID, writerID: writer))
-    MetricGroup.store(batches.flatMap(\.columns), &batch, call)
+    if !openings.isEmpty {
+      batch.add(
+        MetricAppendsQueries.openEpochs(
+          userID: call.principal.id, organizationID: call.principal.organizationID,
+          runIDs: openings.map(\.runID), sufficientRoles: call.sufficientRoles, writerID: writer,
+          epochs: openings.map(\.epoch), fromSteps: openings.map(\.fromStep)))
+    }
+    MetricGroup.store(columns, &batch, call, opening: openings)
     return batch
   }
 
   /// Adds the statements that store points: the runs are held, chunks and summaries are written.
-  static func store(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
+  static func store(
+    _ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext,
+    opening openings: [EpochOpening] = []
+  ) {
+    // A run of two epochs is there twice, and one of the two is refused.
+    let runs = Array(
+      Set(columns.map(\.run)).union(openings.map { RunInEpoch(id: $0.runID, epoch: $0.epoch) }))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        organizationID: call.principal.organizationID,
-        runIDs: Array(Set(columns.map(\.runID))), userID: call.principal.id,
-        sufficientRoles: call.sufficientRoles))
+        organizationID: call.principal.organizationID, runIDs: runs.map(\.id),
+        userID: call.principal.id, sufficientRoles: call.sufficientRoles,
+        epochs: runs.map(\.epoch)))
     write(columns, &batch, call)
   }
 
   /// Adds the statements that write chunks and summaries of runs that are held.
   static func write(_ columns: [MetricColumns], _ batch: inout Batch, _ call: CallContext) {
+    guard !columns.isEmpty else { return }
     let organizationID = call.principal.organizationID
     let all = MetricColumns.joined(columns)
     let extents = all.map { MetricExtent($0) }
@@ -100,7 +119,8 @@ struct MetricGroup: AppendGroup {
         pointCounts: all.map { Int64($0.steps.count) }, firstSteps: extents.map(\.minStep),
         lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
         lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
-        maxValues: extents.map(\.maxValue)))
+        maxValues: extents.map(\.maxValue), numberCounts: extents.map(\.numberCount),
+        valueSums: extents.map(\.valueSum)))
   }
 
   /// Points from which a chunk has a statement of its own.
@@ -113,9 +133,9 @@ struct MetricGroup: AppendGroup {
     let times = ColumnForm(columns.timesUs)
     return MetricAppendsQueries.insertMetricChunk(
       organizationID: call.principal.organizationID, id: call.nextID(), runID: columns.runID,
-      key: columns.key, pointCount: Int64(columns.steps.count), minStep: extent.minStep,
-      maxStep: extent.maxStep, firstStep: columns.steps[0], stepStride: steps.stride,
-      firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride, minValue: extent.minValue,
+      key: columns.key, epoch: columns.epoch, pointCount: Int64(columns.steps.count),
+      minStep: extent.minStep, maxStep: extent.maxStep, firstStep: columns.steps[0],
+      stepStride: steps.stride, firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride, minValue: extent.minValue,
       maxValue: extent.maxValue, stepOffsets: steps.offsets, steps: steps.wide,
       timeOffsetsUs: times.offsets, timesUs: times.wide, pointValues: columns.values)
   }
@@ -127,7 +147,8 @@ struct MetricGroup: AppendGroup {
     let times = NumberColumns(all.map(\.timesUs))
     return MetricAppendsQueries.insertMetricChunks(
       ids: all.map { _ in call.nextID() }, runIDs: all.map(\.runID), keys: all.map(\.key),
-      pointCounts: all.map { Int64($0.steps.count) }, minSteps: extents.map(\.minStep),
+      epochs: all.map(\.epoch), pointCounts: all.map { Int64($0.steps.count) },
+      minSteps: extents.map(\.minStep),
       maxSteps: extents.map(\.maxStep), stepForms: steps.forms, firstSteps: steps.first,
       stepStrides: steps.strides, timeForms: times.forms, firstTimesUs: times.first,
       timeStridesUs: times.strides, minValues: extents.map(\.minValue),
@@ -135,6 +156,16 @@ struct MetricGroup: AppendGroup {
       stepOffsets: steps.offsets, wideSteps: steps.wide, timeOffsetsUs: times.offsets,
       wideTimesUs: times.wide, pointValues: all.flatMap(\.values))
   }
+}
+
+/// What a writer appends to.
+struct RunInEpoch: Hashable {
+  var id: UUID
+  var epoch: Int64
+}
+
+extension MetricColumns {
+  var run: RunInEpoch { RunInEpoch(id: runID, epoch: epoch) }
 }
 
 /// Many columns of whole numbers, laid out as the statement that stores chunks takes them.

@@ -124,11 +124,11 @@ final class SharedAppends {
         lastSequences: parts.map { Int64(clamping: $0.group.lastSequence) },
         organizationID: organizationID))
     for (userID, parts) in Dictionary(grouping: parts, by: { $0.call.principal.id }) {
+      let runs = Array(Set(parts.flatMap { $0.group.columns.map(\.run) }))
       batch.add(
         MetricAppendsQueries.requireRunningRuns(
-          organizationID: organizationID,
-          runIDs: Array(parts.reduce(into: Set<UUID>()) { $0.formUnion($1.group.runIDs) }),
-          userID: userID, sufficientRoles: call.sufficientRoles))
+          organizationID: organizationID, runIDs: runs.map(\.id), userID: userID,
+          sufficientRoles: call.sufficientRoles, epochs: runs.map(\.epoch)))
     }
     MetricGroup.write(parts.flatMap(\.group.columns), &batch, call)
     return batch

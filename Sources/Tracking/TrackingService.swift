@@ -59,6 +59,17 @@ public struct TrackingService: TrackingHandlers {
       "ARTIFACT_QUOTA_EXCEEDED": .init(
         TrackingErrorReason.artifactQuotaExceeded,
         "Your organization has no room for the file: delete others, or ask for a larger quota."),
+      "EPOCH_OLD": .init(
+        TrackingErrorReason.epochOld,
+        "Another job goes on with the run, in details.current_epoch; to take over from it, open "
+          + "the one after that."),
+      "EPOCH_SKIPPED": .init(
+        TrackingErrorReason.epochSkipped,
+        "The run is in details.current_epoch: append to that, or open the one after it."),
+      "EPOCH_TAKEN": .init(
+        TrackingErrorReason.epochTaken,
+        "The epoch was opened by another writer, or at another step; append to it without "
+          + "from_step, or open the one after it."),
       "WRITER_UNKNOWN": .init(
         TrackingErrorReason.writerInvalid, "The writer is not known; open the stream again."),
     ]

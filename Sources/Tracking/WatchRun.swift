@@ -128,12 +128,21 @@ private struct RunWatch {
       MetricsQueries.getRunChange(
         organizationID: call.principal.organizationID, runID: runID, sinceSnapshot: snapshot,
         untilSnapshot: until))
-    let hasSentPoints = try await sendPoints(until: until, send)
+    let epochs = try await call.read(
+      MetricsQueries.listEpochsSeen(
+        sinceSnapshot: snapshot, organizationID: call.principal.organizationID, runID: runID,
+        untilSnapshot: until))
+    // Said before the points: what is shadowed is not sent any more.
+    var response = message()
+    response.epochs = epochs.filter(\.isNew).map { RunEpoch($0) }
+    if !response.epochs.isEmpty { try await send(response) }
+    let hasSentPoints = try await sendPoints(
+      until: until, EpochLimits(epochs.map { ($0.epoch, $0.fromStep) }), send)
     pointsSince = nil
     position = nil
     snapshot = until
-    guard change != nil || hasSentPoints else { return false }
-    var response = message()
+    guard change != nil || hasSentPoints || !response.epochs.isEmpty else { return false }
+    response = message()
     if let change {
       let record = RunRecord(change)
       hasEnded = record.status.isFinal
@@ -145,7 +154,8 @@ private struct RunWatch {
 
   /// Sends the points in the order of their commits, each message with the place it ends at.
   private mutating func sendPoints(
-    until: String, _ send: (WatchRunResponse) async throws(CallError) -> Void
+    until: String, _ limits: EpochLimits,
+    _ send: (WatchRunResponse) async throws(CallError) -> Void
   ) async throws(CallError) -> Bool {
     var place = position ?? Position(until: until, xid: "0", chunkID: .zero)
     var hasSent = false
@@ -159,11 +169,13 @@ private struct RunWatch {
       var points = 0
       for (index, row) in rows.enumerated() {
         let chunk = MetricChunk(row)
-        series.append(MetricSeries(row.key, chunk.points))
-        points += chunk.pointCount
+        let visible = chunk.points(before: limits.limit(of: chunk.epoch))
+        if !visible.isEmpty { series.append(MetricSeries(row.key, visible, of: chunk.epoch)) }
+        points += visible.count
         place = Position(until: until, xid: row.xid, chunkID: row.id)
         guard points >= WatchBounds.pointsPerMessage || index == rows.count - 1 else { continue }
         position = place
+        guard !series.isEmpty else { continue }
         var response = message()
         response.series = series
         try await send(response)

@@ -127,6 +127,15 @@ class Estate:
                 "AppendLogsRequest", writer_id=self.ids["writer"], sequence=3, runs=[lines],
             )))  # fmt: skip
             assert end.status.code == 0, end.status
+            for epoch in (1, 2):
+                opening = message(
+                    "RunMetrics", run_id=self.ids["finished_run"], epoch=epoch, from_step=100
+                )
+                end = wire.end(wire.open("AppendMetrics", message(
+                    "AppendMetricsRequest", writer_id=self.ids["writer"], sequence=3 + epoch,
+                    runs=[opening],
+                )))  # fmt: skip
+                assert end.status.code == 0, end.status
         self._upload(client)
         tracking.finish_run(id=self.ids["finished_run"])
 

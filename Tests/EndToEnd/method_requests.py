@@ -39,6 +39,7 @@ KINDS: dict[str, str | None] = {
     "WatchRun.run_id": "finished_run",
     "WatchLogs.run_id": "finished_run",
     "ListLogs.run_id": "finished_run",
+    "ListRunEpochs.run_id": "finished_run",
     "ReopenRun.id": "finished_run",
     "UndeleteRun.id": "deleted_run",
     "UndeleteExperiment.id": "deleted_experiment",

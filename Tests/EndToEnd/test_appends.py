@@ -8,8 +8,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from appends import TIME_US, Writer, batch, series
 from organizations import create_organization
-from wire import Wire, message
+from wire import Wire
 
 if TYPE_CHECKING:
     import needletail
@@ -17,61 +18,7 @@ if TYPE_CHECKING:
 
 INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION = 3, 5, 9
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
-TIME_US = 1_800_000_000_000_000
 LAST_TIME_US = 253_402_300_799_999_999
-
-
-def series(steps: list[int], key: str = "x", **columns: Any) -> Any:
-    columns.setdefault("times_us", [TIME_US] * len(steps))
-    columns.setdefault("values", [float(step) for step in steps])
-    return message("MetricSeries", key=key, steps=steps, **columns)
-
-
-def batch(sequence: int, run_id: str, *of: Any, writer: str = "") -> Any:
-    runs = [message("RunMetrics", run_id=run_id, series=of)] if run_id else []
-    return message("AppendMetricsRequest", writer_id=writer, sequence=sequence, runs=runs)
-
-
-class Writer:
-    """One stream of AppendMetrics."""
-
-    def __init__(self, wire: Wire, writer_id: str | None = None) -> None:
-        self.wire = wire
-        self.id = writer_id or str(uuid.uuid4())
-        self.stream = wire.open("AppendMetrics", batch(0, "", writer=self.id), end=False)
-        self.acknowledged = self._next().acknowledged_sequence
-
-    def _next(self) -> Any:
-        frame = self.wire.receive()
-        assert frame.stream == self.stream
-        assert frame.HasField("data"), frame
-        return message("AppendMetricsResponse").FromString(frame.data.message)
-
-    def send(self, *batches: Any) -> None:
-        """Send batches."""
-        for one in batches:
-            self.wire.data(self.stream, one)
-
-    def wait_for(self, sequence: int) -> None:
-        """Wait for the acknowledgement of a batch."""
-        while self.acknowledged < sequence:
-            self.acknowledged = self._next().acknowledged_sequence
-
-    def finish(self) -> Any:
-        """Take acknowledgements to the end of the stream; return its End."""
-        for frame in self.wire.frames():
-            assert frame.stream == self.stream
-            if frame.HasField("end"):
-                return frame.end
-            answer = message("AppendMetricsResponse").FromString(frame.data.message)
-            assert answer.acknowledged_sequence >= self.acknowledged
-            self.acknowledged = answer.acknowledged_sequence
-        raise AssertionError("the connection was closed")
-
-    def refused(self, *batches: Any) -> Any:
-        """Send what must end the stream; return the status."""
-        self.send(*batches)
-        return self.finish().status
 
 
 def stored_steps(sql: Connection, run_id: str, key: str = "x") -> list[int]:

@@ -37,7 +37,7 @@ class Column:
         return cls(2, first, 0, [], numbers)
 
 
-def chunk_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, Any]:
+def chunk_parameters(series: list[tuple[Any, str, list[Point]]], epoch: int = 0) -> dict[str, Any]:
     """Return insertMetricChunks' arrays for (run, key, points) series."""
     parameters: dict[str, list[Any]] = defaultdict(list)
     for pool in ("step_offsets", "wide_steps", "time_offsets_us", "wide_times_us"):
@@ -53,7 +53,7 @@ def chunk_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, An
             "step_forms": steps.form, "first_steps": steps.first, "step_strides": steps.stride,
             "time_forms": times.form, "first_times_us": times.first,
             "time_strides_us": times.stride,
-            "min_values": min(numbers), "max_values": max(numbers),
+            "min_values": min(numbers), "max_values": max(numbers), "epochs": epoch,
         }.items():  # fmt: skip
             parameters[name].append(value)
         parameters["step_offsets"] += steps.offsets
@@ -71,6 +71,7 @@ def summary_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, 
     def rank(point: Point) -> tuple[int, int, bool, float]:
         return (point[0], point[1], math.isnan(point[2]), point[2])
 
+    values = [[p[2] for p in points if not math.isnan(p[2])] for _, _, points in series]
     last = [max(points, key=rank) for _, _, points in series]
     return {
         "run_ids": chunks["run_ids"], "keys": chunks["keys"],
@@ -79,4 +80,6 @@ def summary_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, 
         "last_times_us": [point[1] for point in last],
         "last_values": [point[2] for point in last],
         "min_values": chunks["min_values"], "max_values": chunks["max_values"],
+        "number_counts": [len(numbers) for numbers in values],
+        "value_sums": [sum(numbers, 0.0) for numbers in values],
     }  # fmt: skip

@@ -31,23 +31,29 @@ def open_writer(connection: Connection, tenant: Tenant, writer: uuid.UUID) -> in
 
 
 def store(
-    connection: Connection, tenant: Tenant, writer: uuid.UUID, sequences: range, series: Series
-) -> None:
+    connection: Connection, tenant: Tenant, writer: uuid.UUID, sequences: range, series: Series,
+    epoch: int = 0, from_step: int | None = None,
+) -> None:  # fmt: skip
     """Send the statements of a group, in the transaction that is open."""
     organization = {"organization_id": tenant.organization_id}
     call(connection, "advanceWriter", writer_id=writer, first_sequence=sequences[0],
          last_sequence=sequences[-1], **organization)  # fmt: skip
-    call(connection, "requireRunningRuns", **tenant.caller,
-         run_ids=sorted({run_id for run_id, _, _ in series}))  # fmt: skip
-    call(connection, "insertMetricChunks", **organization, **chunk_parameters(series))
+    runs = sorted({run_id for run_id, _, _ in series})
+    if from_step is not None:
+        call(connection, "openEpochs", **tenant.caller, run_ids=runs, writer_id=writer,
+             epochs=[epoch] * len(runs), from_steps=[from_step] * len(runs))  # fmt: skip
+    call(connection, "requireRunningRuns", **tenant.caller, run_ids=runs,
+         epochs=[epoch] * len(runs))  # fmt: skip
+    call(connection, "insertMetricChunks", **organization, **chunk_parameters(series, epoch))
     call(connection, "upsertMetricSummaries", **organization, **summary_parameters(series))
 
 
 def append(
-    connection: Connection, tenant: Tenant, writer: uuid.UUID, sequences: range, series: Series
-) -> None:
+    connection: Connection, tenant: Tenant, writer: uuid.UUID, sequences: range, series: Series,
+    epoch: int = 0, from_step: int | None = None,
+) -> None:  # fmt: skip
     with acting(connection, tenant):
-        store(connection, tenant, writer, sequences, series)
+        store(connection, tenant, writer, sequences, series, epoch, from_step)
 
 
 def refusal(error: psycopg.Error) -> tuple[str | None, dict[str, Any]]:
@@ -277,11 +283,16 @@ def test_a_summary_is_of_all_batches(
     writer, nan = uuid7(), math.nan
     open_writer(connection, tenant, writer)
     batches: list[tuple[list[Point], tuple[Any, ...]]] = [
-        ([(5, 10, nan)], (1, 5, 5, 10, nan, nan, nan)),
-        ([(5, 10, 3.0)], (2, 5, 5, 10, nan, 3.0, 3.0)),
-        ([(9, 1, -math.inf), (9, 0, 8.0)], (4, 5, 9, 1, -math.inf, -math.inf, 8.0)),
-        ([(-INT64, 0, nan), (2, 0, math.inf)], (6, -INT64, 9, 1, -math.inf, -math.inf, math.inf)),
-        ([(INT64 - 1, 0, 0.5)], (7, -INT64, INT64 - 1, 0, 0.5, -math.inf, math.inf)),
+        ([(5, 10, nan)], (1, 5, 5, 10, nan, nan, nan, 0, 0.0)),
+        ([(5, 10, 3.0)], (2, 5, 5, 10, nan, 3.0, 3.0, 1, 3.0)),
+        ([(6, 1, 1.5e308)], (3, 5, 6, 1, 1.5e308, 3.0, 1.5e308, 2, 1.5e308)),
+        ([(7, 1, 1.5e308)], (4, 5, 7, 1, 1.5e308, 3.0, 1.5e308, 3, math.inf)),
+        ([(9, 1, -math.inf), (9, 0, 8.0)], (6, 5, 9, 1, -math.inf, -math.inf, 1.5e308, 5, nan)),
+        (
+            [(-INT64, 0, nan), (2, 0, math.inf)],
+            (8, -INT64, 9, 1, -math.inf, -math.inf, math.inf, 6, nan),
+        ),
+        ([(INT64 - 1, 0, 0.5)], (9, -INT64, INT64 - 1, 0, 0.5, -math.inf, math.inf, 7, nan)),
     ]
     for sequence, (points, expected) in enumerate(batches, start=1):
         append(connection, tenant, writer, range(sequence, sequence + 1),

@@ -138,7 +138,8 @@ def test_history_pages_in_the_order_of_steps(
     for _ in range(20):
         start = chance.randrange(100)
         insert(connection, tenant, run_id, [point(start + i) for i in range(10)])
-    asked = {"organization_id": tenant.organization_id, "run_id": run_id, "key": "loss"}
+    asked = {"organization_id": tenant.organization_id, "run_id": run_id, "key": "loss",
+             "current_epoch": 0, "includes_shadowed": False}  # fmt: skip
 
     def pages(size: int, from_step: int) -> list[Any]:
         found, after = [], {"after_min_step": -INT64, "after_id": NIL}

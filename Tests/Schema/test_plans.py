@@ -40,6 +40,8 @@ FILL = """
     insert into run_metric_summaries
     select organization_id, id, 'key ' || n, 1, n, n, 0, n, n, n
     from runs, generate_series(1, 3) as n;
+    insert into run_epochs (organization_id, run_id, epoch, from_step, writer_id)
+    select organization_id, id, n, n, gen_random_uuid() from runs, generate_series(1, 2) as n;
     insert into run_tags (organization_id, run_id, key, value)
     select organization_id, id, 'key', 'value' from runs;
     insert into run_parameters (organization_id, run_id, key, value)
@@ -71,6 +73,9 @@ HOT = {
     "getWriter": {"metric_writers_pkey"},
     "advanceWriter": {"metric_writers_pkey"},
     "requireRunningRuns": {"runs_pkey"},
+    "listEpochs": {"run_epochs_pkey"},
+    "listEpochsSeen": {"run_epochs_pkey"},
+    "getCurrentEpoch": {"run_epochs_pkey"},
     "listMetricSummaries": {"run_metric_summaries_pkey"},
     "getIdempotencyRecord": {"idempotency_records_pkey"},
     "getCaller": {"api_keys_pkey"},

@@ -57,6 +57,8 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
     made = [create_links(connection, tenant, create_run(connection, tenant)) for _ in range(runs)]
     organization = tenant.organization_id
     for run in made:
+        values = [organization, run, uuid7()]
+        connection.execute("insert into run_epochs values (%s, %s, 1, 0, %s)", values)
         connection.execute(
             "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
             " max_time_us, level_mask, times_us, levels, streams, texts)"
@@ -85,10 +87,8 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
         "insert into experiment_tags values (%s, %s, unnest('{team,purpose}'::text[]), 'value')",
         [organization, tenant.experiment_id],
     )
-    connection.execute(
-        "insert into metric_writers (organization_id, writer_id) values (%s, %s)",
-        [organization, uuid7()],
-    )
+    writer = [organization, uuid7()]
+    connection.execute("insert into metric_writers values (%s, %s)", writer)
     connection.execute(
         "insert into idempotency_records (organization_id, principal_id, key, method,"
         " request_digest) values (%s, %s, 'key', 'x', sha256(''))",
@@ -167,7 +167,7 @@ def test_a_project_goes_with_everything_in_it(
     after = counts(connection, tenant)
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
-        "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
+        "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
         "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)

@@ -16,12 +16,13 @@ struct MetricColumnsTests {
     _ key: String = "loss", steps: [Int64] = [1, 2], times: [Int64] = [],
     values: [Double] = [0.5, 0.25]
   ) -> MetricSeries {
-    MetricSeries(key: key, steps: steps, timesUs: times, values: values)
+    MetricSeries(key: key, steps: steps, timesUs: times, values: values, epochs: [])
   }
 
   private static func request(_ runs: [(String, [MetricSeries])]) -> AppendMetricsRequest {
     AppendMetricsRequest(
-      writerID: "", sequence: 1, runs: runs.map { RunMetrics(runID: $0.0, series: $0.1) })
+      writerID: "", sequence: 1,
+      runs: runs.map { RunMetrics(runID: $0.0, series: $0.1, epoch: 0, fromStep: nil) })
   }
 
   private static func violations(_ request: AppendMetricsRequest) -> [FieldViolation] {

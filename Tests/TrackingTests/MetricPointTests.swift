@@ -57,6 +57,25 @@ struct MetricPointTests {
   }
 
   @Test(
+    "The sum is of what is a number, and keeps what each addition rounds off",
+    arguments: [
+      ([], 0, 0), ([.nan], 0, 0), ([.nan, 2, 1], 2, 3),
+      ([1, 1e100, 1, -1e100], 4, 2), (Array(repeating: 0.1, count: 10), 10, 1),
+      ([1, .infinity], 2, .infinity), ([.greatestFiniteMagnitude, 1e308], 2, .infinity),
+    ] as [([Double], Int64, Double)])
+  func sum(values: [Double], count: Int64, sum: Double) {
+    // One that is no number comes first, so that there is a point in any case.
+    let extent = Self.extent(([.nan] + values).map { (1, 1, $0) })
+    #expect(extent.numberCount == count)
+    #expect(extent.valueSum == sum)
+  }
+
+  @Test("Infinities of both signs have no sum")
+  func noSum() {
+    #expect(Self.extent([(1, 1, .infinity), (2, 1, -.infinity)]).valueSum.isNaN)
+  }
+
+  @Test(
     "NaN is no least and no greatest value unless there is no other",
     arguments: [
       ([.nan, 2, 1], 1, 2), ([2, .nan, 1], 1, 2), ([1, 2, .nan], 1, 2),

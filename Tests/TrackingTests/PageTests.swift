@@ -67,11 +67,13 @@ struct PageTests {
       MetricPoint(step: .max, timeUs: 253_402_300_799_999_999, value: .infinity),
       MetricPoint(step: -1, timeUs: 1, value: Double(nan: 5, signaling: false)),
       MetricPoint(step: 1, timeUs: 1, value: 0.1),
+      MetricPoint(step: 1, timeUs: 1, value: 0.1, epoch: 10_000),
     ])
   func cursor(point: MetricPoint) throws {
     let token = HistoryCursor.token(point, for: "history x")
     let read = try #require(try HistoryCursor.read(token, for: "history x"))
     #expect(read.step == point.step && read.timeUs == point.timeUs)
+    #expect(read.epoch == point.epoch)
     #expect(read.value.bitPattern == point.value.bitPattern)
     #expect(
       Self.reason { () throws(CallError) in try HistoryCursor.read(token, for: "history y") }

@@ -69,16 +69,60 @@ select
         else needletail_refuse('WRITER_UNKNOWN', null, false)
     end as "is_advanced!";
 
+-- Opens epochs of the `run_ids`, with an epoch and a step for each, and holds these runs for itself
+-- until the transaction ends: who appends to one of them waits, and then finds the new epoch.
+-- Refuses as requireRunningRuns does what the caller may not see or change, and EPOCH_OLD,
+-- EPOCH_TAKEN and EPOCH_SKIPPED (details.run_id, details.current_epoch).
+-- name: openEpochs :exec
+with held as (
+    select
+        run.id,
+        needletail_project_role(run.project_id, :user_id) as role
+    from runs as run
+    where
+        run.organization_id = :organization_id
+        and run.id = any(:run_ids::uuid[])
+        and run.deleted_at is null
+    order by run.id
+    for no key update of run
+)
+
+select
+    count(
+        case
+            when held.role is null
+                then
+                    needletail_refuse(
+                        'RUN_NOT_FOUND', jsonb_build_object('run_id', wanted.id), false
+                    )
+            when held.role <> all(:sufficient_roles::text[])
+                then
+                    needletail_refuse(
+                        'PERMISSION_MISSING', jsonb_build_object('run_id', wanted.id), false
+                    )
+            else
+                needletail_open_epoch(
+                    :organization_id, wanted.id, wanted.epoch, wanted.from_step, :writer_id
+                )
+        end
+    ) as "run_count!"
+from
+    unnest(:run_ids::uuid[], :epochs::bigint[], :from_steps::bigint[])
+        as wanted (id, epoch, from_step)
+left join held on wanted.id = held.id;
+
 -- Holds the distinct `run_ids` in status running until the transaction ends: who finishes one of
--- them waits. Refuses RUN_NOT_FOUND, also where the caller does not see the project,
--- PERMISSION_MISSING where their role in it does not suffice, RUN_NOT_STARTED and RUN_FINISHED
--- (details.run_id).
+-- them waits, and so does who opens an epoch. Refuses RUN_NOT_FOUND, also where the caller does not
+-- see the project, PERMISSION_MISSING where their role in it does not suffice, RUN_NOT_STARTED and
+-- RUN_FINISHED (details.run_id), and where there are `epochs`, one a run, EPOCH_OLD for one behind
+-- the run's and EPOCH_SKIPPED for one that is not open (details.current_epoch).
 -- name: requireRunningRuns :exec
 with held as (
     select
         run.id,
         run.status,
-        run.project_id
+        run.project_id,
+        run.metric_epoch
     from runs as run
     where
         run.organization_id = :organization_id
@@ -109,6 +153,24 @@ select
                     needletail_refuse(
                         'PERMISSION_MISSING', jsonb_build_object('run_id', wanted.id), wanted.id
                     )
+            when held.status = 'running' and wanted.epoch < held.metric_epoch
+                then
+                    needletail_refuse(
+                        'EPOCH_OLD',
+                        jsonb_build_object(
+                            'run_id', wanted.id, 'current_epoch', held.metric_epoch
+                        ),
+                        wanted.id
+                    )
+            when held.status = 'running' and wanted.epoch > held.metric_epoch
+                then
+                    needletail_refuse(
+                        'EPOCH_SKIPPED',
+                        jsonb_build_object(
+                            'run_id', wanted.id, 'current_epoch', held.metric_epoch
+                        ),
+                        wanted.id
+                    )
             when held.status = 'running' then held.id
             when held.status = 'scheduled'
                 then
@@ -121,7 +183,7 @@ select
                 )
         end
     ) as "run_count!"
-from unnest(:run_ids::uuid[]) as wanted (id)
+from unnest(:run_ids::uuid[], :epochs::bigint[]) as wanted (id, epoch)
 left join held on wanted.id = held.id
 left join roles on held.project_id = roles.project_id;
 
@@ -136,6 +198,7 @@ with series as (
         item.id,
         item.run_id,
         item.key,
+        item.epoch,
         item.point_count,
         item.min_step,
         item.max_step,
@@ -160,29 +223,31 @@ with series as (
         sum(item.point_count::integer) filter (where item.time_form = 2) over preceding as times_end
     from
         unnest(
-            :ids::uuid[], :run_ids::uuid[], :keys::text[], :point_counts::bigint[],
-            :min_steps::bigint[], :max_steps::bigint[], :step_forms::bigint[],
+            :ids::uuid[], :run_ids::uuid[], :keys::text[], :epochs::bigint[],
+            :point_counts::bigint[], :min_steps::bigint[], :max_steps::bigint[],
+            :step_forms::bigint[],
             :first_steps::bigint[], :step_strides::bigint[], :time_forms::bigint[],
             :first_times_us::bigint[], :time_strides_us::bigint[],
             :min_values::double precision[], :max_values::double precision[]
         ) with ordinality
             as item (
-                id, run_id, key, point_count, min_step, max_step, step_form, first_step,
+                id, run_id, key, epoch, point_count, min_step, max_step, step_form, first_step,
                 step_stride, time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
             )
     window preceding as (order by item.ordinal rows unbounded preceding)
 )
 
 insert into metric_chunks (
-    organization_id, id, run_id, key, point_count, min_step, max_step, first_step, step_stride,
-    first_time_us, time_stride_us, min_value, max_value, step_offsets, steps, time_offsets_us,
-    times_us, point_values
+    organization_id, id, run_id, key, epoch, point_count, min_step, max_step, first_step,
+    step_stride, first_time_us, time_stride_us, min_value, max_value, step_offsets, steps,
+    time_offsets_us, times_us, point_values
 )
 select
     :organization_id,
     series.id,
     series.run_id,
     series.key,
+    series.epoch,
     series.point_count,
     series.min_step,
     series.max_step,
@@ -229,9 +294,9 @@ from series;
 -- insertMetricChunks does, costs as much as storing it.
 -- name: insertMetricChunk :exec
 insert into metric_chunks (
-    organization_id, id, run_id, key, point_count, min_step, max_step, first_step, step_stride,
-    first_time_us, time_stride_us, min_value, max_value, step_offsets, steps, time_offsets_us,
-    times_us, point_values
+    organization_id, id, run_id, key, epoch, point_count, min_step, max_step, first_step,
+    step_stride, first_time_us, time_stride_us, min_value, max_value, step_offsets, steps,
+    time_offsets_us, times_us, point_values
 )
 values (
     :organization_id, :id, :run_id, :key, :point_count, :min_step, :max_step, :first_step,
@@ -244,7 +309,7 @@ values (
 -- name: upsertMetricSummaries :exec
 insert into run_metric_summaries as summary (
     organization_id, run_id, key, point_count, first_step, last_step, last_time_us, last_value,
-    min_value, max_value
+    min_value, max_value, number_count, value_sum
 )
 select
     :organization_id,
@@ -256,16 +321,19 @@ select
     series.last_time_us,
     series.last_value,
     series.min_value,
-    series.max_value
+    series.max_value,
+    series.number_count,
+    series.value_sum
 from
     unnest(
         :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],
         :last_steps::bigint[], :last_times_us::bigint[], :last_values::double precision[],
-        :min_values::double precision[], :max_values::double precision[]
+        :min_values::double precision[], :max_values::double precision[],
+        :number_counts::bigint[], :value_sums::double precision[]
     )
         as series (
             run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
-            max_value
+            max_value, number_count, value_sum
         )
 order by series.run_id, series.key collate "C"
 on conflict (organization_id, run_id, key) do update set
@@ -296,4 +364,6 @@ on conflict (organization_id, run_id, key) do update set
         when summary.max_value = 'NaN' then excluded.max_value
         when excluded.max_value = 'NaN' then summary.max_value
         else greatest(summary.max_value, excluded.max_value)
-    end;
+    end,
+    number_count = summary.number_count + excluded.number_count,
+    value_sum = needletail_sum(summary.value_sum, excluded.value_sum);

@@ -16,7 +16,9 @@ select
     last_time_us,
     last_value,
     min_value,
-    max_value
+    max_value,
+    number_count,
+    value_sum
 from run_metric_summaries
 where
     organization_id = :organization_id
@@ -28,7 +30,9 @@ limit :page_size::bigint;
 -- A page of one metric's chunks in the order (min_step, id), after (after_min_step, after_id).
 -- Once a chunk has come, no later one has a smaller step than its min_step: a reader that holds
 -- the chunks which overlap merges them in one pass. From the first: the least bigint and the nil
--- UUID. Chunks that end before from_step are left out.
+-- UUID. Chunks that end before from_step are left out, those of epochs after current_epoch (opened
+-- since the reader began), and unless includes_shadowed those that a later epoch shadows whole; one
+-- that it shadows in part comes, for the reader to cut.
 -- name: listChunksByStep :many
 select
     id,
@@ -52,8 +56,58 @@ where
     and key = :key
     and (min_step, id) > (:after_min_step::bigint, :after_id::uuid)
     and max_step >= :from_step::bigint
+    and epoch <= :current_epoch::bigint
+    and (
+        :includes_shadowed::boolean
+        or not exists (
+            select
+            from run_epochs as newer
+            where
+                newer.organization_id = :organization_id
+                and newer.run_id = :run_id
+                and newer.epoch > metric_chunks.epoch
+                and newer.epoch <= :current_epoch::bigint
+                and newer.from_step <= metric_chunks.min_step
+        )
+    )
 order by min_step, id
 limit :page_size::bigint;
+
+-- The epoch that a run is in.
+-- name: getCurrentEpoch :one
+select coalesce(max(epoch), 0) as "epoch!"
+from run_epochs
+where organization_id = :organization_id and run_id = :run_id;
+
+-- A page of the epochs of a run after the first, behind `after_epoch`.
+-- name: listEpochs :many
+select
+    epoch,
+    from_step,
+    writer_id,
+    opened_at
+from run_epochs
+where
+    organization_id = :organization_id
+    and run_id = :run_id
+    and epoch > :after_epoch::bigint
+order by epoch
+limit :page_size::bigint;
+
+-- The epochs of a run that a snapshot sees, and whether another one did not yet.
+-- name: listEpochsSeen :many
+select
+    epoch,
+    from_step,
+    writer_id,
+    opened_at,
+    not pg_visible_in_snapshot(xid, (:since_snapshot::text)::pg_snapshot) as "is_new!"
+from run_epochs
+where
+    organization_id = :organization_id
+    and run_id = :run_id
+    and pg_visible_in_snapshot(xid, (:until_snapshot::text)::pg_snapshot)
+order by epoch;
 
 -- What a watcher may read up to now, and on which cluster and timeline; not on a standby.
 -- name: getSnapshot :one

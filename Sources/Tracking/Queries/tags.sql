@@ -12,6 +12,7 @@ for no key update of run;
 select
     run.project_id,
     run.status,
+    run.metric_epoch,
     needletail_project_role(run.project_id, :user_id) as "role?",
     (
         select count(*)

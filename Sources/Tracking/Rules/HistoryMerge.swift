@@ -5,12 +5,19 @@ struct MetricChunk {
   var steps: ChunkColumn
   var times: ChunkColumn
   var values: [Double]
+  var epoch: Int64 = 0
 
   /// Its points in the order they were stored.
   var points: [MetricPoint] {
     values.indices.map { index in
       MetricPoint(step: steps[index], timeUs: times[index], value: values[index])
     }
+  }
+
+  /// Its points before a step, in the order they were stored.
+  func points(before limit: Int64?) -> [MetricPoint] {
+    guard let limit else { return points }
+    return points.filter { $0.step < limit }
   }
 }
 
@@ -37,12 +44,21 @@ struct HistoryMerge {
   /// Points that are held back at most.
   static let heldPointsMax = 4_000_000
 
+  private let limits: EpochLimits
+  private let includesShadowed: Bool
   private var held: [MetricPoint] = []
   private var last: MetricPoint?
 
   /// Begins behind `after`; nil = at the beginning.
-  init(after: MetricPoint?) {
+  ///
+  /// With shadowed points every one knows its epoch; without, what two epochs have in common counts
+  /// once.
+  init(
+    after: MetricPoint?, limits: EpochLimits = EpochLimits(), includesShadowed: Bool = false
+  ) {
     last = after
+    self.limits = limits
+    self.includesShadowed = includesShadowed
   }
 
   /// Whether more overlaps than can be held.
@@ -50,7 +66,15 @@ struct HistoryMerge {
 
   /// Adds a chunk.
   mutating func add(_ chunk: MetricChunk) {
-    held += chunk.points
+    if includesShadowed {
+      held += chunk.points.map { point in
+        var point = point
+        point.epoch = chunk.epoch
+        return point
+      }
+    } else {
+      held += chunk.points(before: limits.limit(of: chunk.epoch))
+    }
   }
 
   /// The points that are final: those below `frontier`, or all when no chunk follows.

@@ -19,6 +19,7 @@ enum MetricBounds {
 struct MetricColumns {
   var runID: UUID
   var key: String
+  var epoch: Int64 = 0
   var steps: [Int64]
   /// Microseconds since 1970.
   var timesUs: [Int64]
@@ -28,14 +29,16 @@ struct MetricColumns {
   struct Identity: Hashable {
     var runID: UUID
     var key: String
+    var epoch: Int64
 
     /// Keys are compared by their bytes, as the database does, and not as text that looks the same.
     static func == (left: Identity, right: Identity) -> Bool {
-      left.runID == right.runID && left.key.utf8.elementsEqual(right.key.utf8)
+      left.runID == right.runID && left.epoch == right.epoch
+        && left.key.utf8.elementsEqual(right.key.utf8)
     }
   }
 
-  var identity: Identity { Identity(runID: runID, key: key) }
+  var identity: Identity { Identity(runID: runID, key: key, epoch: epoch) }
 
   mutating func append(_ other: MetricColumns) {
     steps += other.steps
@@ -54,10 +57,12 @@ extension MetricColumns {
     for (index, run) in request.runs.enumerated() {
       let runID = validator.id("runs[\(index)].run_id", run.runID)
       result += read(
-        run.series, of: runID, at: "runs[\(index)].series", receivedAt: now, &validator)
+        run.series, of: runID, epoch: Int64(clamping: run.epoch), at: "runs[\(index)].series",
+        receivedAt: now, &validator)
     }
     let points = result.reduce(0) { $0 + $1.steps.count }
-    if points == 0 { validator.refuse("runs", "must hold at least one point") }
+    let isOpening = request.runs.contains { $0.fromStep != nil }
+    if points == 0, !isOpening { validator.refuse("runs", "must hold at least one point") }
     if points > MetricBounds.batchPointsMax {
       validator.refuse(
         "runs", "must hold at most \(MetricBounds.batchPointsMax) points, hold \(points)")
@@ -68,15 +73,15 @@ extension MetricColumns {
 
   /// Reads the series of one run, and notes every field that is bad.
   static func read(
-    _ all: [MetricSeries], of runID: UUID, at path: String, receivedAt now: Int64,
-    _ validator: inout Validator
+    _ all: [MetricSeries], of runID: UUID, epoch: Int64 = 0, at path: String,
+    receivedAt now: Int64, _ validator: inout Validator
   ) -> [MetricColumns] {
     var result: [MetricColumns] = []
     for (index, series) in all.enumerated() {
       check(series, "\(path)[\(index)]", &validator)
       result.append(
         MetricColumns(
-          runID: runID, key: series.key, steps: series.steps,
+          runID: runID, key: series.key, epoch: epoch, steps: series.steps,
           timesUs: series.timesUs.isEmpty
             ? Array(repeating: now, count: series.steps.count) : series.timesUs,
           values: series.values))
@@ -99,6 +104,7 @@ extension MetricColumns {
         "\(path).times_us",
         "must be none or as many as steps (\(series.steps.count)), are \(series.timesUs.count)")
     }
+    if !series.epochs.isEmpty { validator.refuse("\(path).epochs", "must be empty in a request") }
     if let bad = series.timesUs.firstIndex(where: { !MetricBounds.timesUs.contains($0) }) {
       validator.refuse("\(path).times_us[\(bad)]", "must be of the years 1970 to 9999")
     }
@@ -198,13 +204,20 @@ struct MetricPoint: Equatable {
   /// Microseconds since 1970.
   var timeUs: Int64
   var value: Double
+  /// 0 unless epochs are told apart.
+  var epoch: Int64 = 0
 
-  /// The order of the API: by step, time, value; NaN after every number, as PostgreSQL sorts.
+  /// The order of the API: by step, time, value, epoch; NaN after every number, as PostgreSQL
+  /// sorts.
   static func precedes(_ left: MetricPoint, _ right: MetricPoint) -> Bool {
     if left.step != right.step { return left.step < right.step }
     if left.timeUs != right.timeUs { return left.timeUs < right.timeUs }
-    if left.value.isNaN || right.value.isNaN { return !left.value.isNaN && right.value.isNaN }
-    return left.value < right.value
+    if left.value.isNaN || right.value.isNaN {
+      if left.value.isNaN && right.value.isNaN { return left.epoch < right.epoch }
+      return right.value.isNaN
+    }
+    if left.value != right.value { return left.value < right.value }
+    return left.epoch < right.epoch
   }
 
   /// Whether the two are one point: exact duplicates count once.
@@ -220,6 +233,10 @@ struct MetricExtent: Equatable {
   /// NaN where every value is.
   var minValue = Double.nan
   var maxValue = Double.nan
+  /// How many values are not NaN.
+  var numberCount: Int64 = 0
+  /// Of the values that are not NaN.
+  var valueSum = 0.0
   /// The greatest by step, time and value.
   var last: MetricPoint
 
@@ -229,6 +246,8 @@ struct MetricExtent: Equatable {
     maxStep = columns.steps[0]
     last = MetricPoint(
       step: columns.steps[0], timeUs: columns.timesUs[0], value: columns.values[0])
+    // What each addition rounds off is summed beside (Kahan and Babuška).
+    var rounded = 0.0
     for index in columns.steps.indices {
       let point = MetricPoint(
         step: columns.steps[index], timeUs: columns.timesUs[index], value: columns.values[index])
@@ -238,6 +257,13 @@ struct MetricExtent: Equatable {
       guard !point.value.isNaN else { continue }
       minValue = minValue.isNaN ? point.value : min(minValue, point.value)
       maxValue = maxValue.isNaN ? point.value : max(maxValue, point.value)
+      numberCount += 1
+      let sum = valueSum + point.value
+      rounded +=
+        abs(valueSum) >= abs(point.value)
+        ? (valueSum - sum) + point.value : (point.value - sum) + valueSum
+      valueSum = sum
     }
+    if valueSum.isFinite, rounded.isFinite { valueSum += rounded }
   }
 }

@@ -85,13 +85,14 @@ struct RunsShow: ClientCommand {
 
   private func table(_ metrics: [MetricSummary], _ curves: [String: String]) -> String {
     var table = Table([
-      ("METRIC", .left), ("LAST", .right), ("MIN", .right), ("MAX", .right), ("COUNT", .right),
-      ("STEP", .right), ("CURVE", .left),
+      ("METRIC", .left), ("LAST", .right), ("MIN", .right), ("MAX", .right), ("MEAN", .right),
+      ("COUNT", .right), ("STEP", .right), ("CURVE", .left),
     ])
     for metric in metrics {
       table.add([
         metric.key, short(metric.lastValue), short(metric.minValue), short(metric.maxValue),
-        String(metric.count), String(metric.lastStep), curves[metric.key] ?? "",
+        short(metric.meanValue), String(metric.count), String(metric.lastStep),
+        curves[metric.key] ?? "",
       ])
     }
     return table.text

@@ -125,7 +125,7 @@ struct Sample {
       request.experimentID = experiment
       request.name = run.name
       let id = try await tracking.createRun(request, options: options).run?.id ?? ""
-      batch.runs.append(RunMetrics(runID: id, series: run.series))
+      batch.runs.append(RunMetrics(runID: id, series: run.series, epoch: 0, fromStep: nil))
       if let status = run.end { ended.append((id, status)) }
     }
     try await log(batch)

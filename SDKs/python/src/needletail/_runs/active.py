@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from needletail._generated.tracking import RunStatus
 from needletail._runs.ending import finish_on_server, wind_up
+from needletail._runs.facts import RunFacts
 from needletail._runs.links import RunLinks
 from needletail._runs.log import RunLog, log_feed
-from needletail._runs.registration import Registered, register
+from needletail._runs.registration import Registered, register, resume
 from needletail._runs.spool import Metadata, Spool, SpoolOwnedError, another_writer
 from needletail._runs.summary import Options, RunSummary, Status, status_of
 from needletail._runs.uploader import METRICS, Uploader
@@ -47,7 +48,7 @@ MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
 
 
-class ActiveRun(RunLinks):
+class ActiveRun(RunFacts, RunLinks):
     """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
 
     In a forked child the object goes on working: the child is another writer of the same run, with
@@ -72,41 +73,6 @@ class ActiveRun(RunLinks):
         self._log = RunLog(self._make_log_uploader)
         self._companions: list[Companion] = []
         _active.add(self)
-
-    @property
-    def id(self) -> str | None:
-        """UUID of the run; None while it couldn't be created because the server is away."""
-        return self._uploader.metadata.run_id or None
-
-    @property
-    def name(self) -> str:
-        """The run's name; the server's choice once it is known."""
-        return self._registered.name if self._registered else self._uploader.metadata.run_name
-
-    @property
-    def experiment_id(self) -> str | None:
-        """UUID of the experiment; None while the run is not created."""
-        return self._registered.experiment_id if self._registered else None
-
-    @property
-    def client(self) -> Client:
-        """The client that the run uses."""
-        return self._client
-
-    @property
-    def errors(self) -> tuple[Exception, ...]:
-        """What went wrong behind `log`, in order."""
-        return tuple(self._uploader.errors)
-
-    @property
-    def acknowledged_points(self) -> int:
-        """Points that are committed on the server's disk."""
-        return self._uploader.appender.acknowledged_points
-
-    @property
-    def unsent_points(self) -> int:
-        """Points that the server has not acknowledged yet."""
-        return self._uploader.unsent_points
 
     def __enter__(self) -> Self:
         return self
@@ -212,6 +178,25 @@ class ActiveRun(RunLinks):
     def log_aside(self, metrics: Mapping[str, float], step: int) -> None:
         """Logs points without moving on the step that the next `log` takes."""
         self._append((step, time.time_ns() // 1_000, list(metrics.items())))
+
+    def resume(self, run_id: str, from_step: int | None, timeout_seconds: float) -> None:
+        """Goes on with a run that is there; called once, by `run`."""
+        until = time.monotonic() + timeout_seconds
+        try:
+            found, step = resume(
+                self._client,
+                self._uploader.metadata,
+                run_id,
+                from_step,
+                lambda: max(0.05, until - time.monotonic()),
+            )
+        except BaseException:
+            self._give_up()
+            raise
+        self._registered = found
+        self._next_step = step
+        self._uploader.registered(found)
+        self._uploader.start()
 
     def begin(self, timeout_seconds: float) -> None:
         """Creates the run, or starts without the server; called once, by `run`."""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 # How much may be on its way: enough for a long way at full speed, little enough to resend.
 MAX_UNACKNOWLEDGED_BATCHES = 64
 
-_GONE_REASONS = {"RUN_FINISHED", "RUN_NOT_FOUND"}
+# Nothing of this job is taken any more: the run is over, or another job goes on with it.
+_GONE_REASONS = {"RUN_FINISHED", "RUN_NOT_FOUND", "EPOCH_OLD"}
 _REFUSING_CODES = {
     Code.INVALID_ARGUMENT,
     Code.NOT_FOUND,

@@ -86,10 +86,12 @@ def columnar(entries: Iterable[Entry]) -> Iterator[tuple[int, bytes]]:
         yield points, _serialized(columns)
 
 
-def request_bytes(writer_id: str, sequence: int, run_id: str, series: bytes) -> bytes:
+def request_bytes(
+    writer_id: str, sequence: int, run_id: str, series: bytes, epoch: int = 0
+) -> bytes:
     """The request of a batch; the same arguments always give the same bytes."""
     head: bytes = AppendMetricsRequest(writer_id=writer_id, sequence=sequence).SerializeToString()
-    run: bytes = RunMetrics(run_id=run_id).SerializeToString()
+    run: bytes = RunMetrics(run_id=run_id, epoch=epoch).SerializeToString()
     return head + _RUNS_TAG + _varint(len(run) + len(series)) + run + series
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from needletail._runs.batches import AppendMetricsRequest, RunMetrics
+from needletail._runs.values import MAX_STEP
 from needletail.errors import AlreadyExistsError, CallError, Code, SettingsError, call_error
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 # WhoAmI names at most this many projects.
 _LISTED_PROJECTS = 100
+_METRICS_A_PAGE = 1_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +51,81 @@ def register(client: Client, metadata: Metadata, time_left: Callable[[], float])
         idempotency_key=metadata.run_key,
     )
     return Registered(run.id, experiment_id, project_id, caller.organization_id, run.name)
+
+
+def resume(
+    client: Client,
+    metadata: Metadata,
+    run_id: str,
+    from_step: int | None,
+    time_left: Callable[[], float],
+) -> tuple[Registered, int]:
+    """Goes on with a run, reopened if it has ended, in an epoch of its own.
+
+    Nobody who logged to the run before can go on with it, and what they logged from the step on is
+    shadowed.
+
+    Returns:
+        The run, and the step at which it goes on: behind all points where none is asked for.
+
+    Raises:
+        CallError: The server refused, or can't be reached in the time that is left.
+    """
+    tracking = client.tracking
+    caller = client.identity.who_am_i(timeout_seconds=time_left())
+    run = tracking.get_run(id=run_id, timeout_seconds=time_left())
+    if run.completed_at is not None:
+        tracking.reopen_run(
+            id=run_id, timeout_seconds=time_left(), idempotency_key=metadata.run_key
+        )
+    while True:
+        epoch = tracking.list_run_epochs(run_id=run_id, timeout_seconds=time_left()).current_epoch
+        step = _next_step(client, run_id, time_left) if from_step is None else from_step
+        try:
+            _open_epoch(client, run_id, epoch + 1, step, time_left)
+        except CallError as error:
+            # Another job was faster; it resumed first, and this one resumes it.
+            if error.reason not in {"EPOCH_OLD", "EPOCH_TAKEN"}:
+                raise
+        else:
+            break
+    metadata.epoch = epoch + 1
+    registered = Registered(
+        run_id, run.experiment_id, run.project_id, caller.organization_id, run.name
+    )
+    return registered, step
+
+
+def _next_step(client: Client, run_id: str, time_left: Callable[[], float]) -> int:
+    last, token = -1, ""
+    while True:
+        page = client.tracking.list_run_metrics(
+            run_id=run_id,
+            page_size=_METRICS_A_PAGE,
+            page_token=token,
+            timeout_seconds=time_left(),
+        )
+        last = max(
+            [last, *(one.last_step for one in page.metrics if not one.key.startswith("system/"))]
+        )
+        token = page.next_page_token
+        if not token:
+            return min(last + 1, MAX_STEP)
+
+
+def _open_epoch(
+    client: Client, run_id: str, epoch: int, from_step: int, time_left: Callable[[], float]
+) -> None:
+    """Opens an epoch, by a writer of its own: those of the run append to it once it is open."""
+    opening: Any = RunMetrics(run_id=run_id, epoch=epoch, from_step=from_step)
+    request = AppendMetricsRequest(writer_id=str(uuid.uuid4()), sequence=1, runs=[opening])
+    with client.tracking.append_metrics(timeout_seconds=time_left()) as stream:
+        stream.send(request)
+        stream.half_close()
+        for answer in stream:
+            if answer.acknowledged_sequence == 1:
+                return
+    raise call_error(Code.UNAVAILABLE, "", "the server ended before it opened the epoch")
 
 
 def _project(wanted: str, projects: list[tuple[str, str, str]]) -> str:

@@ -13,6 +13,7 @@ from needletail._runs.log import Console
 from needletail._runs.spool import Metadata
 from needletail._runs.summary import Options
 from needletail._runs.system import DEFAULT_INTERVAL_SECONDS, SystemMetrics
+from needletail._runs.values import checked_step
 from needletail.client import Client, new_idempotency_key
 from needletail.errors import SettingsError
 
@@ -31,7 +32,7 @@ def default_spool_folder() -> Path:
 
 def run(
     *,
-    experiment: str,
+    experiment: str = "",
     project: str | None = None,
     name: str = "",
     description: str = "",
@@ -50,11 +51,14 @@ def run(
     rank: int | None = None,
     system_metrics: bool = False,
     system_metrics_seconds: float = DEFAULT_INTERVAL_SECONDS,
+    resume: str | None = None,
+    resume_step: int | None = None,
 ) -> ActiveRun:
     """Starts a run; finds the experiment by its name, or creates it.
 
     When the server can't be reached within `start_timeout_seconds`, the run starts all the same:
-    its points go to the spool, and it is created once the server is there.
+    its points go to the spool, and it is created once the server is there. With `resume` it goes on
+    with a run that is there, and needs the server.
 
     Args:
         experiment: Name or UUID of the experiment.
@@ -79,13 +83,21 @@ def run(
             `SLURM_PROCID` or `OMPI_COMM_WORLD_RANK`, else 0.
         system_metrics: Also measure this machine, as metrics whose keys begin with `system/`.
         system_metrics_seconds: How often.
+        resume: UUID of a run to go on with, which is reopened if it has ended; its experiment,
+            project, name and description stay. Whoever logged to it before can't any more.
+        resume_step: The step of the checkpoint from which it goes on: what was logged at that step
+            or later is shadowed, not deleted. Else behind all that was logged.
 
     Raises:
         CallError: The server refused: a wrong key, no such project, no permission.
         SettingsError: A setting is missing or makes no sense.
     """
-    if not experiment:
+    if not experiment and resume is None:
         raise SettingsError("a run needs the name of its experiment")
+    if resume_step is not None:
+        if resume is None:
+            raise SettingsError("resume_step says where to go on with a run: name it by resume")
+        resume_step = checked_step(resume_step)
     owned = client is None
     if client is None:
         client = Client(
@@ -110,7 +122,10 @@ def run(
         own_rank() if rank is None else checked_rank(rank),
     )
     active = ActiveRun(client, metadata, options, owns_client=owned)
-    active.begin(start_timeout_seconds)
+    if resume is None:
+        active.begin(start_timeout_seconds)
+    else:
+        active.resume(resume, resume_step, start_timeout_seconds)
     if capture_console:
         active.accompany(Console(active))
     if system_metrics:

@@ -58,6 +58,9 @@ class Metadata:
     kind: str = "metrics"
     """What is written: metrics or logs."""
 
+    epoch: int = 0
+    """The run's, whose points are written; 0 for logs."""
+
     run_id: str = ""
     """Empty until the run exists on the server."""
 
@@ -84,6 +87,7 @@ def another_writer(metadata: Metadata, kind: str = "metrics") -> Metadata:
         writer_id=str(uuid.uuid4()),
         offset=0,
         kind=kind,
+        epoch=metadata.epoch if kind == "metrics" else 0,
         finish_status="",
         finish_time_us=0,
         finish_key="",

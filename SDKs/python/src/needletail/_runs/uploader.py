@@ -350,7 +350,7 @@ class Uploader:
                 return
             sequence = self.appender.sequence_of(batch)
             writer, run = self.appender.writer_id, self.metadata.run_id
-            data = request_bytes(writer, sequence, run, series)
+            data = request_bytes(writer, sequence, run, series, self.metadata.epoch)
             driver.send(call, data, end_of_requests=False)
 
     def _read(self, batch: Batch) -> bytes:
