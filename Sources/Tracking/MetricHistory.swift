@@ -8,6 +8,8 @@ enum HistoryBounds {
   static let pagePointsMax = 25_000
   /// Chunks that one statement reads.
   static let chunksPerRead: Int64 = 32
+  /// Points after which a statement reads no further chunk.
+  static let pointsPerRead: Int64 = 50_000
   static let summariesPage = 100
   static let summariesPageMax = 1_000
 }
@@ -108,6 +110,8 @@ private struct HistoryReader {
   private var merge: HistoryMerge
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
+  /// What was there before the first chunk was read; nil before that.
+  private var snapshot: String?
 
   init(runID: UUID, key: String, fromStep: Int64, after: MetricPoint?, call: CallContext) {
     self.runID = runID
@@ -124,9 +128,10 @@ private struct HistoryReader {
     if isAtEnd { return nil }
     let rows = try await call.read(
       MetricsQueries.listChunksByStep(
-        organizationID: call.principal.organizationID, runID: runID, key: key,
-        afterMinStep: lastChunk.minStep, afterID: lastChunk.id, fromStep: fromStep,
-        pageSize: HistoryBounds.chunksPerRead))
+        pageSize: HistoryBounds.chunksPerRead, organizationID: call.principal.organizationID,
+        runID: runID, key: key, afterMinStep: lastChunk.minStep, afterID: lastChunk.id,
+        fromStep: max(fromStep, merge.lastStep ?? .min), pointsMax: HistoryBounds.pointsPerRead))
+    if lastChunk.id != .zero, try await beginAgainIfMerged() { return [] }
     for row in rows { merge.add(MetricChunk(row)) }
     guard !merge.isOverfull else {
       throw CallError(
@@ -134,9 +139,25 @@ private struct HistoryReader {
         "More than \(HistoryMerge.heldPointsMax) points of this metric share their steps; "
           + "read it from a later step.")
     }
+    if snapshot == nil { snapshot = rows.last?.snapshot }
     if let last = rows.last { lastChunk = (last.minStep, last.id) }
-    isAtEnd = rows.count < Int(HistoryBounds.chunksPerRead)
+    isAtEnd = rows.last?.isLast ?? true
     return merge.takeFinal(before: isAtEnd ? nil : lastChunk.minStep)
+  }
+
+  /// Goes back to the last point that was given out when chunks have been merged meanwhile: what
+  /// was to come next may be in one that begins earlier.
+  private mutating func beginAgainIfMerged() async throws(CallError) -> Bool {
+    guard let before = snapshot else { return false }
+    let now = try await call.read(
+      MetricsQueries.getMerges(
+        organizationID: call.principal.organizationID, runID: runID, key: key,
+        sinceSnapshot: before))
+    guard now.hasMerged else { return false }
+    snapshot = now.snapshot
+    lastChunk = (.min, .zero)
+    merge.forgetHeld()
+    return true
   }
 }
 
