@@ -19,6 +19,7 @@ from Benchmarks.cases import (
     echo,
     footprint,
     logins,
+    metric_reads,
     runs,
 )
 from Benchmarks.figures import MeasurementError, PeerMissingError
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *decisions.CASES,
     *attackers.CASES,
     *logins.CASES,
+    *metric_reads.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

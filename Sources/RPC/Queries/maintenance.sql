@@ -45,24 +45,29 @@ select count(*) as "deleted!" from deleted;
 -- name: purge :one
 select needletail_purge(:before, :batch_size::bigint) as "removed!";
 
--- Takes a task of upkeep for one server until `leased_until`, if nobody has it and it began before
--- `due_before` the last time, or never. Maintenance only.
+-- Takes a task of upkeep for one server and for `lease_us` microseconds, if nobody has it and it
+-- began at least `interval_us` ago the last time, or never. Maintenance only.
 -- name: claimTask :optional
 insert into maintenance_tasks as task (name, leased_by, leased_until, started_at)
-values (:name, :server_id, :leased_until, now())
+values (
+    :name, :server_id, now() + :lease_us::bigint * interval '1 microsecond', now()
+)
 on conflict (name) do update set
     leased_by = excluded.leased_by,
     leased_until = excluded.leased_until,
     started_at = excluded.started_at
 where
     (task.leased_until is null or task.leased_until < now())
-    and (task.started_at is null or task.started_at <= :due_before)
+    and (
+        task.started_at is null
+        or task.started_at <= now() - :interval_us::bigint * interval '1 microsecond'
+    )
 returning task.name;
 
 -- Keeps a task for longer; nothing when another server has it by now. Maintenance only.
 -- name: renewTask :optional
 update maintenance_tasks
-set leased_until = :leased_until
+set leased_until = now() + :lease_us::bigint * interval '1 microsecond'
 where name = :name and leased_by = :server_id
 returning name;
 
