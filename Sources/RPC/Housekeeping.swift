@@ -39,6 +39,7 @@ public enum Housekeeping {
   /// - Parameters:
   ///   - settings: How often, and how much at once.
   ///   - purged: Told of each batch of rows that was removed for good.
+  /// - Returns: The tasks.
   public static func tasks(
     _ settings: HousekeepingSettings, purged: @escaping (Int64) -> Void
   ) -> [UpkeepTask] {

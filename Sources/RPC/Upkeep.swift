@@ -3,6 +3,7 @@ public import Postgres
 
 /// Something that is done now and then, by one server process of all.
 public struct UpkeepTask {
+  /// What people and the database call it.
   public let name: String
   /// Between the beginnings of two runs, over all servers.
   public let interval: Duration
@@ -33,7 +34,9 @@ public struct UpkeepStep {
 
 /// What one run of a task came to.
 public struct UpkeepOutcome: Sendable {
+  /// Rows that it dealt with.
   public var rows: Int64 = 0
+  /// How long it took.
   public var microseconds: Int64 = 0
   /// Why it ended early; what was done before stays.
   public var error: PostgresError?
@@ -41,9 +44,13 @@ public struct UpkeepOutcome: Sendable {
 
 /// What all runs of a task came to.
 public struct UpkeepCounts: Sendable {
+  /// How often it ran.
   public private(set) var runs: UInt64 = 0
+  /// How often it ended early.
   public private(set) var failures: UInt64 = 0
+  /// Rows that it dealt with.
   public private(set) var rows: UInt64 = 0
+  /// How long it took.
   public private(set) var microseconds: UInt64 = 0
 
   mutating func add(_ outcome: UpkeepOutcome) {
@@ -65,14 +72,19 @@ public struct UpkeepCounts: Sendable {
 
 /// A task as the database knows it.
 public struct UpkeepRecord: Sendable {
+  /// What the task is called.
   public var name: String
+  /// Whether a server has it.
   public var isRunning: Bool
   /// Microseconds since 1970; nil = never.
   public var startedAt: Int64?
+  /// When a run ended the last time; nil = never.
   public var finishedAt: Int64?
+  /// When a run ended well the last time; nil = never.
   public var succeededAt: Int64?
   /// Of the last run that ended.
   public var rows: Int64
+  /// Why it ended early; nil when it did not.
   public var error: String?
 }
 
@@ -90,7 +102,11 @@ public enum Upkeep {
 
   /// Runs a task if it is due and no other server has it.
   ///
-  /// - Parameter isForced: Whether it is due whenever it ran last.
+  /// - Parameters:
+  ///   - task: What to run.
+  ///   - database: Connected as the maintenance role.
+  ///   - server: Who runs it.
+  ///   - isForced: Whether it is due whenever it ran last.
   /// - Returns: Nil when it was not run.
   /// - Throws: ``PostgresError`` when not even the record of the run could be kept.
   public static func run(

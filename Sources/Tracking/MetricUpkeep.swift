@@ -7,6 +7,7 @@ public enum MetricUpkeep {
   /// Merging of chunks with their rollups, and removal of what is over.
   ///
   /// - Parameter settings: How often, how much at once, and how long points stay.
+  /// - Returns: The tasks.
   public static func tasks(_ settings: HousekeepingSettings) -> [UpkeepTask] {
     [
       UpkeepTask("metric-compaction", every: settings.compactionInterval) {

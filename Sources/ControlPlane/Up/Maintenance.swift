@@ -16,12 +16,13 @@ public enum Maintenance {
     }
   }
 
-  /// Runs a task, nil = all, whenever it ran last; a line for each.
+  /// Runs a task, nil = all, whenever it ran last.
   ///
   /// - Parameters:
   ///   - url: The database's.
   ///   - wanted: The task's name.
   ///   - settings: How much at once, and how long things stay.
+  /// - Returns: A line for each.
   /// - Throws: ``ControlPlaneError`` when there is no such task, or one failed.
   public static func run(
     _ url: String, task wanted: String?, _ settings: HousekeepingSettings

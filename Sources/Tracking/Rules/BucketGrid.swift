@@ -56,7 +56,7 @@ struct BucketGrid {
 }
 
 /// What some points come to.
-struct Bucket: Equatable {
+struct Bucket {
   var count: Int64
   var nanCount: Int64
   /// Of values that are not NaN; NaN where there is none.
@@ -110,11 +110,5 @@ struct Bucket: Equatable {
     if one.value.isNaN { return false }
     if other.value.isNaN || precedes(one.value, other.value) { return true }
     return one.value == other.value && one.step < other.step
-  }
-
-  static func == (left: Bucket, right: Bucket) -> Bool {
-    left.count == right.count && left.nanCount == right.nanCount && left.low == right.low
-      && left.high == right.high && left.sum == right.sum && left.first == right.first
-      && left.last == right.last
   }
 }
