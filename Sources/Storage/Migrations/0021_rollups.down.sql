@@ -27,7 +27,7 @@ select distinct
             chunk.first_time_us + point.time_offset_us,
             chunk.first_time_us + chunk.time_stride_us * (point.ordinal - 1)
         )
-    ) as "timestamp",
+    ) as timestamp,
     point.value
 from metric_chunks as chunk
 cross join lateral unnest(

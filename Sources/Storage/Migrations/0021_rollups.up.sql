@@ -48,7 +48,7 @@ select distinct
             + coalesce(chunk.time_stride_us, 0) * (point.ordinal - 1)
             + coalesce(point.time_offset_us, 0)
         )
-    ) as "timestamp",
+    ) as timestamp,
     point.value
 from metric_chunks as chunk
 cross join lateral unnest(
@@ -123,7 +123,7 @@ create table maintenance_tasks (
 -- The shortest columns that tell numbers exactly; they are not empty.
 create function needletail_pack(
     numbers bigint[],
-    out first bigint, out stride bigint, out offsets integer [], out wide bigint[]
+    out first bigint, out stride bigint, out offsets integer[], out wide bigint[]
 )
 language plpgsql immutable
 set search_path = public, pg_temp

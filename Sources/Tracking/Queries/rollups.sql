@@ -67,7 +67,7 @@ select
     coalesce(chunks.point_count, 0) as "point_count!"
 from chunks
 full join rollups on chunks.id = rollups.id
-order by 1
+order by coalesce(chunks.id, rollups.id)
 limit :part_count::bigint;
 
 -- Rollups of chunks, each at its own exponent. Those that were merged again meanwhile are not the
@@ -90,9 +90,11 @@ select
     rollup.last_steps,
     rollup.last_times_us,
     rollup.last_values
-from unnest(
-    :ids::uuid[], :exponents::bigint[], :merged_xids::text[]
-) as wanted (id, exponent, merged_xid)
+from
+    unnest(
+        :ids::uuid[], :exponents::bigint[], :merged_xids::text[]
+    )
+        as wanted (id, exponent, merged_xid)
 inner join metric_rollups as rollup
     on
         rollup.organization_id = :organization_id
