@@ -21,6 +21,7 @@ from Benchmarks.cases import (
     footprint,
     ingest,
     logins,
+    metric_reads,
     runs,
     search,
 )
@@ -39,6 +40,7 @@ CASES: tuple[Case, ...] = (
     *attackers.CASES,
     *artifacts.CASES,
     *logins.CASES,
+    *metric_reads.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

@@ -16,11 +16,13 @@ final class LoopState: ServesConnections {
   private var listener: Listener?
   private var signals: SignalSource?
   private var maintenance: Database?
-  private var artifacts: (any ArtifactStore)?
+  /// Names this server to the others where a task of upkeep is one server's.
+  private let upkeepID: UUID
 
   init(_ loop: Loop, _ server: LoopServer) {
     self.loop = loop
     self.server = server
+    upkeepID = server.nextID()
   }
 
   /// Makes this loop the one that accepts, and that hears of changes elsewhere.
@@ -92,11 +94,27 @@ final class LoopState: ServesConnections {
       return refuse("\(error)")
     }
     maintenance = database
-    self.artifacts = artifacts
     database.start()
     loop.spawn { [self] in await check(database, refuse) }
-    scheduleHousekeeping(
-      database, housekeeping, after: min(LoopState.housekeepingDelay, housekeeping.interval))
+    var tasks = Housekeeping.tasks(housekeeping) { [server] in server.countPurged($0) }
+    tasks += MetricUpkeep.tasks(housekeeping)
+    if let artifacts { tasks.append(artifactTask(artifacts, every: housekeeping.interval)) }
+    for task in tasks {
+      schedule(task, database, after: min(LoopState.housekeepingDelay, task.interval))
+    }
+  }
+
+  private func artifactTask(
+    _ artifacts: any ArtifactStore, every interval: Duration
+  ) -> UpkeepTask {
+    UpkeepTask("artifacts", every: interval) {
+      [server] (database) async throws(PostgresError) in
+      try await ArtifactHousekeeping.run(artifacts, database) { error in
+        server.state.observer.note(
+          .warning, "artifacts cannot be removed", [("error", "\(error)")])
+      }
+      return UpkeepStep(rows: 0, isLast: true)
+    }
   }
 
   /// Waits for the database, then makes sure that this program may serve from it.
@@ -128,24 +146,20 @@ final class LoopState: ServesConnections {
     }
   }
 
-  private func scheduleHousekeeping(
-    _ database: Database, _ settings: HousekeepingSettings, after delay: Duration
-  ) {
+  private func schedule(_ task: UpkeepTask, _ database: Database, after delay: Duration) {
     loop.schedule(after: delay) { [weak self] in
       guard let self, self.maintenance != nil else { return }
       self.loop.spawn { [self] in
         do throws(PostgresError) {
-          try await Housekeeping.run(database, settings) { [server] in server.countPurged($0) }
-          if let artifacts {
-            try await ArtifactHousekeeping.run(artifacts, database) { [server] error in
-              server.state.observer.note(
-                .warning, "artifacts cannot be removed", [("error", "\(error)")])
-            }
+          if let outcome = try await Upkeep.run(task, database, by: upkeepID) {
+            server.countUpkeep(task.name, outcome)
+            if let error = outcome.error { throw error }
           }
         } catch {
-          server.state.observer.note(.warning, "housekeeping failed: \(error)", [])
+          server.state.observer.note(
+            .warning, "upkeep failed", [("task", task.name), ("error", "\(error)")])
         }
-        scheduleHousekeeping(database, settings, after: settings.interval)
+        schedule(task, database, after: task.interval)
       }
     }
   }

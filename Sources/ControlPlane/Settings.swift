@@ -237,6 +237,22 @@ public struct Setting: Sendable {
       "purge-batch-rows", "rows that one statement deletes for good", \.housekeeping.batchSize,
       most: 100_000),
     duration(
+      "compaction-interval", "time between two runs that merge chunks of points",
+      \.housekeeping.compactionInterval),
+    duration(
+      "compaction-delay",
+      "age from which chunks of points are merged; for so long every token of a watch is good",
+      \.housekeeping.compactionDelay),
+    number(
+      "compaction-batch-chunks", "chunks that one transaction merges",
+      \.housekeeping.compactionBatchSize, most: 10_000),
+    duration(
+      "points-kept-for", "time for which points are kept, except those of pinned runs",
+      \.housekeeping.pointsKeptFor),
+    duration(
+      "rollups-kept-for", "time for which rollups of points are kept, except of pinned runs",
+      \.housekeeping.rollupsKeptFor),
+    duration(
       "audit-refusal-interval", "time for which refusals of one kind are one audit entry",
       \.server.auditRefusalInterval),
     duration(

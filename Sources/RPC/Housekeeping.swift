@@ -7,6 +7,16 @@ public struct HousekeepingSettings: Sendable {
   public var interval = Duration.seconds(3_600)
   /// Rows that one statement removes for good.
   public var batchSize: Int64 = 1_000
+  /// Between two runs that merge chunks of points.
+  public var compactionInterval = Duration.seconds(300)
+  /// The age from which chunks of points are merged, and a watch may have to begin again.
+  public var compactionDelay = Duration.seconds(3_600)
+  /// Chunks that one transaction merges.
+  public var compactionBatchSize: Int64 = 500
+  /// How long points are kept, except those of pinned runs.
+  public var pointsKeptFor = Duration.seconds(90 * 86_400)
+  /// How long rollups of points are kept, except those of pinned runs.
+  public var rollupsKeptFor = Duration.seconds(365 * 86_400)
 
   /// Makes settings with every bound at its default.
   public init() {}
@@ -23,37 +33,42 @@ public enum Housekeeping {
   /// Time for one statement.
   public static let patience: Duration = .seconds(60)
 
-  /// Makes the partitions of the coming months, forgets old idempotency keys, and removes for good
-  /// what cannot be recovered any more.
+  /// The tasks of every database: partitions of the coming months, old idempotency keys, and what
+  /// cannot be recovered any more.
   ///
   /// - Parameters:
-  ///   - database: Connected as the maintenance role.
-  ///   - settings: How much is done at once.
+  ///   - settings: How often, and how much at once.
   ///   - purged: Told of each batch of rows that was removed for good.
-  /// - Throws: ``PostgresError``; what was done before it stays, and the next run does the rest.
-  public static func run(
-    _ database: Database, _ settings: HousekeepingSettings, purged: (Int64) -> Void
-  ) async throws(PostgresError) {
-    _ = try await database.commit(
-      work(database), MaintenanceQueries.ensurePartitions(monthsAhead: monthsAhead))
-    let now = WallClock.microseconds()
-    let forgotten = now - Int64(clamping: keptFor.wholeNanoseconds / 1_000)
-    while try await database.commit(
-      work(database),
-      MaintenanceQueries.deleteIdempotencyRecords(
-        before: forgotten, batchSize: settings.batchSize)) == settings.batchSize
-    {}
-    let over = now - Int64(clamping: clockTolerance.wholeNanoseconds / 1_000)
-    while true {
-      let removed = try await database.commit(
-        work(database), MaintenanceQueries.purge(before: over, batchSize: settings.batchSize))
-      if removed == 0 { return }
-      purged(removed)
-    }
-  }
-
-  private static func work(_ database: Database) -> Work {
-    Work(scope: .none, deadline: database.loop.now.advanced(by: patience), cancellation: nil)
+  /// - Returns: The tasks.
+  public static func tasks(
+    _ settings: HousekeepingSettings, purged: @escaping (Int64) -> Void
+  ) -> [UpkeepTask] {
+    [
+      UpkeepTask("partitions", every: settings.interval) {
+        (database) async throws(PostgresError) in
+        let made = try await database.commit(
+          Upkeep.work(database), MaintenanceQueries.ensurePartitions(monthsAhead: monthsAhead))
+        return UpkeepStep(rows: made, isLast: true)
+      },
+      UpkeepTask("idempotency-keys", every: settings.interval) {
+        (database) async throws(PostgresError) in
+        let removed = try await database.commit(
+          Upkeep.work(database),
+          MaintenanceQueries.deleteIdempotencyRecords(
+            before: WallClock.microseconds() - keptFor.microseconds,
+            batchSize: settings.batchSize))
+        return UpkeepStep(rows: removed, isLast: removed < settings.batchSize)
+      },
+      UpkeepTask("purge", every: settings.interval) { (database) async throws(PostgresError) in
+        let removed = try await database.commit(
+          Upkeep.work(database),
+          MaintenanceQueries.purge(
+            before: WallClock.microseconds() - clockTolerance.microseconds,
+            batchSize: settings.batchSize))
+        if removed > 0 { purged(removed) }
+        return UpkeepStep(rows: removed, isLast: removed == 0)
+      },
+    ]
   }
 }
 

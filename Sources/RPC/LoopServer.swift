@@ -180,6 +180,11 @@ public final class LoopServer {
   /// Counts rows that were removed for good.
   public func countPurged(_ rows: Int64) { metrics.rowsPurged &+= UInt64(clamping: rows) }
 
+  /// Counts one run of a task of upkeep.
+  public func countUpkeep(_ name: String, _ outcome: UpkeepOutcome) {
+    metrics.upkeep[name, default: UpkeepCounts()].add(outcome)
+  }
+
   /// Ends every connection now.
   public func closeAll() {
     for session in Array(sessions.values) { session.abandon("the server stops") }

@@ -57,6 +57,8 @@ public struct ServerMetrics: Sendable {
   public var auditSinkDropped: UInt64 = 0
   /// Rows that were removed for good.
   public var rowsPurged: UInt64 = 0
+  /// What the tasks of upkeep came to, by name.
+  public var upkeep: [String: UpkeepCounts] = [:]
   /// Streams open now.
   public var openStreams = 0
 
@@ -126,6 +128,7 @@ public struct ServerMetrics: Sendable {
     auditRefusalsDropped &+= other.auditRefusalsDropped
     auditSinkDropped &+= other.auditSinkDropped
     rowsPurged &+= other.rowsPurged
+    upkeep.merge(other.upkeep) { $0 + $1 }
     openStreams += other.openStreams
   }
 }

@@ -8,6 +8,8 @@ enum HistoryBounds {
   static let pagePointsMax = 25_000
   /// Chunks that one statement reads.
   static let chunksPerRead: Int64 = 32
+  /// Points after which a statement reads no further chunk.
+  static let pointsPerRead: Int64 = 50_000
   static let summariesPage = 100
   static let summariesPageMax = 1_000
 }
@@ -115,6 +117,8 @@ private struct HistoryReader {
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
   private let currentEpoch: Int64
+  /// What was there before the first chunk was read; nil before that.
+  private var snapshot: String?
 
   init(
     runID: UUID, key: String, fromStep: Int64, after: MetricPoint?, limits: EpochLimits,
@@ -136,10 +140,11 @@ private struct HistoryReader {
     if isAtEnd { return nil }
     let rows = try await call.read(
       MetricsQueries.listChunksByStep(
-        organizationID: call.principal.organizationID, runID: runID, key: key,
-        afterMinStep: lastChunk.minStep, afterID: lastChunk.id, fromStep: fromStep,
-        currentEpoch: currentEpoch, includesShadowed: includesShadowed,
-        pageSize: HistoryBounds.chunksPerRead))
+        pageSize: HistoryBounds.chunksPerRead, organizationID: call.principal.organizationID,
+        runID: runID, key: key, afterMinStep: lastChunk.minStep, afterID: lastChunk.id,
+        fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: currentEpoch,
+        includesShadowed: includesShadowed, pointsMax: HistoryBounds.pointsPerRead))
+    if lastChunk.id != .zero, try await beginAgainIfMerged() { return [] }
     for row in rows { merge.add(MetricChunk(row)) }
     guard !merge.isOverfull else {
       throw CallError(
@@ -147,9 +152,25 @@ private struct HistoryReader {
         "More than \(HistoryMerge.heldPointsMax) points of this metric share their steps; "
           + "read it from a later step.")
     }
+    if snapshot == nil { snapshot = rows.last?.snapshot }
     if let last = rows.last { lastChunk = (last.minStep, last.id) }
-    isAtEnd = rows.count < Int(HistoryBounds.chunksPerRead)
+    isAtEnd = rows.last?.isLast ?? true
     return merge.takeFinal(before: isAtEnd ? nil : lastChunk.minStep)
+  }
+
+  /// Goes back to the last point that was given out when chunks have been merged meanwhile: what
+  /// was to come next may be in one that begins earlier.
+  private mutating func beginAgainIfMerged() async throws(CallError) -> Bool {
+    guard let before = snapshot else { return false }
+    let now = try await call.read(
+      MetricsQueries.getMerges(
+        organizationID: call.principal.organizationID, runID: runID, key: key,
+        sinceSnapshot: before))
+    guard now.hasMerged else { return false }
+    snapshot = now.snapshot
+    lastChunk = (.min, .zero)
+    merge.forgetHeld()
+    return true
   }
 }
 

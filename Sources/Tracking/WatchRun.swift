@@ -7,6 +7,8 @@ public import RPC
 enum WatchBounds {
   /// Chunks that one statement reads.
   static let chunksPerRead: Int64 = 64
+  /// Points after which a statement reads no further chunk.
+  static let pointsPerRead: Int64 = 50_000
   /// Points in one message.
   static let pointsPerMessage = 25_000
   /// Looks without a change after which the token alone is sent, so that it does not grow old.
@@ -162,9 +164,16 @@ private struct RunWatch {
     while true {
       let rows = try await call.read(
         MetricsQueries.listChunksBetween(
-          organizationID: call.principal.organizationID, runID: runID,
-          sinceSnapshot: pointsSince ?? snapshot, afterXid: place.xid, afterID: place.chunkID,
-          untilSnapshot: until, pageSize: WatchBounds.chunksPerRead))
+          afterXid: place.xid, sinceSnapshot: pointsSince ?? snapshot,
+          pageSize: WatchBounds.chunksPerRead, organizationID: call.principal.organizationID,
+          runID: runID, afterID: place.chunkID, untilSnapshot: until,
+          pointsMax: WatchBounds.pointsPerRead))
+      if rows.contains(where: \.isSplit) {
+        throw CallError(
+          RpcErrorReason.resumeTokenExpired,
+          "Points that the watcher has seen were merged with others meanwhile; begin again "
+            + "without a resume_token.")
+      }
       var series: [MetricSeries] = []
       var points = 0
       for (index, row) in rows.enumerated() {
@@ -183,7 +192,7 @@ private struct RunWatch {
         series = []
         points = 0
       }
-      guard rows.count == Int(WatchBounds.chunksPerRead) else { return hasSent }
+      guard rows.last?.isLast == false else { return hasSent }
     }
   }
 }

@@ -22,7 +22,8 @@ struct Needletail: AsyncParsableCommand {
       CommandGroup(
         name: "Server",
         subcommands: [
-          UpCommand.self, ServeCommand.self, MigrateCommand.self, SettingsCommand.self,
+          UpCommand.self, ServeCommand.self, MigrateCommand.self, MaintenanceCommand.self,
+          SettingsCommand.self,
         ]),
       CommandGroup(
         name: "Client",

@@ -44,6 +44,8 @@ KINDS: dict[str, str | None] = {
     "UndeleteRun.id": "deleted_run",
     "UndeleteExperiment.id": "deleted_experiment",
     "parent_run_id": "finished_run",
+    # Of another organization they find nothing, and nothing is refused.
+    "experiment_ids": None,
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -56,6 +58,7 @@ VALUES: dict[str, Any] = {
     "sequence": 1,
     "writer_id": "{uuid}",
     "key": "{metric}",
+    "DownsampleMetricHistory.keys": ["{metric}"],
     "password": "{password}",
     "current_password": "{password}",
     "new_password": "{text} is a password",
@@ -142,7 +145,7 @@ def _kind(method: str, path: tuple[str, ...]) -> str | None:
     if path[-1] == "id":
         noun = re.sub(r"^[A-Z][a-z]+", "", short(method))
         return re.sub(r"(?<!^)(?=[A-Z])", "_", noun).lower()
-    return path[-1].removesuffix("_id")
+    return path[-1].removesuffix("s").removesuffix("_id")
 
 
 def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -151,7 +154,7 @@ def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str,
         if field.message_type is not None:
             if field.message_type.file.package.startswith("needletail"):
                 yield from _paths(field.message_type, path)
-        elif field.name == "id" or field.name.endswith("_id") or field.name in PLACES:
+        elif field.name == "id" or field.name.endswith(("_id", "_ids")) or field.name in PLACES:
             yield path
 
 
@@ -193,7 +196,10 @@ def _fill(
         elif value is None or is_set:
             continue
         elif isinstance(value, list):
-            getattr(request, field.name).extend(value)
+            words = estate.words(other=other)
+            getattr(request, field.name).extend(
+                one.format(**words) if isinstance(one, str) else one for one in value
+            )
         elif isinstance(value, str):
             words = estate.words(other=other)
             setattr(request, field.name, value.format(uuid=uuid.uuid4(), **words))
@@ -209,7 +215,10 @@ def _set(request: Any, path: tuple[str, ...], value: str) -> None:
         else:
             inner.SetInParent()
             request = inner
-    setattr(request, path[-1], value)
+    if request.DESCRIPTOR.fields_by_name[path[-1]].is_repeated:
+        getattr(request, path[-1]).append(value)
+    else:
+        setattr(request, path[-1], value)
 
 
 @dataclass(frozen=True, slots=True)

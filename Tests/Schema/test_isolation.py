@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # belongs to nobody, and may only be read by all.
 SHARED = {
     "installation": [],
+    "maintenance_tasks": [],
     "organizations": ["maintenance", "organization"],
     "schema_migrations": [],
     "tier_limits": [],

@@ -145,10 +145,10 @@ def test_history_pages_in_the_order_of_steps(
         found, after = [], {"after_min_step": -INT64, "after_id": NIL}
         with acting(connection, tenant):
             while page := call(connection, "listChunksByStep", page_size=size,
-                               from_step=from_step, **after, **asked):  # fmt: skip
+                               points_max=35, from_step=from_step, **after, **asked):  # fmt: skip
                 found += page
                 after = {"after_min_step": page[-1]["min_step"], "after_id": page[-1]["id"]}
-        return found
+        return [row | {"is_last": None, "snapshot": None} for row in found]
 
     everything = pages(100, -INT64)
     assert len(everything) == 20
@@ -170,7 +170,8 @@ def changes(
              "since_snapshot": since, "until_snapshot": until}  # fmt: skip
     after: dict[str, Any] = {"after_xid": "0", "after_id": NIL}
     with acting(connection, tenant):
-        while page := call(connection, "listChunksBetween", page_size=size, **after, **asked):
+        while page := call(connection, "listChunksBetween", page_size=size,
+                           points_max=100, **after, **asked):  # fmt: skip
             found += [row["first_step"] for row in page]
             after = {"after_xid": page[-1]["xid"], "after_id": page[-1]["id"]}
         runs = call(connection, "getRunChange", **asked)

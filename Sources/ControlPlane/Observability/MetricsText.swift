@@ -124,6 +124,29 @@ struct MetricsText {
     counter(
       "needletail_purged_rows_total", "Rows removed for good after their recovery.",
       server.rowsPurged)
+    upkeep(server)
+  }
+
+  private mutating func upkeep(_ server: ServerMetrics) {
+    let tasks = server.upkeep.sorted { $0.key < $1.key }
+    head("needletail_maintenance_runs_total", "counter", "Runs of each task of upkeep here.")
+    for (name, counts) in tasks {
+      line("needletail_maintenance_runs_total", [("task", name)], Double(counts.runs))
+    }
+    head("needletail_maintenance_failures_total", "counter", "Those of them that failed.")
+    for (name, counts) in tasks {
+      line("needletail_maintenance_failures_total", [("task", name)], Double(counts.failures))
+    }
+    head("needletail_maintenance_rows_total", "counter", "Rows that they dealt with.")
+    for (name, counts) in tasks {
+      line("needletail_maintenance_rows_total", [("task", name)], Double(counts.rows))
+    }
+    head("needletail_maintenance_seconds_total", "counter", "Time that they took.")
+    for (name, counts) in tasks {
+      line(
+        "needletail_maintenance_seconds_total", [("task", name)],
+        Double(counts.microseconds) / 1_000_000)
+    }
   }
 
   private mutating func database(_ all: [DatabaseMetrics]) {

@@ -44,3 +44,55 @@ select count(*) as "deleted!" from deleted;
 -- 0 when none is left, or while another server does it. Maintenance only.
 -- name: purge :one
 select needletail_purge(:before, :batch_size::bigint) as "removed!";
+
+-- Takes a task of upkeep for one server and for `lease_us` microseconds, if nobody has it and it
+-- began at least `interval_us` ago the last time, or never. Maintenance only.
+-- name: claimTask :optional
+insert into maintenance_tasks as task (name, leased_by, leased_until, started_at)
+values (
+    :name, :server_id, now() + :lease_us::bigint * interval '1 microsecond', now()
+)
+on conflict (name) do update set
+    leased_by = excluded.leased_by,
+    leased_until = excluded.leased_until,
+    started_at = excluded.started_at
+where
+    (task.leased_until is null or task.leased_until < now())
+    and (
+        task.started_at is null
+        or task.started_at <= now() - :interval_us::bigint * interval '1 microsecond'
+    )
+returning task.name;
+
+-- Keeps a task for longer; nothing when another server has it by now. Maintenance only.
+-- name: renewTask :optional
+update maintenance_tasks
+set leased_until = now() + :lease_us::bigint * interval '1 microsecond'
+where name = :name and leased_by = :server_id
+returning name;
+
+-- Gives a task back with what it came to; error is null when it was done. Maintenance only.
+-- name: finishTask :exec
+update maintenance_tasks
+set
+    leased_by = null,
+    leased_until = null,
+    finished_at = now(),
+    row_count = :row_count::bigint,
+    error = :error?::text,
+    succeeded_at = case when :error?::text is null then now() else succeeded_at end
+where name = :name and leased_by = :server_id;
+
+-- Every task of upkeep that any server has begun, by name. Maintenance only.
+-- name: listTasks :many
+select
+    name,
+    leased_by,
+    leased_until > now() as "is_running?",
+    started_at,
+    finished_at,
+    row_count,
+    error,
+    succeeded_at
+from maintenance_tasks
+order by name;

@@ -299,7 +299,7 @@ insert into metric_chunks (
     time_offsets_us, times_us, point_values
 )
 values (
-    :organization_id, :id, :run_id, :key, :point_count, :min_step, :max_step, :first_step,
+    :organization_id, :id, :run_id, :key, :epoch, :point_count, :min_step, :max_step, :first_step,
     :step_stride?, :first_time_us, :time_stride_us?, :min_value, :max_value, :step_offsets?,
     :steps?, :time_offsets_us?, :times_us?, :point_values
 );

@@ -27,51 +27,85 @@ where
 order by key
 limit :page_size::bigint;
 
--- A page of one metric's chunks in the order (min_step, id), after (after_min_step, after_id).
--- Once a chunk has come, no later one has a smaller step than its min_step: a reader that holds
--- the chunks which overlap merges them in one pass. From the first: the least bigint and the nil
--- UUID. Chunks that end before from_step are left out, those of epochs after current_epoch (opened
--- since the reader began), and unless includes_shadowed those that a later epoch shadows whole; one
--- that it shadows in part comes, for the reader to cut.
+-- A page of one metric's chunks in the order (min_step, id), after (after_min_step, after_id), up
+-- to the one with which they have points_max points. Once a chunk has come, no later one has a
+-- smaller step than its min_step: a reader that holds the chunks which overlap merges them in one
+-- pass. From the first: the least bigint and the nil UUID. Chunks that end before from_step are
+-- left out, those of epochs after current_epoch (opened since the reader began), and unless
+-- includes_shadowed those that a later epoch shadows whole; one that it shadows in part comes, for
+-- the reader to cut.
 -- name: listChunksByStep :many
 select
-    id,
-    epoch,
-    point_count,
-    min_step,
-    max_step,
-    first_step,
-    step_stride,
-    step_offsets,
-    steps,
-    first_time_us,
-    time_stride_us,
-    time_offsets_us,
-    times_us,
-    point_values
-from metric_chunks
-where
-    organization_id = :organization_id
-    and run_id = :run_id
-    and key = :key
-    and (min_step, id) > (:after_min_step::bigint, :after_id::uuid)
-    and max_step >= :from_step::bigint
-    and epoch <= :current_epoch::bigint
-    and (
-        :includes_shadowed::boolean
-        or not exists (
-            select
-            from run_epochs as newer
-            where
-                newer.organization_id = :organization_id
-                and newer.run_id = :run_id
-                and newer.epoch > metric_chunks.epoch
-                and newer.epoch <= :current_epoch::bigint
-                and newer.from_step <= metric_chunks.min_step
-        )
-    )
-order by min_step, id
-limit :page_size::bigint;
+    page.id,
+    page.epoch,
+    page.point_count,
+    page.min_step,
+    page.max_step,
+    page.first_step,
+    page.step_stride,
+    page.step_offsets,
+    page.steps,
+    page.first_time_us,
+    page.time_stride_us,
+    page.time_offsets_us,
+    page.times_us,
+    page.point_values,
+    page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!",
+    pg_current_snapshot()::text as "snapshot!"
+from (
+    select
+        found.*,
+        row_number() over whole as place,
+        count(*) over () as chunk_count,
+        sum(found.point_count) over whole - found.point_count as points_before
+    from (
+        select chunk.*
+        from metric_chunks as chunk
+        where
+            chunk.organization_id = :organization_id
+            and chunk.run_id = :run_id
+            and chunk.key = :key
+            and (chunk.min_step, chunk.id) > (:after_min_step::bigint, :after_id::uuid)
+            and chunk.max_step >= :from_step::bigint
+            and chunk.epoch <= :current_epoch::bigint
+            and (
+                :includes_shadowed::boolean
+                or not exists (
+                    select
+                    from run_epochs as newer
+                    where
+                        newer.organization_id = :organization_id
+                        and newer.run_id = :run_id
+                        and newer.epoch > chunk.epoch
+                        and newer.epoch <= :current_epoch::bigint
+                        and newer.from_step <= chunk.min_step
+                )
+            )
+        order by chunk.min_step, chunk.id
+        limit :page_size::bigint
+    ) as found
+    window whole as (order by found.min_step, found.id rows unbounded preceding)
+) as page
+where page.points_before < :points_max::bigint
+order by page.min_step, page.id;
+
+-- Whether chunks of a metric were merged after a snapshot, which is what a reader between two pages
+-- of them has to know; and the snapshot of now.
+-- name: getMerges :one
+select
+    pg_current_snapshot()::text as "snapshot!",
+    exists (
+        select
+        from metric_chunks as chunk
+        where
+            chunk.organization_id = :organization_id
+            and chunk.run_id = :run_id
+            and chunk.key = :key
+            and chunk.merged_xid is not null
+            and not pg_visible_in_snapshot(
+                chunk.merged_xid, (:since_snapshot::text)::pg_snapshot
+            )
+    ) as "has_merged!";
 
 -- The epoch that a run is in.
 -- name: getCurrentEpoch :one
@@ -146,31 +180,56 @@ where
     and pg_visible_in_snapshot(run.xid, (:until_snapshot::text)::pg_snapshot);
 
 -- A page of the chunks of a run that were committed between two snapshots, after (after_xid,
--- after_id): what `until_snapshot` sees and `since_snapshot` did not. From the first: '0' and the
--- nil UUID; all of history: since '1:1:'.
+-- after_id), up to the one with which they have points_max points: what `until_snapshot` sees and
+-- `since_snapshot` did not. From the first: '0' and the nil UUID; all of history: since '1:1:'. A
+-- merged chunk is split where the watcher may have seen some of what it was made from, but not all.
 -- name: listChunksBetween :many
 select
-    id,
-    xid::text as "xid!",
-    key,
-    epoch,
-    point_count,
-    first_step,
-    step_stride,
-    step_offsets,
-    steps,
-    first_time_us,
-    time_stride_us,
-    time_offsets_us,
-    times_us,
-    point_values
-from metric_chunks
-where
-    organization_id = :organization_id
-    and run_id = :run_id
-    and xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
-    and (xid, id) > ((:after_xid::text)::xid8, :after_id::uuid)
-    and not pg_visible_in_snapshot(xid, (:since_snapshot::text)::pg_snapshot)
-    and pg_visible_in_snapshot(xid, (:until_snapshot::text)::pg_snapshot)
-order by xid, id
-limit :page_size::bigint;
+    page.id,
+    page.xid::text as "xid!",
+    page.key,
+    page.epoch,
+    page.point_count,
+    page.first_step,
+    page.step_stride,
+    page.step_offsets,
+    page.steps,
+    page.first_time_us,
+    page.time_stride_us,
+    page.time_offsets_us,
+    page.times_us,
+    page.point_values,
+    coalesce(
+        page.first_xid <= (:after_xid::text)::xid8
+        or page.first_xid < pg_snapshot_xmax((:since_snapshot::text)::pg_snapshot),
+        false
+    ) as "is_split!",
+    page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!"
+from (
+    select
+        found.*,
+        row_number() over whole as place,
+        count(*) over () as chunk_count,
+        sum(found.point_count) over whole - found.point_count as points_before
+    from (
+        select chunk.*
+        from metric_chunks as chunk
+        where
+            chunk.organization_id = :organization_id
+            and chunk.run_id = :run_id
+            and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+            and (chunk.xid, chunk.id) > ((:after_xid::text)::xid8, :after_id::uuid)
+            and (
+                chunk.first_xid is not null
+                or not pg_visible_in_snapshot(
+                    chunk.xid, (:since_snapshot::text)::pg_snapshot
+                )
+            )
+            and pg_visible_in_snapshot(chunk.xid, (:until_snapshot::text)::pg_snapshot)
+        order by chunk.xid, chunk.id
+        limit :page_size::bigint
+    ) as found
+    window whole as (order by found.xid, found.id rows unbounded preceding)
+) as page
+where page.points_before < :points_max::bigint
+order by page.xid, page.id;

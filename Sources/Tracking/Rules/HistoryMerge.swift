@@ -21,7 +21,7 @@ struct MetricChunk {
   }
 }
 
-/// A stored column of whole numbers in one of its three forms.
+/// A stored column of whole numbers: as they are, or as first + index × stride + offset.
 struct ChunkColumn {
   var first: Int64
   var stride: Int64?
@@ -29,9 +29,8 @@ struct ChunkColumn {
   var wide: [Int64]?
 
   subscript(index: Int) -> Int64 {
-    if let stride { return first &+ Int64(index) &* stride }
-    if let offsets { return first &+ Int64(offsets[index]) }
-    return wide?[index] ?? first
+    if let wide { return wide[index] }
+    return first &+ Int64(index) &* (stride ?? 0) &+ Int64(offsets?[index] ?? 0)
   }
 }
 
@@ -63,6 +62,14 @@ struct HistoryMerge {
 
   /// Whether more overlaps than can be held.
   var isOverfull: Bool { held.count > HistoryMerge.heldPointsMax }
+
+  /// The step of the last point that was given out.
+  var lastStep: Int64? { last?.step }
+
+  /// Lets go of what was not given out.
+  mutating func forgetHeld() {
+    held = []
+  }
 
   /// Adds a chunk.
   mutating func add(_ chunk: MetricChunk) {

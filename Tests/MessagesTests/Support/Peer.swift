@@ -114,6 +114,13 @@ extension Peer {
     Peer(StreamMetricHistoryRequest.self, Needletail_Tracking_V1_StreamMetricHistoryRequest.self),
     Peer(
       StreamMetricHistoryResponse.self, Needletail_Tracking_V1_StreamMetricHistoryResponse.self),
+    Peer(
+      DownsampleMetricHistoryRequest.self,
+      Needletail_Tracking_V1_DownsampleMetricHistoryRequest.self),
+    Peer(MetricBuckets.self, Needletail_Tracking_V1_MetricBuckets.self),
+    Peer(
+      DownsampleMetricHistoryResponse.self,
+      Needletail_Tracking_V1_DownsampleMetricHistoryResponse.self),
     Peer(WatchRunRequest.self, Needletail_Tracking_V1_WatchRunRequest.self),
     Peer(WatchRunResponse.self, Needletail_Tracking_V1_WatchRunResponse.self),
   ]

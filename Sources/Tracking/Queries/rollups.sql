@@ -1,0 +1,124 @@
+-- Metrics in buckets.
+
+-- The first and last step of what runs have logged under keys, of those that have.
+-- name: listMetricExtents :many
+select
+    summary.run_id,
+    summary.key,
+    summary.first_step,
+    summary.last_step
+from run_metric_summaries as summary
+where
+    summary.organization_id = :organization_id
+    and summary.run_id = any(:run_ids::uuid[])
+    and summary.key = any(:keys::text[]);
+
+-- Which parts the buckets of a metric are made of, for a grid of 2^exponent steps: one for each
+-- chunk that overlaps the steps. Its finest rollup that is no finer than that grid needs is
+-- `rollup_exponent`, 0 = its points. Where points are gone and only coarser rollups are left, it is
+-- the finest of those. A part is told by id and the transaction that merged it.
+-- name: planBuckets :many
+with rollups as (
+    select distinct on (rollup.id)
+        rollup.id,
+        rollup.exponent,
+        rollup.merged_xid,
+        rollup.epoch,
+        rollup.max_step
+    from metric_rollups as rollup
+    where
+        rollup.organization_id = :organization_id
+        and rollup.run_id = :run_id
+        and rollup.key = :key
+        and rollup.min_step <= :to_step::bigint
+        and rollup.max_step >= :from_step::bigint
+    order by
+        rollup.id,
+        rollup.exponent > :exponent::bigint,
+        abs(rollup.exponent - :exponent::bigint)
+),
+
+chunks as (
+    select
+        chunk.id,
+        chunk.merged_xid,
+        chunk.point_count,
+        chunk.epoch,
+        chunk.max_step
+    from metric_chunks as chunk
+    where
+        chunk.organization_id = :organization_id
+        and chunk.run_id = :run_id
+        and chunk.key = :key
+        and chunk.min_step <= :to_step::bigint
+        and chunk.max_step >= :from_step::bigint
+)
+
+select
+    coalesce(chunks.id, rollups.id) as "id!",
+    coalesce(coalesce(chunks.merged_xid, rollups.merged_xid)::text, '') as "merged_xid!",
+    coalesce(chunks.epoch, rollups.epoch) as "epoch!",
+    coalesce(chunks.max_step, rollups.max_step) as "max_step!",
+    case
+        when chunks.id is null or rollups.exponent <= :exponent::bigint
+            then coalesce(rollups.exponent, 0)
+        else 0
+    end as "rollup_exponent!",
+    coalesce(chunks.point_count, 0) as "point_count!"
+from chunks
+full join rollups on chunks.id = rollups.id
+order by coalesce(chunks.id, rollups.id)
+limit :part_count::bigint;
+
+-- Rollups of chunks, each at its own exponent. Those that were merged again meanwhile are not the
+-- ones that were asked for.
+-- name: listRollups :many
+select
+    rollup.epoch,
+    rollup.exponent,
+    rollup.cells,
+    rollup.point_counts,
+    rollup.nan_counts,
+    rollup.min_values,
+    rollup.min_steps,
+    rollup.max_values,
+    rollup.max_steps,
+    rollup.sums,
+    rollup.first_steps,
+    rollup.first_times_us,
+    rollup.first_values,
+    rollup.last_steps,
+    rollup.last_times_us,
+    rollup.last_values
+from
+    unnest(
+        :ids::uuid[], :exponents::bigint[], :merged_xids::text[]
+    )
+        as wanted (id, exponent, merged_xid)
+inner join metric_rollups as rollup
+    on
+        rollup.organization_id = :organization_id
+        and wanted.id = rollup.id
+        and wanted.exponent = rollup.exponent
+        and wanted.merged_xid = rollup.merged_xid::text;
+
+-- Chunks by id, except those that were merged meanwhile.
+-- name: listChunksByID :many
+select
+    chunk.epoch,
+    chunk.point_count,
+    chunk.first_step,
+    chunk.step_stride,
+    chunk.step_offsets,
+    chunk.steps,
+    chunk.first_time_us,
+    chunk.time_stride_us,
+    chunk.time_offsets_us,
+    chunk.times_us,
+    chunk.point_values
+from unnest(:ids::uuid[], :merged_xids::text[]) as wanted (id, merged_xid)
+inner join metric_chunks as chunk
+    on
+        chunk.organization_id = :organization_id
+        and wanted.id = chunk.id
+        and wanted.merged_xid = coalesce(chunk.merged_xid::text, '');
