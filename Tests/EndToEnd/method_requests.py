@@ -70,6 +70,9 @@ VALUES: dict[str, Any] = {
     "UndeleteOrganization.slug": "{slug}",
     "UndeleteOrganization.email": "{email}",
     "UndeleteUser.email": "{deleted_email}",
+    "StreamMetricHistories.keys": ["mine"],
+    # Without it, it never ends.
+    "catch_up": True,
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "tags": [message("Tag", key="mine", value="mine")],
     "parameters": [message("Parameter", key="mine", value="mine")],
@@ -138,7 +141,7 @@ def _kind(method: str, path: tuple[str, ...]) -> str | None:
     if path[-1] == "id":
         noun = re.sub(r"^[A-Z][a-z]+", "", short(method))
         return re.sub(r"(?<!^)(?=[A-Z])", "_", noun).lower()
-    return path[-1].removesuffix("_id")
+    return re.sub("_ids?$", "", path[-1])
 
 
 def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -147,7 +150,7 @@ def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str,
         if field.message_type is not None:
             if field.message_type.file.package.startswith("needletail"):
                 yield from _paths(field.message_type, path)
-        elif field.name == "id" or field.name.endswith("_id") or field.name in PLACES:
+        elif field.name == "id" or field.name.endswith(("_id", "_ids")) or field.name in PLACES:
             yield path
 
 
@@ -205,7 +208,10 @@ def _set(request: Any, path: tuple[str, ...], value: str) -> None:
         else:
             inner.SetInParent()
             request = inner
-    setattr(request, path[-1], value)
+    if request.DESCRIPTOR.fields_by_name[path[-1]].is_repeated:
+        getattr(request, path[-1]).append(value)
+    else:
+        setattr(request, path[-1], value)
 
 
 @dataclass(frozen=True, slots=True)

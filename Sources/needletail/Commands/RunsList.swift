@@ -9,7 +9,8 @@ struct Runs: AsyncParsableCommand {
     subcommands: [
       RunsList.self, RunsShow.self, RunsWatch.self, RunsCreate.self, RunsUpdate.self,
       RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
-      RunsParameters.self, RunsParameterHistory.self, RunsDelete.self, RunsUndelete.self,
+      RunsParameters.self, RunsParameterHistory.self, RunsCompare.self, RunsPlot.self,
+      RunsExport.self, RunsDelete.self, RunsUndelete.self,
     ])
 }
 
