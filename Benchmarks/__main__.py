@@ -18,6 +18,7 @@ from Benchmarks.cases import (
     decisions,
     echo,
     footprint,
+    history,
     logins,
     runs,
 )
@@ -33,6 +34,7 @@ CASES: tuple[Case, ...] = (
     *decisions.CASES,
     *attackers.CASES,
     *logins.CASES,
+    *history.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

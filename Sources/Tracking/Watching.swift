@@ -31,7 +31,8 @@ protocol Watch {
 extension Watch {
   var pause: Duration? { nil }
 
-  /// Looks whenever `signal` says so, and now and then without, until the end, unless asked to stay.
+  /// Looks whenever `signal` says so, and now and then without, until the end unless asked to
+  /// stay.
   mutating func follow(
     _ signal: Signal, in projectID: UUID, unseen: CallError, stay: Bool,
     _ responses: ResponseStream<Response>, _ call: CallContext

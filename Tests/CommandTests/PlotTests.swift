@@ -15,14 +15,8 @@ struct PlotTests {
   func line() {
     var plot = plot()
     for step in 0..<8 { plot.add(Double(step), at: Int64(step), to: 0) }
-    #expect(
-      plot.text(isColored: false) == """
-        7 ┤  ⡠⠊
-        0 ┤⡠⠊  
-          └────
-           0  7
-
-        """)
+    let lines = ["7 ┤  ⡠⠊", "0 ┤⡠⠊  ", "  └────", "   0  7", ""]
+    #expect(plot.text(isColored: false) == lines.joined(separator: "\n"))
   }
 
   @Test("A column keeps what stands out of the many points in it")

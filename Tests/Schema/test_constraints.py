@@ -46,6 +46,7 @@ SERVICES = {
         "log_chunks",
         "artifacts", "artifact_blobs", "artifact_uploads",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
+        "run_departures",
     },
 }  # fmt: skip
 

@@ -157,20 +157,6 @@ def test_every_table_of_an_organization_is_purged_or_kept(connection: Connection
         )
 
 
-def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connection) -> None:
-    for name in CASCADED:
-        rules = connection.execute(
-            "select conname, confdeltype::text as rule from pg_constraint"
-            " where conrelid = %s::regclass and contype = 'f'"
-            " and confrelid in ('runs'::regclass, 'experiments'::regclass)",
-            [name],
-        ).fetchall()
-        assert rules, name
-        assert {rule["conname"]: rule["rule"] for rule in rules} == {
-            rule["conname"]: "c" for rule in rules
-        }
-
-
 @pytest.mark.parametrize("batch_size", [1, 2, 1_000])
 def test_a_project_goes_with_everything_in_it(
     connection: Connection, tenant: Tenant, rival: Tenant, batch_size: int
