@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from test_purge import CASCADED
-
 if TYPE_CHECKING:
     from cluster import Connection
+
+CASCADED = {"run_departures"}
 
 
 def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connection) -> None:
