@@ -19,6 +19,7 @@ from Benchmarks.cases import (
     decisions,
     echo,
     footprint,
+    history,
     ingest,
     logins,
     metric_reads,
@@ -41,6 +42,7 @@ CASES: tuple[Case, ...] = (
     *artifacts.CASES,
     *logins.CASES,
     *metric_reads.CASES,
+    *history.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

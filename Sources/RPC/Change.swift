@@ -27,6 +27,9 @@ public struct Change {
   /// was used for it, and nothing else of the other tenant but its id. See
   /// ``CallContext/enter(_:_:)``.
   public var madeOrganizationID: UUID?
+  /// What else has changed with it, for those who watch that: the experiments that a run left or is
+  /// in.
+  public var alsoChanged: Set<UUID> = []
 
   /// Describes a change.
   public init(
@@ -186,6 +189,7 @@ extension CallContext {
   /// Tells those who watch, and the audit log's sinks.
   private func committed(_ change: Change, _ entries: [AuditRecord]) {
     feed.changed(change.resourceID)
+    for id in change.alsoChanged { feed.changed(id) }
     for entry in entries { audit.committed(entry) }
   }
 

@@ -21,6 +21,7 @@ public final class ChangeFeed {
   private let loop: Loop
   private let database: Database
   private var signals: [UUID: (signal: Signal, watchers: Int)] = [:]
+  private var links: [UUID: [Signal]] = [:]
   private var observers: [(UUID?) -> Void] = []
   private var changed: Set<UUID> = []
   private var isScheduled = false
@@ -47,6 +48,21 @@ public final class ChangeFeed {
     signals[id] = entry.watchers > 1 ? (entry.signal, entry.watchers - 1) : nil
   }
 
+  /// Wakes `signal`, which is the watcher's own, whenever `id` changes; pair it with
+  /// ``unlink(_:from:)``.
+  public func link(_ id: UUID, to signal: Signal) {
+    links[id, default: []].append(signal)
+  }
+
+  /// Stops to wake `signal` for `id`.
+  public func unlink(_ id: UUID, from signal: Signal) {
+    guard var linked = links[id], let place = linked.firstIndex(where: { $0 === signal }) else {
+      return
+    }
+    linked.remove(at: place)
+    links[id] = linked.isEmpty ? nil : linked
+  }
+
   /// Tells `observer` of every change from now on; nil = some may have been missed.
   func observe(_ observer: @escaping (UUID?) -> Void) {
     observers.append(observer)
@@ -71,11 +87,15 @@ public final class ChangeFeed {
   /// Wakes every watcher: notifications may have been missed.
   public func receivedNothingForAWhile() {
     for entry in signals.values { entry.signal.notify() }
+    for linked in links.values {
+      for signal in linked { signal.notify() }
+    }
     for observer in observers { observer(nil) }
   }
 
   private func tell(_ id: UUID) {
     signals[id]?.signal.notify()
+    for signal in links[id] ?? [] { signal.notify() }
     for observer in observers { observer(id) }
   }
 

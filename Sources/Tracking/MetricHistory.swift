@@ -106,7 +106,7 @@ extension TrackingService {
 }
 
 /// Reads a metric's chunks and gives out its points in order, a bounded number of chunks at a time.
-private struct HistoryReader {
+struct HistoryReader {
   let runID: UUID
   let key: String
   let fromStep: Int64
@@ -249,8 +249,22 @@ extension MetricSeries {
   }
 }
 
+/// A summary as a statement returns it.
+protocol SummaryRow {
+  var key: String { get }
+  var pointCount: Int64 { get }
+  var firstStep: Int64 { get }
+  var lastStep: Int64 { get }
+  var lastTimeUs: Int64 { get }
+  var lastValue: Double { get }
+  var minValue: Double { get }
+  var maxValue: Double { get }
+}
+
+extension MetricsQueries.ListMetricSummariesRow: SummaryRow {}
+
 extension MetricSummary {
-  fileprivate init(_ row: MetricsQueries.ListMetricSummariesRow) {
+  init(_ row: some SummaryRow) {
     self.init()
     key = row.key
     lastStep = row.lastStep

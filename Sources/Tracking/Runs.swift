@@ -194,5 +194,6 @@ extension Change {
     self.init(
       action: "run.\(verb)", event: "run.\(event)", resourceType: "run", resourceID: run.id,
       projectID: run.projectID, detailsJSON: run.audited(from: before))
+    alsoChanged = [run.experimentID, before?.experimentID ?? run.experimentID]
   }
 }

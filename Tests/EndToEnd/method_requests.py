@@ -74,6 +74,9 @@ VALUES: dict[str, Any] = {
     "UndeleteOrganization.slug": "{slug}",
     "UndeleteOrganization.email": "{email}",
     "UndeleteUser.email": "{deleted_email}",
+    "StreamMetricHistories.keys": ["mine"],
+    # Without it, it never ends.
+    "catch_up": True,
     "series": [message("MetricSeries", key="mine", steps=[1], values=[1.0])],
     "tags": [message("Tag", key="mine", value="mine")],
     "parameters": [message("Parameter", key="mine", value="mine")],
@@ -145,7 +148,7 @@ def _kind(method: str, path: tuple[str, ...]) -> str | None:
     if path[-1] == "id":
         noun = re.sub(r"^[A-Z][a-z]+", "", short(method))
         return re.sub(r"(?<!^)(?=[A-Z])", "_", noun).lower()
-    return path[-1].removesuffix("s").removesuffix("_id")
+    return re.sub("_ids?$", "", path[-1])
 
 
 def _paths(descriptor: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

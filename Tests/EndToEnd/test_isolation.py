@@ -42,6 +42,7 @@ OWN = "OWN"
 EXCEPTIONS = {
     "AppendLogs.writer_id": OWN,
     "AppendMetrics.writer_id": OWN,
+    "CountRuns.experiment_ids": EMPTY,
     "CountRuns.project_id": EMPTY,
     "ListApiKeys.user_id": EMPTY,
     "ListAuditLogs.filter.actor_id": EMPTY,
@@ -58,6 +59,7 @@ EXCEPTIONS = {
     "ListRuns.experiment_id": EMPTY,
     "ListRuns.project_id": EMPTY,
     "ListServiceAccounts.page_token": OWN,
+    "SearchRuns.experiment_ids": EMPTY,
     "SearchRuns.project_id": EMPTY,
 }
 REASONS = {

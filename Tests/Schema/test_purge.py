@@ -15,8 +15,8 @@ from tenants import Tenant, create_links, create_run, maintaining, uuid7
 if TYPE_CHECKING:
     from cluster import Connection
 
-# The journals, which end with their partitions.
-KEPT = {"audit_logs", "events"}
+# The journals, which end with their partitions, and what goes by a cascade (test_cascades.py).
+KEPT = {"audit_logs", "events", "run_departures"}
 TABLES = """
     select class.relname as name
     from pg_class as class

@@ -151,12 +151,7 @@ enum AuditCSV {
   static let titles = columns.map(\.title).joined(separator: ",")
 
   static func line(_ entry: AuditLog) -> String {
-    columns.map { cell($0.value(entry)) }.joined(separator: ",")
-  }
-
-  private static func cell(_ text: String) -> String {
-    let needsQuotes = text.utf8.contains { byte in ",\"\r\n".utf8.contains(byte) }
-    return needsQuotes ? "\"\(text.replacing("\"", with: "\"\""))\"" : text
+    CSV.row(columns.map { $0.value(entry) })
   }
 }
 

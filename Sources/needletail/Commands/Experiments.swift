@@ -8,7 +8,8 @@ struct Experiments: AsyncParsableCommand {
     abstract: "Look at experiments, and change them.",
     subcommands: [
       ExperimentsList.self, ExperimentsShow.self, ExperimentsCreate.self, ExperimentsUpdate.self,
-      ExperimentsTag.self, ExperimentsDelete.self, ExperimentsUndelete.self,
+      ExperimentsTag.self, ExperimentsWatch.self, ExperimentsDelete.self,
+      ExperimentsUndelete.self,
     ])
 }
 

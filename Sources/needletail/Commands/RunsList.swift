@@ -9,8 +9,9 @@ struct Runs: AsyncParsableCommand {
     subcommands: [
       RunsList.self, RunsShow.self, RunsWatch.self, RunsCreate.self, RunsUpdate.self,
       RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
-      RunsParameters.self, RunsParameterHistory.self, RunsDelete.self, RunsUndelete.self,
-      RunsInputs.self, RunsModels.self, RunsLogInput.self, RunsLogModel.self,
+      RunsParameters.self, RunsParameterHistory.self, RunsInputs.self, RunsModels.self,
+      RunsLogInput.self, RunsLogModel.self, RunsCompare.self, RunsPlot.self, RunsExport.self,
+      RunsDelete.self, RunsUndelete.self,
     ])
 }
 

@@ -121,8 +121,16 @@ extension Peer {
     Peer(
       DownsampleMetricHistoryResponse.self,
       Needletail_Tracking_V1_DownsampleMetricHistoryResponse.self),
+      StreamMetricHistoriesRequest.self,
+      Needletail_Tracking_V1_StreamMetricHistoriesRequest.self),
+    Peer(
+      StreamMetricHistoriesResponse.self,
+      Needletail_Tracking_V1_StreamMetricHistoriesResponse.self),
     Peer(WatchRunRequest.self, Needletail_Tracking_V1_WatchRunRequest.self),
     Peer(WatchRunResponse.self, Needletail_Tracking_V1_WatchRunResponse.self),
+    Peer(WatchExperimentRequest.self, Needletail_Tracking_V1_WatchExperimentRequest.self),
+    Peer(RunSummaries.self, Needletail_Tracking_V1_RunSummaries.self),
+    Peer(WatchExperimentResponse.self, Needletail_Tracking_V1_WatchExperimentResponse.self),
   ]
 
   static let samples = unsafe [

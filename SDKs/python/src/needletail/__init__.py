@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, identity, rpc, tracking
+from needletail import aio, artifacts, histories, identity, rpc, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -44,6 +44,7 @@ from needletail.errors import (
     UnimplementedError,
     UnknownError,
 )
+from needletail.histories import Histories, MetricHistory
 from needletail.settings import Settings
 
 __all__ = [
@@ -63,10 +64,12 @@ __all__ = [
     "DeadlineExceededError",
     "FailedPreconditionError",
     "FieldViolation",
+    "Histories",
     "InternalError",
     "InvalidArgumentError",
     "LogHandler",
     "MessageStream",
+    "MetricHistory",
     "NeedletailError",
     "NotFoundError",
     "OutOfRangeError",
@@ -84,6 +87,7 @@ __all__ = [
     "aio",
     "artifacts",
     "connect",
+    "histories",
     "identity",
     "login",
     "rpc",

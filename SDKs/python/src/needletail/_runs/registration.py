@@ -6,6 +6,7 @@ import dataclasses
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from needletail._generated.tracking import Parameter, Tag
 from needletail._runs.batches import AppendMetricsRequest, RunMetrics
 from needletail._runs.values import MAX_STEP
 from needletail.errors import AlreadyExistsError, CallError, Code, SettingsError, call_error
@@ -47,6 +48,8 @@ def register(client: Client, metadata: Metadata, time_left: Callable[[], float])
         experiment_id=experiment_id,
         name=metadata.run_name,
         description=metadata.description,
+        tags=[Tag(key=key, value=value) for key, value in metadata.tags.items()],
+        parameters=[Parameter(key=key, value=value) for key, value in metadata.parameters.items()],
         timeout_seconds=time_left(),
         idempotency_key=metadata.run_key,
     )

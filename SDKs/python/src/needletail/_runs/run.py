@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from needletail import settings as settings_module
 from needletail._runs.active import ActiveRun
@@ -16,6 +17,9 @@ from needletail._runs.system import DEFAULT_INTERVAL_SECONDS, SystemMetrics
 from needletail._runs.values import checked_step
 from needletail.client import Client, new_idempotency_key
 from needletail.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DEFAULT_SPOOL_MAX_BYTES = 1 << 30
 DEFAULT_MEMORY_MAX_BYTES = 64 << 20
@@ -36,6 +40,8 @@ def run(
     project: str | None = None,
     name: str = "",
     description: str = "",
+    tags: Mapping[str, object] | None = None,
+    parameters: Mapping[str, object] | None = None,
     client: Client | None = None,
     url: str | None = None,
     api_key: str | None = None,
@@ -65,6 +71,8 @@ def run(
         project: UUID, slug or name; else the stored profile's, else the only one there is.
         name: Of the run; empty = the server makes one.
         description: For people.
+        tags: What it begins with; a value that is no text is taken as `str` gives it.
+        parameters: What it is configured with, by key, likewise.
         client: A client to share; else one is made from the settings.
         url: As for `connect`.
         api_key: As for `connect`.
@@ -109,6 +117,8 @@ def run(
         experiment=experiment,
         run_name=name,
         description=description,
+        tags=_texts(tags),
+        parameters=_texts(parameters),
         experiment_key=new_idempotency_key(),
         run_key=new_idempotency_key(),
     )
@@ -132,3 +142,7 @@ def run(
         sampling = SystemMetrics(active.log_aside, interval_seconds=system_metrics_seconds)
         active.accompany(sampling)
     return active
+
+
+def _texts(values: Mapping[str, object] | None) -> dict[str, str]:
+    return {key: str(value) for key, value in (values or {}).items()}

@@ -69,6 +69,10 @@ class Metadata:
     experiment: str = ""
     run_name: str = ""
     description: str = ""
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+    parameters: dict[str, str] = dataclasses.field(default_factory=dict)
+    """What the run begins with."""
+
     experiment_key: str = ""
     run_key: str = ""
     """Idempotency keys, so that the experiment and the run are created once."""

@@ -1,0 +1,184 @@
+-- What whoever follows an experiment is told: what `until_snapshot` sees and `since_snapshot` did
+-- not. All of history: since '1:1:'.
+
+-- A page of the runs whose last change lies between, also of those that were deleted, after
+-- (after_xid, after_id); one that changes meanwhile comes next time. From the first: '0' and the
+-- nil UUID.
+-- name: listRunChanges :many
+select
+    run.id,
+    run.experiment_id,
+    run.project_id,
+    run.name,
+    run.description,
+    run.status,
+    run.started_at,
+    run.completed_at,
+    run.duration_ms,
+    run.created_by,
+    run.created_at,
+    run.updated_at,
+    run.revision,
+    run.parent_run_id,
+    needletail_source_texts(run.source) as "source?",
+    run.forked_from_run_id,
+    run.forked_at_step,
+    run.is_pinned,
+    run.archived_at,
+    run.deleted_at is not null as "is_gone!",
+    run.xid::text as "xid!"
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.experiment_id = :experiment_id
+    and run.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+    and (run.xid, run.id) > ((:after_xid::text)::xid8, :after_id::uuid)
+    and not pg_visible_in_snapshot(run.xid, (:since_snapshot::text)::pg_snapshot)
+    and pg_visible_in_snapshot(run.xid, (:until_snapshot::text)::pg_snapshot)
+order by run.xid, run.id
+limit :page_size::bigint;
+
+-- A page of the runs that were moved out, by id, after after_run_id.
+-- name: listRunDepartures :many
+select departure.run_id
+from run_departures as departure
+where
+    departure.organization_id = :organization_id
+    and departure.experiment_id = :experiment_id
+    and departure.run_id > :after_run_id
+    and departure.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+    and not pg_visible_in_snapshot(departure.xid, (:since_snapshot::text)::pg_snapshot)
+    and pg_visible_in_snapshot(departure.xid, (:until_snapshot::text)::pg_snapshot)
+order by departure.run_id
+limit :page_size::bigint;
+
+-- The runs that take points now, the newest first.
+-- name: listOpenRuns :many
+select run.id
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.experiment_id = :experiment_id
+    and run.completed_at is null
+    and run.deleted_at is null
+order by run.id desc
+limit :page_size::bigint;
+
+-- A page of the runs that have points of one of `keys` between, by id, from from_run_id on. A run
+-- that has ended took none after its last change: only those are looked at that go on or changed.
+-- name: listRunsWithPoints :many
+select run.id
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.experiment_id = :experiment_id
+    and run.deleted_at is null
+    and run.id >= :from_run_id
+    and (
+        run.completed_at is null
+        or (
+            run.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+            and not pg_visible_in_snapshot(run.xid, (:since_snapshot::text)::pg_snapshot)
+        )
+    )
+    and exists (
+        select
+        from metric_chunks as chunk
+        where
+            chunk.organization_id = :organization_id
+            and chunk.run_id = run.id
+            and chunk.key = any(:keys::text[])
+            and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+            and not pg_visible_in_snapshot(chunk.xid, (:since_snapshot::text)::pg_snapshot)
+            and pg_visible_in_snapshot(chunk.xid, (:until_snapshot::text)::pg_snapshot)
+    )
+order by run.id
+limit :page_size::bigint;
+
+-- A page of those points' chunks of some runs, after the chunk (after_xid, after_id) of the run
+-- after_run_id, by run, then in the order of their commits. From the first: that run's '0' and the
+-- nil UUID.
+-- name: listChunksOfRuns :many
+select
+    chunk.id,
+    chunk.run_id,
+    chunk.xid::text as "xid!",
+    chunk.key,
+    chunk.epoch,
+    chunk.point_count,
+    chunk.first_step,
+    chunk.step_stride,
+    chunk.step_offsets,
+    chunk.steps,
+    chunk.first_time_us,
+    chunk.time_stride_us,
+    chunk.time_offsets_us,
+    chunk.times_us,
+    chunk.point_values
+from
+    unnest(:run_ids::uuid[]) as wanted (run_id),
+    lateral (
+        select
+            found.id,
+            found.run_id,
+            found.xid,
+            found.key,
+            found.epoch,
+            found.point_count,
+            found.first_step,
+            found.step_stride,
+            found.step_offsets,
+            found.steps,
+            found.first_time_us,
+            found.time_stride_us,
+            found.time_offsets_us,
+            found.times_us,
+            found.point_values
+        from metric_chunks as found
+        where
+            found.organization_id = :organization_id
+            and found.run_id = wanted.run_id
+            and found.key = any(:keys::text[])
+            and found.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+            and (
+                wanted.run_id > :after_run_id
+                or (found.xid, found.id) > ((:after_xid::text)::xid8, :after_id::uuid)
+            )
+            and not pg_visible_in_snapshot(found.xid, (:since_snapshot::text)::pg_snapshot)
+            and pg_visible_in_snapshot(found.xid, (:until_snapshot::text)::pg_snapshot)
+        order by found.xid, found.id
+        limit :page_size::bigint
+    ) as chunk
+where wanted.run_id >= :after_run_id
+order by chunk.run_id, chunk.xid, chunk.id
+limit :page_size::bigint;
+
+-- The summaries of some metrics of some runs, as they are now.
+-- name: listSummariesOfRuns :many
+select
+    summary.run_id,
+    summary.key,
+    summary.point_count,
+    summary.first_step,
+    summary.last_step,
+    summary.last_time_us,
+    summary.last_value,
+    summary.min_value,
+    summary.max_value
+from run_metric_summaries as summary
+where
+    summary.organization_id = :organization_id
+    and summary.run_id = any(:run_ids::uuid[])
+    and summary.key = any(:keys::text[])
+order by summary.run_id, summary.key;
+
+-- The projects of runs that are not deleted.
+-- name: listProjectsOfRuns :many
+select
+    run.id,
+    run.project_id
+from runs as run
+where
+    run.organization_id = :organization_id
+    and run.id = any(:run_ids::uuid[])
+    and run.deleted_at is null;

@@ -1,0 +1,139 @@
+internal import ArgumentParser
+internal import Client
+internal import Glibc
+internal import Messages
+
+/// The command `needletail runs plot`.
+struct RunsPlot: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "plot", abstract: "Draw a metric of one run or several in the terminal.",
+    discussion: "Each column shows the least and the greatest value of its steps.")
+
+  /// How many curves can still be told apart.
+  private static let runsMax = 20
+  /// What the axis and its labels take of the terminal's width.
+  private static let margin = 16
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "The runs' ids, or latest.")
+  var runs: [String]
+
+  @Option(help: "The metric's key.")
+  var metric: String
+
+  @Option(help: "How wide the plot is, in characters; else as wide as the terminal.")
+  var width: Int?
+
+  @Option(help: "How high the plot is, in characters.")
+  var height = 15
+
+  @Flag(help: "Show the values' logarithms; values that are not above 0 are left out.")
+  var log = false
+
+  func validate() throws {
+    guard (1...Self.runsMax).contains(runs.count) else {
+      throw ValidationError("Name 1 to \(Self.runsMax) runs.")
+    }
+    guard (10...1_000).contains(width ?? 10) else {
+      throw ValidationError("--width is 10 to 1000.")
+    }
+    guard (2...200).contains(height) else { throw ValidationError("--height is 2 to 200.") }
+    guard global.output != .json else {
+      throw ValidationError("A plot is no JSON; runs export --histories writes the points.")
+    }
+  }
+
+  func run(_ context: CommandContext) async throws {
+    var found: [(run: Run, summary: MetricSummary?)] = []
+    for argument in runs {
+      let run = try await getRun(try await runID(argument, context), context)
+      // A run that is named twice is one curve.
+      if found.contains(where: { $0.run.id == run.id }) { continue }
+      let summaries = try await context.list(
+        TrackingMethods.listRunMetrics, metricsRequest(run.id),
+        \ListRunMetricsResponse.metrics, limit: .max)
+      found.append((run, summaries.metrics.first { $0.key == metric }))
+    }
+    let summaries = found.compactMap(\.summary)
+    guard let first = summaries.map(\.firstStep).min(),
+      let last = summaries.map(\.lastStep).max()
+    else {
+      throw CommandFailure(
+        .notFound, reason: "METRIC_NOT_FOUND", "None of these runs has a metric \(metric).")
+    }
+    var plot = Plot(
+      width: width ?? max(10, Terminal.width - Self.margin), height: height, steps: first...last,
+      curves: found.count, isLogarithmic: log)
+    try await read(found.map(\.run.id), into: &plot, context)
+    Console.line(Console.styled(visible(metric), .bold))
+    Console.write(plot.text(isColored: Console.isColored))
+    tellLegend(found)
+    if plot.leftOut > 0 {
+      Console.complain("needletail: \(plot.leftOut) values that are not above 0 are left out")
+    }
+  }
+
+  private func metricsRequest(_ run: String) -> ListRunMetricsRequest {
+    var request = ListRunMetricsRequest()
+    request.runID = run
+    return request
+  }
+
+  private func read(
+    _ ids: [String], into plot: inout Plot, _ context: CommandContext
+  ) async throws {
+    var request = StreamMetricHistoriesRequest()
+    request.runIDs = ids
+    request.keys = [metric]
+    let parts: ResponseReader<StreamMetricHistoriesResponse> =
+      try await context.connection.serverStreaming(
+        TrackingMethods.streamMetricHistories, request, context.global.callOptions)
+    while let part = try await parts.next() {
+      guard let curve = ids.firstIndex(of: part.runID), let series = part.series else { continue }
+      for (step, value) in zip(series.steps, series.values) {
+        plot.add(value, at: step, to: curve)
+      }
+    }
+  }
+
+  private func tellLegend(_ found: [(run: Run, summary: MetricSummary?)]) {
+    for (index, one) in found.enumerated() {
+      let mark = Plot.mark(index)
+      let letter = found.count > 1 ? Console.styled(String(mark.letter), mark.style) + "  " : ""
+      let last = one.summary.map { "last \(short($0.lastValue))" } ?? "no points"
+      Console.line("\(letter)\(visible(one.run.name))  \(last)  \(one.run.id)")
+    }
+  }
+}
+
+/// One run, by its id.
+func getRun(_ id: String, _ context: CommandContext) async throws -> Run {
+  var request = GetRunRequest()
+  request.id = id
+  let answer = try await context.call(TrackingMethods.getRun, request, for: GetRunResponse.self)
+  guard let run = answer.run else {
+    throw CommandFailure(.other, reason: "RUN_MISSING", "The server's answer holds no run.")
+  }
+  return run
+}
+
+extension ListRunMetricsRequest: PageRequest {}
+extension ListRunMetricsResponse: PageResponse {}
+
+extension Terminal {
+  /// What is assumed where nobody says.
+  private static let usualWidth = 80
+
+  /// How many characters fit into a line of standard output.
+  static var width: Int {
+    if let said = unsafe getenv("COLUMNS"), let width = Int(unsafe String(cString: said)),
+      (1...10_000).contains(width)
+    {
+      return width
+    }
+    var size = winsize()
+    let hasSize = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0
+    return hasSize && size.ws_col > 0 ? Int(size.ws_col) : usualWidth
+  }
+}
