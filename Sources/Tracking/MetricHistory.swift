@@ -259,6 +259,8 @@ protocol SummaryRow {
   var lastValue: Double { get }
   var minValue: Double { get }
   var maxValue: Double { get }
+  var numberCount: Int64 { get }
+  var valueSum: Double { get }
 }
 
 extension MetricsQueries.ListMetricSummariesRow: SummaryRow {}

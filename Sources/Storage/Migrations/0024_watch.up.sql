@@ -5,7 +5,7 @@
 set local role needletail_owner;
 
 -- What of an experiment has changed, and which of its runs go on.
-create index idx_runs_experiment_xid on runs (organization_id, experiment_id, xid, id);
+create index idx_runs_experiment_xid on runs (experiment_id, organization_id, xid, id);
 create index idx_runs_experiment_open on runs (organization_id, experiment_id, id)
 where completed_at is null;
 

@@ -164,7 +164,9 @@ select
     summary.last_time_us,
     summary.last_value,
     summary.min_value,
-    summary.max_value
+    summary.max_value,
+    summary.number_count,
+    summary.value_sum
 from run_metric_summaries as summary
 where
     summary.organization_id = :organization_id

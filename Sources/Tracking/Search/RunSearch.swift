@@ -69,7 +69,8 @@ enum RunSearch {
   ) -> @Sendable (inout ComposedStatement) -> Void {
     let visibility = ProjectVisibility(call)
     return { sql in
-      sql.add("\n    and run.deleted_at is null")
+      // What idx_runs_started asks for.
+      sql.add("\n    and run.deleted_at is null and run.created_at is not null")
       if !bounds.includesArchived { sql.add("\n    and run.archived_at is null") }
       if let projectID = bounds.projectID {
         sql.add("\n    and run.project_id = ")
