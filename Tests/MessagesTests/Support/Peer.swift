@@ -121,6 +121,7 @@ extension Peer {
     Peer(
       DownsampleMetricHistoryResponse.self,
       Needletail_Tracking_V1_DownsampleMetricHistoryResponse.self),
+    Peer(
       StreamMetricHistoriesRequest.self,
       Needletail_Tracking_V1_StreamMetricHistoriesRequest.self),
     Peer(
