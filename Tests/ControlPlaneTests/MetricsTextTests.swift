@@ -82,7 +82,10 @@ struct MetricsTextTests {
       #expect(sample.name.hasPrefix("needletail_"))
     }
     for (name, kind) in page.kinds where kind != "histogram" {
-      #expect(!page.values(name).isEmpty || name == "needletail_rpc_handled_total", "\(name)")
+      // These have a sample for each method or task that there was.
+      let hasSamples =
+        name != "needletail_rpc_handled_total" && !name.hasPrefix("needletail_maintenance_")
+      #expect(!page.values(name).isEmpty || !hasSamples, "\(name)")
     }
   }
 

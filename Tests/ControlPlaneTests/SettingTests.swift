@@ -33,6 +33,8 @@ struct SettingTests {
     switch setting.name {
     case "purge-batch-rows":
       return (["1", "7", "100000"], nonsense + numbers + ["0", "100001", "on", "1s"])
+    case "compaction-batch-chunks":
+      return (["1", "7", "10000"], nonsense + numbers + ["0", "10001", "on", "1s"])
     case "log-level":
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
     case "audit-file":
@@ -44,7 +46,8 @@ struct SettingTests {
     case "artifact-store": return (["local", "s3"], nonsense + ["S3", "none"])
     case "artifact-s3-endpoint":
       return (["https://s3.example", "none"], nonsense + ["s3.example", "https://s3/bucket"])
-    case "artifact-s3-bucket": return (["a-bucket", "none"], nonsense + ["A-Bucket", "a/b"])
+    case "artifact-s3-bucket":
+      return (["a-bucket", "none"], nonsense.filter { $0 != "default" } + ["A-Bucket", "a/b"])
     case "artifact-s3-region":
       return (["eu-central-1", "x"], ["", " ", "é", "\u{0}", "on off", "EU"])
     case "artifact-s3-prefix": return (["a/", "a/b/"], [" ", "x", "é", "\u{0}", "/", "../", "a"])
@@ -78,8 +81,8 @@ struct SettingTests {
     #expect(Set(Setting.all.map(\.name)).count == Setting.all.count)
     #expect(Set(Setting.all.map(\.variable)).count == Setting.all.count)
     for setting in Setting.all {
-      #expect(setting.name.wholeMatch(of: /[a-z]+(-[a-z]+)*/) != nil, "\(setting.name)")
-      #expect(setting.variable.wholeMatch(of: /NEEDLETAIL(_[A-Z]+)+/) != nil)
+      #expect(setting.name.wholeMatch(of: /[a-z]+(-[a-z][a-z0-9]*)*/) != nil, "\(setting.name)")
+      #expect(setting.variable.wholeMatch(of: /NEEDLETAIL(_[A-Z][A-Z0-9]*)+/) != nil)
       #expect(!setting.help.isEmpty && !setting.help.contains("|"))
     }
   }
