@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cluster import Connection
 
-CASCADED = {"run_departures"}
+CASCADED = {"run_departures", "metric_compactions"}
 
 
 def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connection) -> None:
@@ -15,7 +15,8 @@ def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connect
         rules = connection.execute(
             "select conname, confdeltype::text as rule from pg_constraint"
             " where conrelid = %s::regclass and contype = 'f'"
-            " and confrelid in ('runs'::regclass, 'experiments'::regclass)",
+            " and confrelid in"
+            " ('runs'::regclass, 'experiments'::regclass, 'organizations'::regclass)",
             [name],
         ).fetchall()
         assert rules, name

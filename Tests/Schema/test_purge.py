@@ -11,12 +11,14 @@ import psycopg
 import pytest
 from statements import call
 from tenants import Tenant, create_links, create_run, maintaining, uuid7
+from test_cascades import CASCADED
 
 if TYPE_CHECKING:
     from cluster import Connection
 
-# The journals, which end with their partitions, and what goes by a cascade (test_cascades.py).
-KEPT = {"audit_logs", "events", "run_departures"}
+# They end with their partitions.
+JOURNALS = {"audit_logs", "events"}
+KEPT = JOURNALS | CASCADED
 TABLES = """
     select class.relname as name
     from pg_class as class
@@ -227,7 +229,7 @@ def test_an_organization_goes_and_its_journals_stay(
     untouched = counts(connection, rival)
     connection.execute(PAST.format("organizations") + " where id = %s", [tenant.organization_id])
     purge(connection, batch_size)
-    assert {name for name, n in counts(connection, tenant).items() if n} == KEPT
+    assert {name for name, n in counts(connection, tenant).items() if n} == JOURNALS
     own = tenant.organization_id
     assert notes(connection) == [("organization.purge", own, own, None)]
     assert counts(connection, rival) == untouched

@@ -10,32 +10,6 @@ drop table maintenance_tasks;
 drop table metric_compactions;
 drop table metric_rollups;
 
-create or replace view run_metrics with (security_invoker = true) as
-select distinct
-    chunk.organization_id,
-    chunk.run_id,
-    chunk.key as metric_name,
-    chunk.epoch,
-    coalesce(
-        point.step,
-        chunk.first_step + point.step_offset,
-        chunk.first_step + chunk.step_stride * (point.ordinal - 1)
-    ) as step,
-    needletail_time(
-        coalesce(
-            point.time_us,
-            chunk.first_time_us + point.time_offset_us,
-            chunk.first_time_us + chunk.time_stride_us * (point.ordinal - 1)
-        )
-    ) as timestamp,
-    point.value
-from metric_chunks as chunk
-cross join lateral unnest(
-    chunk.point_values, chunk.step_offsets, chunk.steps,
-    chunk.time_offsets_us, chunk.times_us
-) with ordinality
-    as point (value, step_offset, step, time_offset_us, time_us, ordinal);
-
 -- Columns with stride and offsets are told as they are: what is older does not know them.
 alter table metric_chunks no force row level security;
 alter table metric_chunks drop constraint metric_chunks_steps_check;
