@@ -58,10 +58,14 @@ public struct ArtifactDigests: Sendable {
   }
 }
 
-/// The file of an upload while it grows; one call at a time.
+/// The file of an upload while it grows; one call at a time, unless it says otherwise.
 public protocol ArtifactDraft: Sendable {
   /// Bytes in the file.
   var sizeBytes: Int64 { get }
+
+  /// Whether it may grow while ``makeDurable()`` is under way, which is then about what was there
+  /// when it was called.
+  var growsMeanwhile: Bool { get }
 
   /// Appends pieces in their order.
   func append(_ pieces: [[UInt8]]) async throws(ArtifactStoreError)

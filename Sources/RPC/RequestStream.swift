@@ -1,3 +1,4 @@
+internal import EventLoop
 public import Messages
 
 /// The requests of a client stream that have come and wait.
@@ -75,6 +76,23 @@ public struct RequestStream<Request: Message> {
       throw CallError(error)
     }
   }
+
+  /// Returns when a request waits, when the last was taken, or when `isOver`, which is looked at
+  /// again behind each ``wake()``.
+  public func arrival(unless isOver: () -> Bool) async throws(CallError) {
+    while call.requests.isEmpty, !call.requests.isEnded, !isOver() {
+      try await call.wait(
+        for: call.requestArrived,
+        unless: { !call.requests.isEmpty || call.requests.isEnded || isOver() })
+    }
+    try call.checkCancellation()
+  }
+
+  /// Lets ``arrival(unless:)`` look again.
+  public func wake() { call.requestArrived.notify() }
+
+  /// Whether the last request was taken, and none comes any more.
+  public var isOver: Bool { call.requests.isEmpty && call.requests.isEnded }
 
   /// Opens the peer's window by the size of what is done with.
   public func consumed(_ sizeBytes: Int) {

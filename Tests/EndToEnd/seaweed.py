@@ -74,6 +74,8 @@ class Seaweed:
             f"-s3.config={folder / 's3.json'}", f"-s3.port={self.port}", "-s3.port.iceberg=0",
             "-s3.port.lance=0", "-s3.domainName=localhost", "-master.telemetry=false",
             "-master.volumeSizeLimitMB=256", "-volume.max=40",
+            # One that starts again waits for as long before it leads.
+            "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms",
             *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
         ]  # fmt: skip
         if pair:
@@ -101,7 +103,9 @@ class Seaweed:
     def _has_bucket(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self.folder / "log").read_text()[-4_000:]
-        return self.ask("PUT", f"/{BUCKET}", "--fail") is not None
+        # Of one that is there already, making it is refused.
+        self.ask("PUT", f"/{BUCKET}")
+        return self.ask("GET", f"/{BUCKET}/?list-type=2&max-keys=1", "--fail") is not None
 
     def ask(self, method: str, path: str, *options: str) -> str | None:
         """Send a request, signed by curl; return the answer's body, None where it failed."""
@@ -233,4 +237,4 @@ class _RelayHandler(BaseHTTPRequestHandler):
 
 def altered(content: bytes) -> bytes:
     """Return the same bytes but for one bit of the last."""
-    return content[:-1] + bytes([content[-1] ^ 1])
+    return content[:-1] + bytes(byte ^ 1 for byte in content[-1:])

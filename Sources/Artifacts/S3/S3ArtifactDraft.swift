@@ -41,6 +41,9 @@ final class S3ArtifactDraft: ArtifactDraft {
 
   var sizeBytes: Int64 { state.withLock { $0.segmentBytes + Int64($0.bytes.count) } }
 
+  /// What is made durable is what the next segment begins with.
+  var growsMeanwhile: Bool { false }
+
   private var client: S3Client { store.client }
 
   // MARK: Going on

@@ -152,10 +152,15 @@ final class S3Client: Sendable {
       credentials: credentials, region: settings.region,
       time: S3Time.basic(WallClock.microseconds() / 1_000_000))
     let path = "\(bucketPath)/\(URIText.escaped(request.key, isPath: true))"
+    var headers = request.headers
+    // Not every server compares a body with the digest that is signed; with this one all do.
+    if request.method == "PUT", !request.body.isEmpty {
+      headers.append(("x-amz-checksum-sha256", Base64.text(digest)))
+    }
     let added = signature.headers(
-      request.method, path: path, query: request.query,
-      headers: request.headers + [("host", host)], digest: digest)
-    let lines = (request.headers + added).map { "\($0.name): \($0.value)\n" }.joined()
+      request.method, path: path, query: request.query, headers: headers + [("host", host)],
+      digest: digest)
+    let lines = (headers + added).map { "\($0.name): \($0.value)\n" }.joined()
     let query = request.query.isEmpty ? "" : "?" + S3Signature.queryText(request.query)
     let kept =
       if let idle = state.withLock({ $0.idle.popLast() }) { idle } else {

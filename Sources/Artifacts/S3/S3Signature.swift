@@ -20,8 +20,9 @@ struct S3Signature {
 
   /// The lines that a request needs besides its own: the signature covers every one of both.
   ///
-  /// The path is escaped as the request has it; the query's names and values are as they are, in any
-  /// order; the names of headers are in lower case, `host` among them; the digest is the body's.
+  /// The path is escaped as the request has it; the query's names and values are as they are, in
+  /// any order; the names of headers are in lower case, `host` among them; the digest is the
+  /// body's.
   func headers(
     _ method: String, path: String, query: [(name: String, value: String)],
     headers: [(name: String, value: String)], digest: [UInt8]

@@ -18,12 +18,26 @@ extension TrackingService {
       return try await responses.send(try await finished(target, call))
     }
     try await responses.send(upload.progress)
+    do throws(CallError) {
+      try await receive(&upload, opening, requests, responses)
+    } catch {
+      // Who comes again finds nobody at work on it.
+      await upload.flush.settle()
+      throw error
+    }
+    try await responses.send(try await upload.finish(waking: requests))
+  }
 
-    var next: (request: UploadArtifactRequest, sizeBytes: Int)? = opening
-    while let first = next {
-      var consumed = first.sizeBytes
-      var pieces: [[UInt8]] = []
-      try upload.take(first.request, &pieces)
+  /// Takes the pieces of an upload to the last.
+  private func receive(
+    _ upload: inout UploadUnderWay, _ opening: (request: UploadArtifactRequest, sizeBytes: Int)?,
+    _ requests: RequestStream<UploadArtifactRequest>,
+    _ responses: ResponseStream<UploadArtifactResponse>
+  ) async throws(CallError) {
+    var consumed = opening?.sizeBytes ?? 0
+    var pieces: [[UInt8]] = []
+    if let opening { try upload.take(opening.request, &pieces) }
+    while true {
       while requests.isWaiting, upload.takenBytes < ArtifactBounds.bytesPerWrite,
         let more = try await requests.take()
       {
@@ -31,11 +45,14 @@ extension TrackingService {
         try upload.take(more.request, &pieces)
       }
       // The next pieces come while these are written, and no more than these wait with them.
-      requests.consumed(consumed)
-      if try await upload.write(pieces) { try await responses.send(upload.progress) }
-      next = try await requests.take()
+      if consumed > 0 { requests.consumed(consumed) }
+      try await upload.write(pieces, waking: requests)
+      (consumed, pieces) = (0, [])
+      if upload.hasNews { try await responses.send(try upload.news()) }
+      if requests.isOver { return }
+      let flush = upload.flush
+      try await requests.arrival { flush.outcome != nil }
     }
-    try await responses.send(try await upload.finish())
   }
 
   /// Begins an upload or goes on with one; nil where it is finished.
@@ -147,7 +164,12 @@ private struct UploadUnderWay {
   /// The most bytes that the organization has room for.
   let roomBytes: Int64
   let call: CallContext
+  let flush = Flush()
   private var durableBytes: Int64
+  /// Where that begins which no flush is about.
+  private var flushEnd: Int64
+  /// Whether `durableBytes` is more than was told.
+  private var isUntold = false
   /// Where the next piece begins.
   private var end: Int64
   /// Bytes of the pieces that were taken and not written.
@@ -164,6 +186,7 @@ private struct UploadUnderWay {
     self.roomBytes = roomBytes
     self.call = call
     durableBytes = draft.sizeBytes
+    flushEnd = durableBytes
     end = durableBytes
   }
 
@@ -199,35 +222,75 @@ private struct UploadUnderWay {
     pieces.append(request.data)
   }
 
-  /// Writes pieces; says whether there is something to acknowledge.
-  mutating func write(_ pieces: [[UInt8]]) async throws(CallError) -> Bool {
+  /// Writes pieces, and makes durable what came since the last time, where that is enough.
+  mutating func write(
+    _ pieces: [[UInt8]], waking requests: RequestStream<UploadArtifactRequest>
+  ) async throws(CallError) {
     takenBytes = 0
-    guard !pieces.isEmpty else { return false }
+    guard !pieces.isEmpty else { return }
     try await stored { () throws(ArtifactStoreError) in try await draft.append(pieces) }
-    guard end - durableBytes >= ArtifactBounds.bytesPerAcknowledgement else { return false }
-    try await makeDurable()
-    return true
+    guard end - flushEnd >= ArtifactBounds.bytesPerAcknowledgement else { return }
+    // One at a time: a disk that is slower than the network holds the caller back here.
+    await flush.settle()
+    try hear()
+    beginFlush(waking: requests)
+    if !draft.growsMeanwhile { await flush.settle() }
   }
 
-  private mutating func makeDurable() async throws(CallError) {
-    try await stored { () throws(ArtifactStoreError) in try await draft.makeDurable() }
-    let row = try await call.commit(
-      ArtifactUploadsQueries.advanceUpload(
-        durableBytes: end, organizationID: organizationID, id: id))
-    guard row != nil else { throw uploadNotFound(id) }
-    durableBytes = end
+  /// Whether there is something to acknowledge.
+  var hasNews: Bool { isUntold || flush.outcome != nil }
+
+  /// How far the upload is by now.
+  mutating func news() throws(CallError) -> UploadArtifactResponse {
+    try hear()
+    isUntold = false
+    return progress
+  }
+
+  /// Takes over what has become of the flush.
+  private mutating func hear() throws(CallError) {
+    guard let outcome = flush.outcome else { return }
+    flush.outcome = nil
+    try outcome.get()
+    durableBytes = flushEnd
+    isUntold = true
+  }
+
+  /// Makes what was written durable while more comes.
+  private mutating func beginFlush(waking requests: RequestStream<UploadArtifactRequest>) {
+    flushEnd = end
+    let query = ArtifactUploadsQueries.advanceUpload(
+      durableBytes: end, organizationID: organizationID, id: id)
+    flush.begin(call.loop) { [draft, call, id] () throws(CallError) in
+      try await stored { () throws(ArtifactStoreError) in try await draft.makeDurable() }
+      guard try await call.commit(query) != nil else { throw uploadNotFound(id) }
+    } finally: {
+      requests.wake()
+    }
+  }
+
+  private mutating func makeDurable(
+    waking requests: RequestStream<UploadArtifactRequest>
+  ) async throws(CallError) {
+    await flush.settle()
+    try hear()
+    beginFlush(waking: requests)
+    await flush.settle()
+    try hear()
   }
 
   /// Makes the whole file visible.
-  mutating func finish() async throws(CallError) -> UploadArtifactResponse {
+  mutating func finish(
+    waking requests: RequestStream<UploadArtifactRequest>
+  ) async throws(CallError) -> UploadArtifactResponse {
     if let size = target.sizeBytes, size != end {
-      try await makeDurable()
+      try await makeDurable(waking: requests)
       throw CallError(
         TrackingErrorReason.uploadIncomplete,
         "\(end) of \(size) bytes came; resume the upload \(id) from there.",
         details: ["upload_id": id.description, "durable_bytes": String(end)])
     }
-    try await makeDurable()
+    try await makeDurable(waking: requests)
     let digest = try await stored { () throws(ArtifactStoreError) in try await draft.digest() }
     if let wanted = target.digest, wanted != digest {
       try await forget()
