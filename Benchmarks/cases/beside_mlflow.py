@@ -11,7 +11,7 @@ from Benchmarks.cases import Case, Comparison, Outcome, Settings
 from Benchmarks.cases.history import POINTS, read
 from Benchmarks.cases.ingest import Points
 from Benchmarks.cases.search import Calls, Search
-from Benchmarks.figures import Contender, Spread, alternate
+from Benchmarks.figures import Contender, PeerMissingError, Spread, alternate
 from Benchmarks.peers import mlflow
 from Benchmarks.postgres import Cluster, cluster, programs
 from Benchmarks.processes import output_of
@@ -32,7 +32,11 @@ _HISTORY_RUN = "0123456789abcdef0123456789abcdef"
 
 
 def _mlflow(settings: Settings, outcome: Outcome) -> None:
-    mlflow.python()
+    try:
+        mlflow.python()
+    except PeerMissingError as error:
+        outcome.notes.append(f"skipped: {error}")
+        return
     with ExitStack() as stack:
         database = stack.enter_context(cluster(settings.work / "pg"))
         started = stack.enter_context(server(settings.work / "server", postgres=database.url))

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
@@ -32,7 +32,9 @@ def python() -> Path:
     if not named:
         raise PeerMissingError(f"{VARIABLE} names no Python with mlflow and psycopg2")
     path = Path(named)
-    command = [path, "-c", "import importlib.util as u; print(u.find_spec('mlflow') is not None)"]
+    command: list[str | Path] = [
+        *(path, "-c", "import importlib.util as u; print(u.find_spec('mlflow') is not None)"),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     except OSError as error:
@@ -46,16 +48,17 @@ def python() -> Path:
 class Connection:
     """Calls of the REST API, one at a time."""
 
-    port: int
-    http: http.client.HTTPConnection = field(init=False)
+    plain: http.client.HTTPConnection
 
-    def __post_init__(self) -> None:
-        self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+    @classmethod
+    def to(cls, port: int) -> "Connection":
+        """Connects when it first calls."""
+        return cls(http.client.HTTPConnection("127.0.0.1", port, timeout=120))
 
     def call(self, method: str, body: str) -> dict[str, object]:
         """Posts JSON and reads the answer."""
-        self.http.request("POST", _API + method, body, {"Content-Type": "application/json"})
-        answer = self.http.getresponse()
+        self.plain.request("POST", _API + method, body, {"Content-Type": "application/json"})
+        answer = self.plain.getresponse()
         content = answer.read()
         if answer.status != http.HTTPStatus.OK:
             raise MeasurementError(f"mlflow {method}: {answer.status} {content[-300:]!r}")
@@ -73,17 +76,16 @@ class Clients:
     method: str
     body: Callable[[str, int], str]
     points: int = 1
-    calls: int = 0
 
     def measure(self, seconds: float) -> Round:
         """Each client logs to a run of its own."""
         microseconds: list[float] = []
         errors: list[Exception] = []
-        runs = [new_run(Connection(self.port)) for _ in range(self.count)]
+        runs = [new_run(Connection.to(self.port)) for _ in range(self.count)]
         start = time.monotonic()
 
         def log(run: str) -> None:
-            connection, step = Connection(self.port), 0
+            connection, step = Connection.to(self.port), 0
             try:
                 while (now := time.monotonic()) < start + seconds:
                     connection.call(self.method, self.body(run, step))
@@ -115,7 +117,7 @@ class Searches:
 
     def measure(self, seconds: float) -> Round:
         """Measures one round."""
-        connection, microseconds = Connection(self.port), list[float]()
+        connection, microseconds = Connection.to(self.port), list[float]()
         start = time.monotonic()
         while (now := time.monotonic()) < start + seconds or len(microseconds) < 2:
             runs = connection.call("runs/search", self.body).get("runs")
@@ -163,7 +165,7 @@ def mlflow(folder: Path, database: Cluster, *, cores: int) -> Iterator[int]:
     folder.mkdir(parents=True)
     database.query("create database mlflow")
     port = free_port()
-    url = f"postgresql://postgres@/mlflow?host={database.folder}"
+    url = f"postgresql+psycopg2://postgres@/mlflow?host={database.folder}"
     command: list[str | Path] = [
         *(executable, "-m", "mlflow", "server", "--backend-store-uri", url),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", str(cores)),
@@ -176,9 +178,12 @@ def mlflow(folder: Path, database: Cluster, *, cores: int) -> Iterator[int]:
 
 
 def read_history(port: int, run: str, key: str, rounds: int) -> list[float]:
-    """How many milliseconds its own client takes for all points of a metric."""
+    """How many milliseconds its own client takes for all points of a metric.
+
+    Isolated, so that no module beside the reader is taken for one that it loads.
+    """
     done = subprocess.run(
-        [python(), _READER, f"http://127.0.0.1:{port}", run, key, str(rounds)],
+        [python(), "-I", _READER, f"http://127.0.0.1:{port}", run, key, str(rounds)],
         capture_output=True,
         text=True,
         timeout=900,
