@@ -16,6 +16,7 @@ from Benchmarks.cases import (
     attackers,
     audit_listing,
     audited,
+    beside_mlflow,
     decisions,
     echo,
     footprint,
@@ -43,6 +44,7 @@ CASES: tuple[Case, ...] = (
     *logins.CASES,
     *metric_reads.CASES,
     *history.CASES,
+    *beside_mlflow.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

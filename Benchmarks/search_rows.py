@@ -1,5 +1,6 @@
 """Runs by the hundred thousand, with what they are searched by, for measurements of searches."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from Benchmarks.bulk import LIMIT_SECONDS, without_indexes
@@ -15,7 +16,9 @@ SECOND_PROJECT_FROM = 21
 RARE_EVERY = 100
 # One loss in so many is NaN.
 _NAN_EVERY = 200
-_SECOND_PROJECT = "00000005-0000-4000-8000-000000000001"
+# Datasets of each project; each run read one of them, and one in so many runs another.
+_DATASETS, _VALIDATED_EVERY = 300, 4
+_PROJECTS = ("00000005-0000-4000-8000-000000000001", "00000005-0000-4000-8000-000000000002")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +34,78 @@ class SearchRows:
     experiments: tuple[str, ...]
 
 
-def fill(database: Cluster, *, organization_id: str, runs: int) -> SearchRows:
-    """Writes runs with parameters, summaries of metrics and tags into two projects."""
-    project, user = database.query(
-        "select id, created_by from projects "  # noqa: S608
-        f"where organization_id = '{organization_id}' limit 1"
-    )[0]
+def fill(database: Cluster, *, organization_ids: Sequence[str], runs: int) -> SearchRows:
+    """Writes the same runs into two projects of each of the organizations.
+
+    They have parameters, summaries of metrics, tags and datasets.
+    """
     for function in (_UUID_OF, _SHARE_OF):
         database.query(function)
-    own = f"'{organization_id}'::uuid"
-    database.query(
-        "insert into projects (organization_id, id, name, slug, created_by) "  # noqa: S608
-        f"values ({own}, '{_SECOND_PROJECT}', 'second', 'second', '{user}')"
-    )
-    database.query(
-        "insert into experiments (organization_id, id, project_id, name, created_by) "  # noqa: S608
-        f"select {own}, uuid_of(6, n), case when n < {SECOND_PROJECT_FROM} "
-        f"then '{project}'::uuid else '{_SECOND_PROJECT}' end, 'experiment ' || n, '{user}' "
-        f"from generate_series(0, {EXPERIMENTS}) as n"
-    )
     # Foreign keys would be looked up row by row; they hold by the way the rows are made.
     unchecked = "set session_replication_role = replica; "
     details = {
-        "run_parameters": _parameters(own, runs),
-        "run_tags": _tags(own, runs),
-        "run_metric_summaries": _metrics(own, runs),
+        "run_parameters": _parameters,
+        "run_tags": _tags,
+        "run_metric_summaries": _metrics,
+        "run_inputs": _inputs,
     }
+    for id_text in organization_ids:
+        database.query(_parents(id_text))
     with without_indexes(database, list(details)):
-        database.query(unchecked + _runs(own, project, user, runs), limit_seconds=LIMIT_SECONDS)
-        for insertion in details.values():
-            database.query(unchecked + insertion, limit_seconds=LIMIT_SECONDS)
-    database.query("vacuum (analyze) runs, experiments, projects")
-    return SearchRows(runs, project, _experiment(0), tuple(map(_experiment, range(1, 11))))
+        for id_text in organization_ids:
+            own = f"'{id_text}'::uuid"
+            for insertion in (_runs, *details.values()):
+                database.query(unchecked + insertion(own, runs), limit_seconds=LIMIT_SECONDS)
+    database.query("vacuum (analyze) runs, experiments, projects, input_datasets")
+    return SearchRows(runs, _PROJECTS[0], _experiment(0), tuple(map(_experiment, range(1, 11))))
 
 
 def _experiment(number: int) -> str:
     return f"00000006-0000-4000-8000-{number:012x}"
 
 
-def _runs(own: str, project: str, user: str, runs: int) -> str:
+def _parents(organization_id: str) -> str:
+    """What runs belong to and read; whoever belongs to the organization made it."""
+    first, second = _PROJECTS
+    return f"""
+        with own as (
+            select organization_id as id, user_id from organization_memberships
+            where organization_id = '{organization_id}' and role = 'admin'
+            limit 1
+        ), projects_made as (
+            insert into projects (organization_id, id, name, slug, created_by)
+            select own.id, project.id::uuid, project.slug, project.slug, own.user_id
+            from own
+            cross join (values ('{first}', 'first'), ('{second}', 'second')) as project (id, slug)
+        ), experiments_made as (
+            insert into experiments (organization_id, id, project_id, name, created_by)
+            select own.id, uuid_of(6, n), {_project_of("n")}, 'experiment ' || n, own.user_id
+            from own
+            cross join generate_series(0, {EXPERIMENTS}) as n
+        )
+
+        insert into input_datasets (
+            organization_id, id, project_id, name, digest, source_type, source, schema_text,
+            profile_text
+        )
+        select
+            own.id, uuid_of(8 + place, k), uuid_of(5, place), 'dataset ' || k, md5(k::text),
+            'local', '{{}}', '{{}}', '{{}}'
+        from own
+        cross join generate_series(0, {_DATASETS}) as k
+        cross join generate_series(1, 2) as place
+    """  # noqa: S608
+
+
+def _project_of(experiment: str) -> str:
+    first, second = _PROJECTS
+    return (
+        f"case when {experiment} < {SECOND_PROJECT_FROM} then '{first}'::uuid "
+        f"else '{second}'::uuid end"
+    )
+
+
+def _runs(own: str, runs: int) -> str:
     """Ids ascend with the time of creation; a run starts up to an hour after."""
     return f"""
         insert into runs (
@@ -80,21 +116,18 @@ def _runs(own: str, project: str, user: str, runs: int) -> str:
             {own},
             uuid_of(7, n),
             uuid_of(6, experiment),
-            case
-                when experiment < {SECOND_PROJECT_FROM} then '{project}'::uuid
-                else '{_SECOND_PROJECT}'
-            end,
+            {_project_of("experiment")},
             'run ' || n,
             status,
             case when status <> 'scheduled' then start end,
             case when status not in ('scheduled', 'running') then start + duration end,
-            '{user}',
+            (select created_by from projects where organization_id = {own} limit 1),
             moment,
             moment
         from (
             select
                 n,
-                case when n % 4 = 0 then 0 else 1 + n % {EXPERIMENTS} end as experiment,
+                {_EXPERIMENT_OF} as experiment,
                 case
                     when share_of(n, 1) < 0.90 then 'completed'
                     when share_of(n, 1) < 0.95 then 'failed'
@@ -175,6 +208,27 @@ def _metrics(own: str, runs: int) -> str:
     """  # noqa: S608
 
 
+def _inputs(own: str, runs: int) -> str:
+    """One dataset to train with, and in some runs another to validate with."""
+    return f"""
+        insert into run_inputs (organization_id, id, run_id, dataset_id, context, tags)
+        select
+            {own},
+            uuid_of(11 + use, n),
+            uuid_of(7, n),
+            uuid_of(
+                case when {_EXPERIMENT_OF} < {SECOND_PROJECT_FROM} then 9 else 10 end,
+                (share_of(n, 70 + use) * {_DATASETS})::bigint
+            ),
+            (array['training', 'validation'])[use],
+            '{{}}'
+        from generate_series(1, {runs}) as n
+        cross join generate_series(1, 2) as use
+        where use = 1 or n % {_VALIDATED_EVERY} = 0
+    """  # noqa: S608
+
+
+_EXPERIMENT_OF = f"(case when n % 4 = 0 then 0 else 1 + n % {EXPERIMENTS} end)"
 # Names of things; SQL, so that it is inlined.
 _UUID_OF = """
     create function uuid_of(kind bigint, number bigint) returns uuid

@@ -26,7 +26,8 @@ _SDK = ROOT / "SDKs/python/src"
 _MILLISECONDS = ("to a list", "to NumPy arrays")
 
 
-def _read(connection_file: Path, spool: Path, rounds: int) -> dict[str, list[float]]:
+def read(connection_file: Path, spool: Path, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of each reading, by what the points were read into."""
     python = _PYTHON if _PYTHON.exists() else Path(sys.executable)
     environment = {
         "PATH": os.environ.get("PATH", ""),
@@ -52,7 +53,7 @@ def _history(settings: Settings, outcome: Outcome) -> None:
         database = stack.enter_context(cluster(settings.work / "history-pg"))
         started = stack.enter_context(server(settings.work / "history", postgres=database.url))
         rounds = max(3, settings.pairs)
-        found = _read(started.connection_file, settings.work / "spool", rounds)
+        found = read(started.connection_file, settings.work / "spool", rounds)
     for name in _MILLISECONDS:
         times = sorted(found[name])
         spread = Spread(times[len(times) // 2], times[0], times[-1])

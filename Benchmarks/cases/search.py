@@ -14,6 +14,7 @@ from Benchmarks import wire
 from Benchmarks.calls import Caller
 from Benchmarks.cases import Bound, Case, Outcome, Settings
 from Benchmarks.figures import MeasurementError, Round, Spread, alternate
+from Benchmarks.people import another_organization, member_of
 from Benchmarks.postgres import cluster
 from Benchmarks.search_rows import SearchRows, fill
 from Benchmarks.server import server
@@ -154,6 +155,12 @@ def searches(rows: SearchRows) -> Sequence[Search]:
         ),
         Search("nested", nested),
         Search("nested, by a metric", nested, _BY_LOSS),
+        Search("a dataset, by time", "dataset.name = 'dataset 17'", ("start_time DESC",)),
+        Search("a dataset, by a metric", "dataset.name = 'dataset 17'", _BY_LOSS),
+        Search("a dataset's purpose, by a metric", "dataset.context = 'validation'", _BY_LOSS),
+        Search("a dataset like", "dataset.name LIKE '%et 29_'"),
+        Search("a dataset that none read", "dataset.digest = 'none'", ("start_time DESC",)),
+        Search("without a dataset, by a metric", "dataset.name IS NULL", _BY_LOSS),
         Search("everything"),
         Search("everything, page 2", page=2),
         Search(f"everything, page {_FAR_PAGE}", page=_FAR_PAGE),
@@ -165,7 +172,22 @@ def searches(rows: SearchRows) -> Sequence[Search]:
         Search("count a parameter", "params.optimizer = 'lion'", is_count=True),
         Search("count nested", nested, is_count=True),
         Search("count a tag like", "tags.note LIKE '%ab%'", is_count=True),
+        Search("count a dataset", "dataset.name = 'dataset 17'", is_count=True),
     )
+
+
+def member_searches(searches: Sequence[Search]) -> Sequence[Search]:
+    """What is also measured as somebody who only sees one project."""
+    names = (
+        "a metric, by it",
+        "a metric, by another",
+        "a parameter, by time",
+        "a tag like",
+        "a dataset, by time",
+        "everything",
+        "count a metric",
+    )
+    return [replace(one, name=f"member: {one.name}") for one in searches if one.name in names]
 
 
 def _calls(caller: Caller, search: Search) -> Calls:
@@ -221,7 +243,8 @@ def _search(settings: Settings, outcome: Outcome) -> None:
         )
         started = stack.enter_context(server(settings.work / "search", postgres=database.url))
         own = database.query("select id from organizations")[0][0]
-        rows = fill(database, organization_id=own, runs=count)
+        # Another one, with the same runs, which nothing that is asked for may find.
+        rows = fill(database, organization_ids=[own, another_organization(started)], runs=count)
         endpoint = wire.Endpoint.of(started.connection)
         caller = Caller(stack.enter_context(endpoint.connect(endpoint.context())))
         table = searches(rows)
@@ -230,6 +253,11 @@ def _search(settings: Settings, outcome: Outcome) -> None:
         lists = _lists(caller, rows)
         calls += lists
         bounds += [_GOAL_MS] * len(lists)
+        member = member_of(started, rows.project)
+        own_caller = Caller(stack.enter_context(member.connect(member.context())))
+        seen = member_searches(table)
+        calls += [_calls(own_caller, search) for search in seen]
+        bounds += [search.at_most_ms for search in seen]
         outcome.standings = alternate(calls, pairs=settings.pairs, seconds=settings.seconds)
     for call, standing, at_most in zip(calls, outcome.standings, bounds, strict=True):
         latency = standing.latency(lambda one: one.p50_us)

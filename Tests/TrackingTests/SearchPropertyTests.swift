@@ -121,25 +121,37 @@ struct SearchPropertyTests {
 
   /// All pages, each begun from the bytes of the place before.
   private static func pages(
-    _ search: Search, _ accesses: [Int: SearchAccess], size: Int, _ database: Database
+    _ search: Search, _ accesses: [Int: SearchAccess], size: Int, trialRows: Int64? = nil,
+    holdsAll: Bool = false, _ database: Database
   ) async throws -> [UUID] {
     let work = Work(
       scope: .organization(search.organizationID), deadline: nil, cancellation: nil)
-    var found: [UUID] = []
+    var all: [UUID] = []
     var start: SearchPlace?
     while true {
       var page: [SearchPlace] = []
       for rank in search.ranks(from: start) where page.count < size {
-        let rows = try await database.read(
-          work, SearchQueries.limitSearch(milliseconds: "10000"),
-          search.page(
-            "test.page", accesses, rank: rank, after: start, limit: size - page.count,
-            { row throws(PostgresError) in try RunSearch.read(row).id })
-        ).1
-        page += rows.map { SearchPlace($0.values, id: $0.value) }
+        func rows(until end: SearchValue?) async throws -> [(value: UUID, values: [SearchValue])] {
+          try await database.read(
+            work, SearchQueries.limitSearch(milliseconds: "10000"),
+            search.page(
+              "test.page", accesses, rank: rank, after: start, until: end,
+              holdsAll: holdsAll && end == nil, limit: size - page.count,
+              { row throws(PostgresError) in try RunSearch.read(row).id })
+          ).1
+        }
+        var found: [(value: UUID, values: [SearchValue])] = []
+        if rank == 0, let trialRows,
+          let end = try await database.read(
+            work, search.trialEnd("test.end", after: start, rows: trialRows))
+        {
+          found = try await rows(until: end)
+        }
+        if found.count < size - page.count { found = try await rows(until: nil) }
+        page += found.map { SearchPlace($0.values, id: $0.value) }
       }
-      found += page.map(\.id)
-      guard page.count == size, let last = page.last else { return found }
+      all += page.map(\.id)
+      guard page.count == size, let last = page.last else { return all }
       let next: SearchPlace = try #require(SearchPlace(last.bytes, search.orderKinds))
       start = next
     }
@@ -166,8 +178,16 @@ struct SearchPropertyTests {
           accesses[set.part] = [nil, .listed, .held].randomElement(using: &draws.random) ?? nil
         }
         for access in accesses.values { decided[access == .held ? 1 : 0] += 1 }
-        let found = try await Self.pages(search, accesses, size: size, database)
-        #expect(found == expected, "\(filter) by \(order) in \(size) with \(accesses)")
+        // A trial of a few rows, whose end many share, or of so many that they are often enough.
+        let isTried = search.order.first.map { if case .pair = $0.target { true } else { false } }
+        let trialRows: Int64? =
+          isTried ?? true ? [nil, 3, 70].randomElement(using: &draws.random) ?? nil : nil
+        let holdsAll = Bool.random(using: &draws.random)
+        let found = try await Self.pages(
+          search, accesses, size: size, trialRows: trialRows, holdsAll: holdsAll, database)
+        #expect(
+          found == expected,
+          "\(filter) by \(order) in \(size) with \(accesses), \(trialRows ?? 0), \(holdsAll)")
         let count = try await database.read(
           Work(scope: .organization(organizationID), deadline: nil, cancellation: nil),
           search.count("test.count", accesses))
@@ -228,6 +248,33 @@ struct SearchPropertyTests {
     #expect(accesses(byKey, [most, most], isToCount: true).isEmpty)
   }
 
+  @Test("First rows are tried in an order with an index, and not where ids lead or all is read")
+  func tried() throws {
+    defer { cluster.destroy() }
+    func tried(
+      _ filter: String, _ order: [String], _ accesses: [Int: SearchAccess] = [:]
+    ) throws -> Int {
+      try Self.search(organizationID, filter, order).triedClauses(accesses).count
+    }
+    let filter = "metrics.a > 1 AND NOT (tags.b = 'x' OR params.c IS NULL)"
+    #expect(try tried(filter, ["metrics.e"]) == 3)
+    #expect(try tried(filter, []) == 3)
+    #expect(try tried(filter, ["metrics.a"]) == 2)
+    #expect(try tried(filter, ["metrics.e"], [0: .held]) == 2)
+    #expect(try tried(filter, ["metrics.e"], [0: .listed]) == 0)
+    #expect(try tried(filter, ["start_time"]) == 0)
+    #expect(try tried(filter + " AND tags.d LIKE 'y%'", []) == 0)
+    #expect(try tried("run_name = 'x'", []) == 0)
+    let most = Array(repeating: "tags.b IS NULL", count: SearchTrialBounds.clausesMax)
+    #expect(try tried(most.joined(separator: " AND "), []) == most.count)
+    #expect(try tried((most + ["tags.b = ''"]).joined(separator: " OR "), []) == 0)
+    let found = try Self.search(organizationID, filter, [])
+    let narrow = Search(
+      found.schema, organizationID: organizationID, condition: found.condition, order: [],
+      isNarrow: true, restriction: found.restriction)
+    #expect(narrow.triedClauses([:]).isEmpty)
+  }
+
   @Test("No text of a filter or an order stands in the statement")
   func injection() throws {
     defer { cluster.destroy() }
@@ -240,7 +287,9 @@ struct SearchPropertyTests {
       ["tags.`\(evil)` DESC", "metrics.`\(evil)`"])
     for rank in [0, 1, 2] {
       let place = SearchPlace([.text(evil), .missing], id: .zero)
-      let text = search.pageStatement(rank: rank, after: place, limit: 1).text
+      let text = search.pageStatement(
+        rank: rank, after: place, until: .text(evil), holdsAll: rank == 0, limit: 1
+      ).text
       for word in ["drop", "or true", "x'", "12345"] { #expect(!text.contains(word)) }
     }
   }

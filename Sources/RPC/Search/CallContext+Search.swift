@@ -44,7 +44,8 @@ public struct SearchPage<Value> {
 extension CallContext {
   /// Reads a filter and an order; `restriction` adds ` and …` for what the caller may see.
   public func search(
-    _ schema: SearchSchema, filter: String, orderBy: [String], _ reasons: SearchReasons,
+    _ schema: SearchSchema, filter: String, orderBy: [String], isNarrow: Bool = false,
+    _ reasons: SearchReasons,
     restriction: @escaping @Sendable (inout ComposedStatement) -> Void
   ) throws(CallError) -> Search {
     let condition: SearchCondition?
@@ -77,7 +78,7 @@ extension CallContext {
     }
     return Search(
       schema, organizationID: principal.organizationID, condition: condition, order: order,
-      restriction: restriction)
+      isNarrow: isNarrow, restriction: restriction)
   }
 
   /// How many resources a search finds.
@@ -113,11 +114,11 @@ extension CallContext {
     var values: [Value] = []
     var places: [SearchPlace] = []
     let accesses = try await accesses(search, name, isToCount: false, reasons)
+    var way = SearchWay(accesses, tried: search.triedClauses(accesses))
     for rank in search.ranks(from: start) where values.count <= size {
-      let rows = try await read(
-        search.page(
-          name, accesses, rank: rank, after: start, limit: size + 1 - values.count, decode),
-        reasons)
+      let rows = try await rows(
+        search, name, &way, rank: rank, after: start, limit: size + 1 - values.count, reasons,
+        decode)
       for row in rows {
         values.append(row.value)
         places.append(SearchPlace(row.values, id: id(row.value)))
@@ -125,6 +126,30 @@ extension CallContext {
     }
     return SearchPage(
       Array(values.prefix(size)), places, hasMore: values.count > size, purpose: purpose)
+  }
+
+  /// One part of a page: of what comes first in the order where that is enough, else of all with
+  /// sets of ids.
+  private func rows<Value: Sendable>(
+    _ search: Search, _ name: StaticString, _ way: inout SearchWay, rank: Int,
+    after start: SearchPlace?, limit: Int, _ reasons: SearchReasons,
+    _ decode: @escaping @Sendable (borrowing Row) throws(PostgresError) -> Value
+  ) async throws(CallError) -> [(value: Value, values: [SearchValue])] {
+    if rank == 0, !way.tried.isEmpty,
+      let end = try await read(
+        search.trialEnd(name, after: start, rows: SearchTrialBounds.rowsMax), reasons)
+    {
+      let first = try await read(
+        search.page(
+          name, way.accesses, rank: rank, after: start, until: end, limit: limit, decode), reasons)
+      if first.count == limit { return first }
+      let counts = try await read(search.heldCounts(name, way.tried), reasons)
+      way.holdsAll = counts.allSatisfy { $0 <= SearchTrialBounds.heldMax }
+    }
+    return try await read(
+      search.page(
+        name, way.accesses, rank: rank, after: start, holdsAll: way.holdsAll, limit: limit, decode),
+      reasons)
   }
 
   /// Runs a statement of a search, planned for its values, within the time that searches have.

@@ -11,18 +11,22 @@ public struct Search: Sendable {
   let organizationID: UUID
   let condition: SearchCondition?
   let order: [SearchOrder]
+  /// Whether what else bounds the search leaves few of the organization's resources.
+  let isNarrow: Bool
   /// Adds ` and …` for whom may see what, and what else bounds the search.
   let restriction: @Sendable (inout ComposedStatement) -> Void
 
   /// Makes a search.
   public init(
     _ schema: SearchSchema, organizationID: UUID, condition: SearchCondition?,
-    order: [SearchOrder], restriction: @escaping @Sendable (inout ComposedStatement) -> Void
+    order: [SearchOrder], isNarrow: Bool = false,
+    restriction: @escaping @Sendable (inout ComposedStatement) -> Void
   ) {
     self.schema = schema
     self.organizationID = organizationID
     self.condition = condition
     self.order = order
+    self.isNarrow = isNarrow
     self.restriction = restriction
   }
 
@@ -66,10 +70,11 @@ public struct Search: Sendable {
   /// One part of a page: at most `limit` rows, each with its place.
   func page<Value: Sendable>(
     _ name: StaticString, _ accesses: [Int: SearchAccess] = [:], rank: Int,
-    after place: SearchPlace?, limit: Int,
+    after place: SearchPlace?, until end: SearchValue? = nil, holdsAll: Bool = false, limit: Int,
     _ decode: @escaping @Sendable (borrowing Row) throws(PostgresError) -> Value
   ) -> Query<[(value: Value, values: [SearchValue])]> {
-    let sql = pageStatement(accesses, rank: rank, after: place, limit: limit)
+    let sql = pageStatement(
+      accesses, rank: rank, after: place, until: end, holdsAll: holdsAll, limit: limit)
     let kinds = orderKinds.map(\.kind)
     let firstColumn = schema.columnCount
     return sql.query(name) { reply throws(PostgresError) in
@@ -84,10 +89,12 @@ public struct Search: Sendable {
   }
 
   func pageStatement(
-    _ accesses: [Int: SearchAccess] = [:], rank: Int, after place: SearchPlace?, limit: Int
+    _ accesses: [Int: SearchAccess] = [:], rank: Int, after place: SearchPlace?,
+    until end: SearchValue? = nil, holdsAll: Bool = false, limit: Int
   ) -> ComposedStatement {
     var compiler = SearchCompiler(schema, organizationID: organizationID)
     compiler.accesses = accesses
+    compiler.holdsAll = holdsAll
     if rank < 2, let first = order.first, case .pair = first.target {
       compiler.joinedTarget = first.target
     }
@@ -103,6 +110,7 @@ public struct Search: Sendable {
     addJoins(compiler, rank: rank, to: &sql)
     addConditions(compiler, to: &sql)
     addRank(compiler, rank, to: &sql)
+    if let end { addTrialEnd(end, to: &sql) }
     if let place, place.values.first.map({ $0.rank == rank }) ?? true {
       sql.add("\n    and ")
       addBehind(place, from: 0, rank: rank, to: &sql)

@@ -72,6 +72,12 @@ extension Search {
     _ name: StaticString, of sets: [SearchSet], isToCount: Bool
   ) -> Query<[Int64]> {
     let most = isToCount || isByKey ? SearchAccessBounds.heldMax : SearchAccessBounds.listedMax
+    return counts(name, of: sets, most: most)
+  }
+
+  func counts(
+    _ name: StaticString, of sets: [SearchSet], most: Int64
+  ) -> Query<[Int64]> {
     let compiler = SearchCompiler(schema, organizationID: organizationID)
     var sql = ComposedStatement()
     sql.add("select")
@@ -163,19 +169,7 @@ extension SearchCompiler {
       addIDs(clauses, to: &sql)
       sql.add("))")
     case .held:
-      // Of the joined field where there is one, so that its index alone decides. IS TRUE keeps the
-      // server from joining instead, by the order that its estimates suggest.
-      sql.add("(")
-      if case .pair(let place, _) = joinedTarget {
-        sql.add(SearchCompiler.joined, schema.pairs[place].owner)
-      } else {
-        sql.add(schema.alias, "id")
-      }
-      sql.add(" in (")
-      addIDs(clauses, to: &sql)
-      sql.add(" limit ")
-      sql.add(int8: SearchAccessBounds.heldEstimateMax)
-      sql.add(")) is true")
+      addHeld(clauses, to: &sql)
     }
   }
 }

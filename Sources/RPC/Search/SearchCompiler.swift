@@ -8,6 +8,8 @@ struct SearchCompiler {
   var joinedTarget: SearchTarget?
   /// How parts of the condition are decided, by their places; the others are tried one by one.
   var accesses: [Int: SearchAccess] = [:]
+  /// Whether every comparison of a keyed field is decided by a set of ids.
+  var holdsAll = false
 
   /// The alias of the first field of an order.
   static let joined: StaticString = "k0"
@@ -81,6 +83,7 @@ struct SearchCompiler {
         addTest(clause.test, of: attribute, to: &sql)
         sql.add(")")
       }
+    case .pair where holdsAll: addHeld([clause], to: &sql)
     case .pair(let index, let key):
       let pairs = schema.pairs[index]
       if clause.test == .isMissing { sql.add("not ") }

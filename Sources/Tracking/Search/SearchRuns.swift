@@ -20,7 +20,8 @@ extension TrackingService {
     let metrics = IncludedKeys("metrics", request.metrics, &validator)
     try validator.finish()
     let search = try call.search(
-      RunSearch.schema, filter: request.filter, orderBy: request.orderBy, searchReasons,
+      RunSearch.schema, filter: request.filter, orderBy: request.orderBy,
+      isNarrow: bounds.isNarrow || !call.seesAllProjects, searchReasons,
       restriction: RunSearch.restriction(call, bounds))
     let purpose =
       (["run search", bounds.purpose, request.filter] + request.orderBy).joined(separator: "\u{1f}")
@@ -69,6 +70,9 @@ struct RunBoundary {
   let projectID: UUID?
   let experimentIDs: [UUID]
   let includesArchived: Bool
+
+  /// Whether few of an organization's runs may be there.
+  var isNarrow: Bool { projectID != nil || !experimentIDs.isEmpty }
 
   init(projectID: UUID?, experimentIDs: [UUID], includesArchived: Bool) {
     self.projectID = projectID
