@@ -137,7 +137,8 @@ struct MetricGroup: AppendGroup {
       key: columns.key, epoch: columns.epoch, pointCount: Int64(columns.steps.count),
       minStep: extent.minStep, maxStep: extent.maxStep, firstStep: columns.steps[0],
       stepStride: steps.stride, firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride,
-      minValue: extent.minValue, maxValue: extent.maxValue, stepOffsets: steps.offsets, steps: steps.wide,
+      minValue: extent.minValue, maxValue: extent.maxValue, stepOffsets: steps.offsets,
+      steps: steps.wide,
       timeOffsetsUs: times.offsets, timesUs: times.wide, pointValues: columns.values)
   }
 

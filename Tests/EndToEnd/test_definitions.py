@@ -45,9 +45,7 @@ def log(client: needletail.Client, run: str, **metrics: list[tuple[int, float]])
 
 
 def summaries(client: needletail.Client, run: str) -> dict[str, MetricSummary]:
-    return {
-        one.key: one for one in client.tracking.iterate_run_metrics(run_id=run, page_size=2)
-    }
+    return {one.key: one for one in client.tracking.iterate_run_metrics(run_id=run, page_size=2)}
 
 
 def patterns(client: needletail.Client, run: str) -> list[str]:
@@ -87,7 +85,7 @@ def test_a_best_value_that_a_later_epoch_shadows_is_none(client: needletail.Clie
         identifier = run.id
     assert identifier is not None
     assert summaries(client, identifier)["loss"].best_step == 2
-    with needletail.run(client=client, resume=identifier, from_step=2) as run:
+    with needletail.run(client=client, resume=identifier, resume_step=2) as run:
         run.log({"loss": 4.0}, step=2)
     again = summaries(client, identifier)["loss"]
     assert (again.best_value, again.best_step) == (3.0, 1)

@@ -121,7 +121,7 @@ struct RunsPlot: ClientCommand {
       guard let curve = ids.firstIndex(of: part.runID), let series = part.series else { continue }
       if x != nil {
         for (place, value) in zip(series.xs, series.values) {
-          plot.add(value, at: place, to: curve)
+          plot.add(value, x: place, to: curve)
         }
         continue
       }

@@ -58,11 +58,11 @@ struct Plot {
 
   /// Adds a point to a curve; what is no number leaves a gap.
   mutating func add(_ value: Double, at step: Int64, to curve: Int) {
-    add(value, at: Double(step), to: curve)
+    add(value, x: Double(step), to: curve)
   }
 
   /// Adds a point to a curve; what is no number leaves a gap.
-  mutating func add(_ value: Double, at x: Double, to curve: Int) {
+  mutating func add(_ value: Double, x: Double, to curve: Int) {
     guard value.isFinite, axis.contains(x) else { return }
     if isLogarithmic, value <= 0 {
       leftOut += 1

@@ -82,8 +82,9 @@ class RunDefinitions(RunFiles):
 def send_definitions(
     client: Client, metadata: Metadata, run_id: str, time_left: Callable[[], float]
 ) -> None:
-    """Stores what was defined before the run existed. What the server refuses is told and dropped:
-    points are worth more than how they are shown.
+    """Stores what was defined before the run existed.
+
+    What the server refuses is told and dropped: points are worth more than how they are shown.
 
     Raises:
         CallError: The server can't be reached in the time that is left.
