@@ -29,16 +29,15 @@ extension TrackingService {
         var reader = HistoryReader(
           runID: run, key: key, fromStep: fromStep, after: nil, limits: limits,
           includesShadowed: false, call: call)
+        var axis = MetricAxis(request.xKey, beside: reader)
         while let points = try await reader.next() {
           // Who may no longer look is not told the rest.
           try await require(run, in: projects[run], call)
-          var rest = points[...].drop { $0.step < fromStep }
-          while !rest.isEmpty {
+          for series in try await axis.series(of: points, from: fromStep) {
             var response = StreamMetricHistoriesResponse()
             response.runID = run.description
-            response.series = MetricSeries(key, rest.prefix(HistoryBounds.pagePointsMax))
+            response.series = series
             try await responses.send(response)
-            rest = rest.dropFirst(HistoryBounds.pagePointsMax)
           }
         }
       }
@@ -71,6 +70,7 @@ private enum HistoriesRequest {
     }
     if request.keys.isEmpty { validator.refuse("keys", "must not be empty") }
     validator.keys("keys", request.keys, max: HistoriesBounds.keysMax)
+    validator.xKey(request.xKey, includesShadowed: false)
     try validator.finish()
     return runs
   }

@@ -38,8 +38,15 @@ extension TrackingService {
       MetricsQueries.listMetricSummaries(
         organizationID: call.principal.organizationID, runID: runID, afterKey: afterKey,
         pageSize: Int64(size) + 1))
+    let definitions = try await metricDefinitions(of: runID, call)
     var response = ListRunMetricsResponse()
-    response.metrics = rows.prefix(size).map { MetricSummary($0) }
+    response.metrics = rows.prefix(size).map { row in
+      var summary = MetricSummary(row)
+      summary.minStep = row.minStep
+      summary.maxStep = row.maxStep
+      summary.define(by: definitions)
+      return summary
+    }
     if rows.count > size {
       response.nextPageToken = Token.make(Array(rows[size - 1].key.utf8), for: purpose)
     }
@@ -53,11 +60,13 @@ extension TrackingService {
     var validator = Validator()
     let runID = validator.id("run_id", request.runID)
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     let size = validator.pageSize(
       request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
     try validator.finish()
     let purpose =
-      (request.includesShadowed ? "all history" : "history") + " \(runID) \(request.key)"
+      (request.includesShadowed ? "all history" : "history")
+      + " \(runID) \(request.xKey.utf8.count) \(request.xKey)\(request.key)"
     let after = try HistoryCursor.read(request.pageToken, for: purpose)
     _ = try await run(runID, call)
 
@@ -65,10 +74,15 @@ extension TrackingService {
       runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after,
       limits: try await epochLimits(of: runID, call),
       includesShadowed: request.includesShadowed, call: call)
+    var axis = MetricAxis(request.xKey, beside: reader)
     var points: [MetricPoint] = []
-    while points.count <= size, let more = try await reader.next() { points += more }
+    var xs: [Double] = []
+    while points.count <= size, let more = try await reader.next() {
+      points += try await axis.place(more, &xs)
+    }
     var response = GetMetricHistoryResponse()
     response.series = MetricSeries(request.key, points.prefix(size))
+    response.series?.xs = Array(xs.prefix(size))
     if points.count > size {
       response.nextPageToken = HistoryCursor.token(points[size - 1], for: purpose)
     }
@@ -83,6 +97,7 @@ extension TrackingService {
     var validator = Validator()
     let runID = validator.id("run_id", request.runID)
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     try validator.finish()
     let projectID = try await run(runID, call).projectID
 
@@ -91,15 +106,14 @@ extension TrackingService {
       runID: runID, key: request.key, fromStep: fromStep, after: nil,
       limits: try await epochLimits(of: runID, call),
       includesShadowed: request.includesShadowed, call: call)
+    var axis = MetricAxis(request.xKey, beside: reader)
     while let points = try await reader.next() {
       // Who may no longer look is not told the rest.
       guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
-      var rest = points[...].drop { $0.step < fromStep }
-      while !rest.isEmpty {
+      for series in try await axis.series(of: points, from: fromStep) {
         var response = StreamMetricHistoryResponse()
-        response.series = MetricSeries(request.key, rest.prefix(HistoryBounds.pagePointsMax))
+        response.series = series
         try await responses.send(response)
-        rest = rest.dropFirst(HistoryBounds.pagePointsMax)
       }
     }
   }
@@ -116,7 +130,7 @@ struct HistoryReader {
   private var merge: HistoryMerge
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
-  private let currentEpoch: Int64
+  private let limits: EpochLimits
   /// What was there before the first chunk was read; nil before that.
   private var snapshot: String?
 
@@ -129,8 +143,15 @@ struct HistoryReader {
     self.fromStep = fromStep
     self.call = call
     self.includesShadowed = includesShadowed
-    currentEpoch = limits.current
+    self.limits = limits
     merge = HistoryMerge(after: after, limits: limits, includesShadowed: includesShadowed)
+  }
+
+  /// A reader of another metric of the run, from the step on at which this one begins.
+  func beside(_ key: String) -> HistoryReader {
+    HistoryReader(
+      runID: runID, key: key, fromStep: fromStep, after: nil, limits: limits,
+      includesShadowed: false, call: call)
   }
 
   /// The next points; nil at the end.
@@ -142,7 +163,7 @@ struct HistoryReader {
       MetricsQueries.listChunksByStep(
         pageSize: HistoryBounds.chunksPerRead, organizationID: call.principal.organizationID,
         runID: runID, key: key, afterMinStep: lastChunk.minStep, afterID: lastChunk.id,
-        fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: currentEpoch,
+        fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: limits.current,
         includesShadowed: includesShadowed, pointsMax: HistoryBounds.pointsPerRead))
     if lastChunk.id != .zero, try await beginAgainIfMerged() { return [] }
     for row in rows { merge.add(MetricChunk(row)) }

@@ -120,7 +120,8 @@ struct MetricGroup: AppendGroup {
         lastSteps: extents.map(\.last.step), lastTimesUs: extents.map(\.last.timeUs),
         lastValues: extents.map(\.last.value), minValues: extents.map(\.minValue),
         maxValues: extents.map(\.maxValue), numberCounts: extents.map(\.numberCount),
-        valueSums: extents.map(\.valueSum)))
+        valueSums: extents.map(\.valueSum), minSteps: extents.map(\.minValueStep),
+        maxSteps: extents.map(\.maxValueStep)))
   }
 
   /// Points from which a chunk has a statement of its own.
@@ -135,8 +136,9 @@ struct MetricGroup: AppendGroup {
       organizationID: call.principal.organizationID, id: call.nextID(), runID: columns.runID,
       key: columns.key, epoch: columns.epoch, pointCount: Int64(columns.steps.count),
       minStep: extent.minStep, maxStep: extent.maxStep, firstStep: columns.steps[0],
-      stepStride: steps.stride, firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride, minValue: extent.minValue,
-      maxValue: extent.maxValue, stepOffsets: steps.offsets, steps: steps.wide,
+      stepStride: steps.stride, firstTimeUs: columns.timesUs[0], timeStrideUs: times.stride,
+      minValue: extent.minValue, maxValue: extent.maxValue, stepOffsets: steps.offsets,
+      steps: steps.wide,
       timeOffsetsUs: times.offsets, timesUs: times.wide, pointValues: columns.values)
   }
 

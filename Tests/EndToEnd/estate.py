@@ -175,6 +175,10 @@ class Estate:
                 artifact_path=f"{text}/{name}",
             ) for name in ("one", "two")
         ])  # fmt: skip
+        tracking.define_metrics(run_id=self.ids["run"], definitions=[
+            needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
+            for name in ("one", "two")
+        ])  # fmt: skip
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

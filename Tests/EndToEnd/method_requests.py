@@ -83,6 +83,9 @@ VALUES: dict[str, Any] = {
     "inputs": [message("NewRunInput", dataset=message("InputDataset", name="mine", digest="mine"))],
     "models": [message("NewRunModel", role=2, name="mine")],
     "ListRunModels.role": 2,
+    "definitions": [message("MetricDefinition", pattern="mine", goal=1)],
+    # Points without a place on an axis are left out, and so would all be.
+    "x_key": None,
     "ListExperiments.name": None,
     "text": "mine",
     "text_bytes": [4],

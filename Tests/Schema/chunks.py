@@ -6,9 +6,12 @@ import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tenants import uuid7
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INT32, INT64 = 2**31, 2**63
 Point = tuple[int, int, float]
@@ -64,6 +67,14 @@ def chunk_parameters(series: list[tuple[Any, str, list[Point]]], epoch: int = 0)
     return parameters
 
 
+def extreme_step(points: list[Point], extreme: Callable[[list[float]], float]) -> int | None:
+    """Return the first step of the least or greatest number; None without a number."""
+    numbers = [value for _, _, value in points if not math.isnan(value)]
+    if not numbers:
+        return None
+    return min(step for step, _, value in points if value == extreme(numbers))
+
+
 def summary_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, Any]:
     """Return upsertMetricSummaries' arrays for the same series."""
     chunks = chunk_parameters(series)
@@ -82,4 +93,6 @@ def summary_parameters(series: list[tuple[Any, str, list[Point]]]) -> dict[str, 
         "min_values": chunks["min_values"], "max_values": chunks["max_values"],
         "number_counts": [len(numbers) for numbers in values],
         "value_sums": [sum(numbers, 0.0) for numbers in values],
+        "min_steps": [extreme_step(points, min) or 0 for _, _, points in series],
+        "max_steps": [extreme_step(points, max) or 0 for _, _, points in series],
     }  # fmt: skip

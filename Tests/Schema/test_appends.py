@@ -283,16 +283,22 @@ def test_a_summary_is_of_all_batches(
     writer, nan = uuid7(), math.nan
     open_writer(connection, tenant, writer)
     batches: list[tuple[list[Point], tuple[Any, ...]]] = [
-        ([(5, 10, nan)], (1, 5, 5, 10, nan, nan, nan, 0, 0.0)),
-        ([(5, 10, 3.0)], (2, 5, 5, 10, nan, 3.0, 3.0, 1, 3.0)),
-        ([(6, 1, 1.5e308)], (3, 5, 6, 1, 1.5e308, 3.0, 1.5e308, 2, 1.5e308)),
-        ([(7, 1, 1.5e308)], (4, 5, 7, 1, 1.5e308, 3.0, 1.5e308, 3, math.inf)),
-        ([(9, 1, -math.inf), (9, 0, 8.0)], (6, 5, 9, 1, -math.inf, -math.inf, 1.5e308, 5, nan)),
+        ([(5, 10, nan)], (1, 5, 5, 10, nan, nan, nan, 0, 0.0, None, None)),
+        ([(5, 10, 3.0)], (2, 5, 5, 10, nan, 3.0, 3.0, 1, 3.0, 5, 5)),
+        ([(6, 1, 1.5e308)], (3, 5, 6, 1, 1.5e308, 3.0, 1.5e308, 2, 1.5e308, 5, 6)),
+        ([(7, 1, 1.5e308)], (4, 5, 7, 1, 1.5e308, 3.0, 1.5e308, 3, math.inf, 5, 6)),
+        (
+            [(9, 1, -math.inf), (9, 0, 8.0)],
+            (6, 5, 9, 1, -math.inf, -math.inf, 1.5e308, 5, nan, 9, 6),
+        ),
         (
             [(-INT64, 0, nan), (2, 0, math.inf)],
-            (8, -INT64, 9, 1, -math.inf, -math.inf, math.inf, 6, nan),
+            (8, -INT64, 9, 1, -math.inf, -math.inf, math.inf, 6, nan, 9, 2),
         ),
-        ([(INT64 - 1, 0, 0.5)], (9, -INT64, INT64 - 1, 0, 0.5, -math.inf, math.inf, 7, nan)),
+        (
+            [(INT64 - 1, 0, 0.5)],
+            (9, -INT64, INT64 - 1, 0, 0.5, -math.inf, math.inf, 7, nan, 9, 2),
+        ),
     ]
     for sequence, (points, expected) in enumerate(batches, start=1):
         append(connection, tenant, writer, range(sequence, sequence + 1),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-from chunks import INT64, Point
+from chunks import INT64, Point, extreme_step
 from statements import call
 from tenants import Tenant, acting, create_run, uuid7
 from test_appends import append, open_writer, point, refusal, store, stored, wait_until_blocked
@@ -40,6 +40,7 @@ def expected_summary(points: list[Point]) -> dict[str, Any]:
         "last_step": last[0], "last_time_us": last[1], "last_value": last[2],
         "min_value": min(numbers, default=math.nan), "max_value": max(numbers, default=math.nan),
         "number_count": len(numbers), "value_sum": sum(numbers, 0.0),
+        "min_step": extreme_step(points, min), "max_step": extreme_step(points, max),
     }  # fmt: skip
 
 

@@ -42,6 +42,9 @@ FILL = """
     from runs, generate_series(1, 3) as n;
     insert into run_epochs (organization_id, run_id, epoch, from_step, writer_id)
     select organization_id, id, n, n, gen_random_uuid() from runs, generate_series(1, 2) as n;
+    insert into run_metric_definitions
+    select organization_id, id, 'key ' || n, 'minimize', 'best', '', false
+    from runs, generate_series(1, 3) as n;
     insert into run_tags (organization_id, run_id, key, value)
     select organization_id, id, 'key', 'value' from runs;
     insert into run_parameters (organization_id, run_id, key, value)
@@ -77,6 +80,8 @@ HOT = {
     "listEpochsSeen": {"run_epochs_pkey"},
     "getCurrentEpoch": {"run_epochs_pkey"},
     "listMetricSummaries": {"run_metric_summaries_pkey"},
+    "listMetricDefinitions": {"run_metric_definitions_pkey"},
+    "getRunToDefineMetrics": {"runs_pkey", "run_metric_definitions_pkey"},
     "getIdempotencyRecord": {"idempotency_records_pkey"},
     "getCaller": {"api_keys_pkey"},
     "getRunChange": {"runs_pkey"},

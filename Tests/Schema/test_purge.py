@@ -62,6 +62,11 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
         values = [organization, run, uuid7()]
         connection.execute("insert into run_epochs values (%s, %s, 1, 0, %s)", values)
         connection.execute(
+            "insert into run_metric_definitions"
+            " values (%s, %s, 'loss', 'minimize', 'best', '', false)",
+            values[:2],
+        )
+        connection.execute(
             "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
             " max_time_us, level_mask, times_us, levels, streams, texts)"
             " values (%s, %s, %s, 0, 1, 0, 0, 1, '{0}', '{0}', '{stdout}', '{line}')",
@@ -171,6 +176,7 @@ def test_a_project_goes_with_everything_in_it(
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
         "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
+        "run_metric_definitions",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {

@@ -16,7 +16,7 @@ struct MetricColumnsTests {
     _ key: String = "loss", steps: [Int64] = [1, 2], times: [Int64] = [],
     values: [Double] = [0.5, 0.25]
   ) -> MetricSeries {
-    MetricSeries(key: key, steps: steps, timesUs: times, values: values, epochs: [])
+    MetricSeries(key: key, steps: steps, timesUs: times, values: values, epochs: [], xs: [])
   }
 
   private static func request(_ runs: [(String, [MetricSeries])]) -> AppendMetricsRequest {

@@ -70,6 +70,17 @@ struct MetricPointTests {
     #expect(extent.valueSum == sum)
   }
 
+  @Test("An extreme is of the first step that reached it, in whatever order points come")
+  func stepsOfExtremes() {
+    let extent = Self.extent([
+      (9, 1, .nan), (5, 1, 1), (2, 1, 7), (3, 1, 1), (8, 1, 7), (4, 1, 2), (1, 1, .nan),
+    ])
+    #expect(extent.minValue == 1 && extent.minValueStep == 3)
+    #expect(extent.maxValue == 7 && extent.maxValueStep == 2)
+    let negative = Self.extent([(-3, 1, .infinity), (-5, 1, -.infinity), (-7, 1, -.infinity)])
+    #expect(negative.minValueStep == -7 && negative.maxValueStep == -3)
+  }
+
   @Test("Infinities of both signs have no sum")
   func noSum() {
     #expect(Self.extent([(1, 1, .infinity), (2, 1, -.infinity)]).valueSum.isNaN)

@@ -305,11 +305,12 @@ values (
 );
 
 -- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
--- that two writers of one run never wait for one another in a circle.
+-- that two writers of one run never wait for one another in a circle. min_steps and max_steps are the
+-- first steps of the least and the greatest value, of no meaning where those are NaN.
 -- name: upsertMetricSummaries :exec
 insert into run_metric_summaries as summary (
     organization_id, run_id, key, point_count, first_step, last_step, last_time_us, last_value,
-    min_value, max_value, number_count, value_sum
+    min_value, max_value, number_count, value_sum, min_step, max_step
 )
 select
     :organization_id,
@@ -323,17 +324,20 @@ select
     series.min_value,
     series.max_value,
     series.number_count,
-    series.value_sum
+    series.value_sum,
+    case when series.min_value <> 'NaN' then series.min_step end,
+    case when series.max_value <> 'NaN' then series.max_step end
 from
     unnest(
         :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],
         :last_steps::bigint[], :last_times_us::bigint[], :last_values::double precision[],
         :min_values::double precision[], :max_values::double precision[],
-        :number_counts::bigint[], :value_sums::double precision[]
+        :number_counts::bigint[], :value_sums::double precision[], :min_steps::bigint[],
+        :max_steps::bigint[]
     )
         as series (
             run_id, key, point_count, first_step, last_step, last_time_us, last_value, min_value,
-            max_value, number_count, value_sum
+            max_value, number_count, value_sum, min_step, max_step
         )
 order by series.run_id, series.key collate "C"
 on conflict (organization_id, run_id, key) do update set
@@ -366,4 +370,22 @@ on conflict (organization_id, run_id, key) do update set
         else greatest(summary.max_value, excluded.max_value)
     end,
     number_count = summary.number_count + excluded.number_count,
-    value_sum = needletail_sum(summary.value_sum, excluded.value_sum);
+    value_sum = needletail_sum(summary.value_sum, excluded.value_sum),
+    -- Equal extremes keep the smaller step; NaN, above every number, has none to lose or to bring.
+    min_step
+    = case
+        when excluded.min_value < summary.min_value then excluded.min_step
+        when excluded.min_value = summary.min_value
+            then least(summary.min_step, excluded.min_step)
+        else summary.min_step
+    end,
+    max_step
+    = case
+        when excluded.max_value = summary.max_value
+            then least(summary.max_step, excluded.max_step)
+        when
+            summary.max_value = 'NaN'
+            or (excluded.max_value > summary.max_value and excluded.max_value <> 'NaN')
+            then excluded.max_step
+        else summary.max_step
+    end;

@@ -18,7 +18,9 @@ select
     min_value,
     max_value,
     number_count,
-    value_sum
+    value_sum,
+    min_step,
+    max_step
 from run_metric_summaries
 where
     organization_id = :organization_id

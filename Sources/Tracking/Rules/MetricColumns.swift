@@ -104,6 +104,7 @@ extension MetricColumns {
         "\(path).times_us",
         "must be none or as many as steps (\(series.steps.count)), are \(series.timesUs.count)")
     }
+    if !series.xs.isEmpty { validator.refuse("\(path).xs", "must be empty in a request") }
     if !series.epochs.isEmpty { validator.refuse("\(path).epochs", "must be empty in a request") }
     if let bad = series.timesUs.firstIndex(where: { !MetricBounds.timesUs.contains($0) }) {
       validator.refuse("\(path).times_us[\(bad)]", "must be of the years 1970 to 9999")
@@ -233,6 +234,10 @@ struct MetricExtent: Equatable {
   /// NaN where every value is.
   var minValue = Double.nan
   var maxValue = Double.nan
+  /// The first step of the least value; of no meaning where that is NaN.
+  var minValueStep: Int64 = 0
+  /// The first step of the greatest value; of no meaning where that is NaN.
+  var maxValueStep: Int64 = 0
   /// How many values are not NaN.
   var numberCount: Int64 = 0
   /// Of the values that are not NaN.
@@ -255,8 +260,18 @@ struct MetricExtent: Equatable {
       maxStep = max(maxStep, point.step)
       if MetricPoint.precedes(last, point) { last = point }
       guard !point.value.isNaN else { continue }
-      minValue = minValue.isNaN ? point.value : min(minValue, point.value)
-      maxValue = maxValue.isNaN ? point.value : max(maxValue, point.value)
+      if minValue.isNaN || point.value < minValue {
+        minValue = point.value
+        minValueStep = point.step
+      } else if point.value == minValue {
+        minValueStep = min(minValueStep, point.step)
+      }
+      if maxValue.isNaN || point.value > maxValue {
+        maxValue = point.value
+        maxValueStep = point.step
+      } else if point.value == maxValue {
+        maxValueStep = min(maxValueStep, point.step)
+      }
       numberCount += 1
       let sum = valueSum + point.value
       rounded +=

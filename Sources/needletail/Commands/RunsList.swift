@@ -11,7 +11,7 @@ struct Runs: AsyncParsableCommand {
       RunsFinish.self, RunsReopen.self, RunsTag.self, RunsTags.self, RunsSet.self,
       RunsParameters.self, RunsParameterHistory.self, RunsInputs.self, RunsModels.self,
       RunsLogInput.self, RunsLogModel.self, RunsCompare.self, RunsPlot.self, RunsExport.self,
-      RunsDelete.self, RunsUndelete.self,
+      RunsDefine.self, RunsDefinitions.self, RunsUndefine.self, RunsDelete.self, RunsUndelete.self,
     ])
 }
 

@@ -22,6 +22,10 @@ struct RunsPlot: ClientCommand {
   @Option(help: "The metric's key.")
   var metric: String
 
+  @Option(
+    help: "The key of the metric that is the x axis, by equal steps; else the step is.")
+  var x: String?
+
   @Option(help: "How wide the plot is, in characters; else as wide as the terminal.")
   var width: Int?
 
@@ -46,6 +50,7 @@ struct RunsPlot: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var found: [(run: Run, summary: MetricSummary?)] = []
+    var axis: [MetricSummary] = []
     for argument in runs {
       let run = try await getRun(try await runID(argument, context), context)
       // A run that is named twice is one curve.
@@ -54,6 +59,7 @@ struct RunsPlot: ClientCommand {
         TrackingMethods.listRunMetrics, metricsRequest(run.id),
         \ListRunMetricsResponse.metrics, limit: .max)
       found.append((run, summaries.metrics.first { $0.key == metric }))
+      axis += summaries.metrics.filter { $0.key == x }
     }
     let summaries = found.compactMap(\.summary)
     guard let first = summaries.map(\.firstStep).min(),
@@ -62,9 +68,16 @@ struct RunsPlot: ClientCommand {
       throw CommandFailure(
         .notFound, reason: "METRIC_NOT_FOUND", "None of these runs has a metric \(metric).")
     }
+    let width = width ?? max(10, Terminal.width - Self.margin)
     var plot = Plot(
-      width: width ?? max(10, Terminal.width - Self.margin), height: height, steps: first...last,
-      curves: found.count, isLogarithmic: log)
+      width: width, height: height, steps: first...last, curves: found.count, isLogarithmic: log)
+    if let x {
+      let range = try range(of: x, axis)
+      plot = Plot(
+        width: width, height: height, axis: range,
+        ends: (short(range.lowerBound), short(range.upperBound)), curves: found.count,
+        isLogarithmic: log)
+    }
     try await read(found.map(\.run.id), into: &plot, context)
     Console.line(Console.styled(visible(metric), .bold))
     Console.write(plot.text(isColored: Console.isColored))
@@ -72,6 +85,20 @@ struct RunsPlot: ClientCommand {
     if plot.leftOut > 0 {
       Console.complain("needletail: \(plot.leftOut) values that are not above 0 are left out")
     }
+  }
+
+  /// From the least to the greatest value of the metric that is the x axis.
+  private func range(
+    of x: String, _ summaries: [MetricSummary]
+  ) throws -> ClosedRange<Double> {
+    // What is not a number or infinite has no place.
+    let values = summaries.flatMap { [$0.minValue, $0.maxValue] }.filter(\.isFinite)
+    guard let least = values.min(), let greatest = values.max() else {
+      throw CommandFailure(
+        .notFound, reason: "METRIC_NOT_FOUND",
+        "None of these runs has a metric \(x) with two ends: its least and its greatest value.")
+    }
+    return least...greatest
   }
 
   private func metricsRequest(_ run: String) -> ListRunMetricsRequest {
@@ -86,11 +113,18 @@ struct RunsPlot: ClientCommand {
     var request = StreamMetricHistoriesRequest()
     request.runIDs = ids
     request.keys = [metric]
+    request.xKey = x ?? ""
     let parts: ResponseReader<StreamMetricHistoriesResponse> =
       try await context.connection.serverStreaming(
         TrackingMethods.streamMetricHistories, request, context.global.callOptions)
     while let part = try await parts.next() {
       guard let curve = ids.firstIndex(of: part.runID), let series = part.series else { continue }
+      if x != nil {
+        for (place, value) in zip(series.xs, series.values) {
+          plot.add(value, x: place, to: curve)
+        }
+        continue
+      }
       for (step, value) in zip(series.steps, series.values) {
         plot.add(value, at: step, to: curve)
       }

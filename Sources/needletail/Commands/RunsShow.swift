@@ -35,8 +35,12 @@ struct RunsShow: ClientCommand {
     let links = try await linkPairs(of: found.id, context)
     Console.write(fields(pairs(of: found) + links))
     guard !metrics.isEmpty else { return Console.line("\nno metrics yet") }
-    let curves = try await curves(of: metrics, in: found.id, context)
-    Console.write("\n" + table(metrics, curves))
+    let shown = metrics.filter { $0.definition?.isHidden != true }
+    let curves = try await curves(of: shown, in: found.id, context)
+    Console.write("\n" + table(shown, curves))
+    if shown.count < metrics.count {
+      Console.line("\(metrics.count - shown.count) hidden; runs definitions tells which")
+    }
   }
 
   private func writeJSON(
@@ -86,17 +90,24 @@ struct RunsShow: ClientCommand {
   private func table(_ metrics: [MetricSummary], _ curves: [String: String]) -> String {
     var table = Table([
       ("METRIC", .left), ("LAST", .right), ("MIN", .right), ("MAX", .right), ("MEAN", .right),
+      ("BEST", .right),
       ("COUNT", .right), ("STEP", .right), ("CURVE", .left),
     ])
     for metric in metrics {
       table.add([
         metric.key, short(metric.lastValue), short(metric.minValue), short(metric.maxValue),
-        short(metric.meanValue), String(metric.count), String(metric.lastStep),
+        short(metric.meanValue), best(of: metric), String(metric.count), String(metric.lastStep),
         curves[metric.key] ?? "",
       ])
     }
     return table.text
   }
+}
+
+/// The best value of a metric and its step; nothing where no goal is declared.
+private func best(of metric: MetricSummary) -> String {
+  guard let value = metric.bestValue else { return "" }
+  return metric.bestStep.map { "\(short(value)) @\($0)" } ?? short(value)
 }
 
 /// What is worth a line of a run.

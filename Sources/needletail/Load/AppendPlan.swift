@@ -55,7 +55,7 @@ struct AppendPlan: Sendable {
       run.series.append(
         MetricSeries(
           key: keys[metric], steps: steps, timesUs: times,
-          values: Array(values[from..<from + seriesPoints]), epochs: []))
+          values: Array(values[from..<from + seriesPoints]), epochs: [], xs: []))
     }
     var request = AppendMetricsRequest()
     request.sequence = sequence

@@ -24,7 +24,9 @@ struct Plot {
 
   private let width: Int
   private let height: Int
-  private let steps: ClosedRange<Int64>
+  /// What the horizontal axis shows, and how its ends are labelled.
+  private let axis: ClosedRange<Double>
+  private let axisEnds: (first: String, last: String)
   private let isLogarithmic: Bool
   private var curves: [[Extent?]]
   /// Values that a logarithm cannot show.
@@ -32,10 +34,23 @@ struct Plot {
 
   /// Room for `curves` curves over some steps, `width` by `height` characters.
   init(width: Int, height: Int, steps: ClosedRange<Int64>, curves: Int, isLogarithmic: Bool) {
+    self.init(
+      width: width, height: height,
+      axis: Double(steps.lowerBound)...Double(steps.upperBound),
+      ends: (String(steps.lowerBound), String(steps.upperBound)), curves: curves,
+      isLogarithmic: isLogarithmic)
+  }
+
+  /// Room for `curves` curves over some finite numbers, whose ends are labelled by `ends`.
+  init(
+    width: Int, height: Int, axis: ClosedRange<Double>, ends: (first: String, last: String),
+    curves: Int, isLogarithmic: Bool
+  ) {
     precondition(width > 0 && height > 0, "a plot has room")
     self.width = width
     self.height = height
-    self.steps = steps
+    self.axis = axis
+    axisEnds = ends
     self.isLogarithmic = isLogarithmic
     self.curves = Array(
       repeating: Array(repeating: nil, count: width * Plot.dotsAcross), count: curves)
@@ -43,16 +58,21 @@ struct Plot {
 
   /// Adds a point to a curve; what is no number leaves a gap.
   mutating func add(_ value: Double, at step: Int64, to curve: Int) {
-    guard value.isFinite, steps.contains(step) else { return }
+    add(value, x: Double(step), to: curve)
+  }
+
+  /// Adds a point to a curve; what is no number leaves a gap.
+  mutating func add(_ value: Double, x: Double, to curve: Int) {
+    guard value.isFinite, axis.contains(x) else { return }
     if isLogarithmic, value <= 0 {
       leftOut += 1
       return
     }
     let scaled = isLogarithmic ? log10(value) : value
     let columns = width * Plot.dotsAcross
-    // As floating-point numbers: the difference of two steps may need 65 bits.
-    let length = Double(steps.upperBound) - Double(steps.lowerBound)
-    let place = length == 0 ? 0 : (Double(step) - Double(steps.lowerBound)) / length
+    // Of halves: the difference of two numbers may be more than a number holds.
+    let length = axis.upperBound / 2 - axis.lowerBound / 2
+    let place = length == 0 ? 0 : (x / 2 - axis.lowerBound / 2) / length
     let column = min(columns - 1, Int(place * Double(columns)))
     guard let before = curves[curve][column] else {
       curves[curve][column] = Extent(low: scaled, high: scaled)
@@ -86,12 +106,12 @@ struct Plot {
       text += label.isEmpty ? " │" : " ┤"
       text += line.map { character(of: $0, usesLetters, isColored) }.joined() + "\n"
     }
-    let (first, last) = (String(steps.lowerBound), String(steps.upperBound))
+    let (first, last) = axisEnds
     let gap = max(1, width - first.count - last.count)
     let indent = String(repeating: " ", count: margin + 1)
     text += indent + "└" + String(repeating: "─", count: width) + "\n"
     text += indent + " " + first
-    if steps.lowerBound < steps.upperBound {
+    if first != last {
       text += String(repeating: " ", count: gap) + last
     }
     return text + "\n"

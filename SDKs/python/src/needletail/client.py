@@ -125,6 +125,7 @@ class Client(Services):
         runs: str | Sequence[str],
         keys: str | Sequence[str] | None = None,
         *,
+        x: str = "",
         from_step: int | None = None,
         timeout_seconds: float | None = None,
     ) -> Histories:
@@ -133,6 +134,8 @@ class Client(Services):
         Args:
             runs: UUIDs, any number of them, or one.
             keys: Of the metrics, or one; None = all that each run has.
+            x: Key of the metric that is the x axis: points come with the last value that it had at
+                their step, in `xs`, and those at whose step it had none are left out.
             from_step: Only points of this step and later.
             timeout_seconds: Of each call that it takes; no limit by default.
 
@@ -140,7 +143,7 @@ class Client(Services):
             CallError: A run is not there, or the server can't be reached.
         """
         return read_histories(
-            self, runs, keys, from_step=from_step, timeout_seconds=timeout_seconds
+            self, runs, keys, x=x, from_step=from_step, timeout_seconds=timeout_seconds
         )
 
     def iterate_search_runs(

@@ -38,6 +38,9 @@ class MetricHistory:
 
     values: array[float]
 
+    xs: array[float] = dataclasses.field(default_factory=lambda: array("d"))
+    """What the metric that was asked for as `x` was at the step of each point; empty without it."""
+
     def __len__(self) -> int:
         return len(self.values)
 
@@ -83,7 +86,7 @@ class Histories(Mapping[tuple[str, str], MetricHistory]):
         return sum(map(len, self._by_place.values()))
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame` with the columns run_id, key, step, time and value.
+        """A `pandas.DataFrame` with the columns run_id, key, step, time and value, and x if asked.
 
         Raises:
             ImportError: pandas is not installed.
@@ -104,13 +107,16 @@ class Histories(Mapping[tuple[str, str], MetricHistory]):
             return pandas.Categorical.from_codes(codes.astype(np.int64), known)
 
         times = pandas.to_datetime(joined(1, "int64"), unit="us", utc=True)
-        return pandas.DataFrame({
+        table = {
             "run_id": repeated([history.run_id for history in all_of]),
             "key": repeated([history.key for history in all_of]),
             "step": joined(0, "int64"),
             "time": times,
             "value": joined(2, "float64"),
-        })  # fmt: skip
+        }
+        if any(history.xs for history in all_of):
+            table["x"] = np.concatenate([np.frombuffer(one.xs, np.float64) for one in all_of])
+        return pandas.DataFrame(table)
 
 
 class Collector:
@@ -130,6 +136,7 @@ class Collector:
         _extend(history.steps, series.steps)
         _extend(history.times_us, series.times_us)
         _extend(history.values, series.values)
+        _extend(history.xs, series.xs)
 
     def finish(self) -> Histories:
         """What was collected."""
@@ -177,7 +184,7 @@ the rest."""
 
 
 def requests(
-    runs: Sequence[str], keys: Sequence[str], from_step: int | None
+    runs: Sequence[str], keys: Sequence[str], from_step: int | None, x: str = ""
 ) -> Iterator[StreamMetricHistoriesRequest]:
     """The calls that read some metrics of some runs, each within the server's bounds."""
     runs, keys = list(dict.fromkeys(runs)), list(dict.fromkeys(keys))
@@ -187,6 +194,7 @@ def requests(
                 run_ids=tuple(runs[first_run : first_run + _RUNS_PER_CALL]),
                 keys=tuple(keys[first_key : first_key + _KEYS_PER_CALL]),
                 from_step=from_step,
+                x_key=x,
             )
 
 
@@ -195,6 +203,7 @@ def read_histories(
     runs: str | Sequence[str],
     keys: str | Sequence[str] | None,
     *,
+    x: str = "",
     from_step: int | None = None,
     timeout_seconds: float | None = None,
 ) -> Histories:
@@ -210,7 +219,7 @@ def read_histories(
         for run_id in run_ids:
             for key in of_keys:
                 collector.expect(run_id, key)
-        for request in requests(run_ids, of_keys, from_step):
+        for request in requests(run_ids, of_keys, from_step, x):
             with caller.server_streaming(COLUMNS, request, timeout_seconds) as parts:
                 for part in parts:
                     collector.add(part)

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, SupportsFloat, SupportsIndex
 
 from needletail._generated.tracking import RunStatus
+from needletail._runs.definitions import RunDefinitions, send_definitions
 from needletail._runs.ending import finish_on_server, wind_up
 from needletail._runs.facts import RunFacts
 from needletail._runs.links import RunLinks
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from needletail._runs.batches import Entry, Feed
     from needletail._runs.log import Companion
+    from needletail._runs.spool import Definition
 
 _log = logging.getLogger("needletail")
 
@@ -48,7 +50,7 @@ MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
 
 
-class ActiveRun(RunFacts, RunLinks):
+class ActiveRun(RunFacts, RunLinks, RunDefinitions):
     """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
 
     In a forked child the object goes on working: the child is another writer of the same run, with
@@ -58,6 +60,7 @@ class ActiveRun(RunFacts, RunLinks):
     def __init__(
         self, client: Client, metadata: Metadata, options: Options, *, owns_client: bool
     ) -> None:
+        super().__init__()
         self._client = client
         self._owns_client = owns_client
         self._options = options
@@ -226,13 +229,23 @@ class ActiveRun(RunFacts, RunLinks):
 
     def _register(self, timeout_seconds: float) -> None:
         until = time.monotonic() + timeout_seconds
-        found = register(
-            self._client, self._uploader.metadata, lambda: max(0.05, until - time.monotonic())
-        )
-        self._registered = found
+
+        def time_left() -> float:
+            return max(0.05, until - time.monotonic())
+
+        metadata = self._uploader.metadata
+        found = register(self._client, metadata, time_left)
+        with self._definitions_lock:
+            # Those of the meantime.
+            send_definitions(self._client, metadata, found.run_id, time_left)
+            self._registered = found
         self._uploader.registered(found)
         if self._log.uploader is not None:
             self._log.uploader.registered(found)
+
+    def _keep_definition(self, pattern: str, definition: Definition) -> None:
+        self._uploader.metadata.definitions[pattern] = definition
+        self._uploader.save()
 
     def _register_later(self) -> None:
         def work() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from needletail._generated.tracking import Parameter, Tag
 from needletail._runs.batches import AppendMetricsRequest, RunMetrics
+from needletail._runs.definitions import send_definitions
 from needletail._runs.values import MAX_STEP
 from needletail.errors import AlreadyExistsError, CallError, Code, SettingsError, call_error
 
@@ -53,6 +54,7 @@ def register(client: Client, metadata: Metadata, time_left: Callable[[], float])
         timeout_seconds=time_left(),
         idempotency_key=metadata.run_key,
     )
+    send_definitions(client, metadata, run.id, time_left)
     return Registered(run.id, experiment_id, project_id, caller.organization_id, run.name)
 
 

@@ -17,7 +17,7 @@ import os
 import struct
 import uuid
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from needletail._runs.batches import Batch
 
@@ -47,6 +47,15 @@ class SpoolOwnedError(Exception):
     """Another process writes to this folder."""
 
 
+class Definition(TypedDict):
+    """What metrics are to whoever looks at them, in words of the API."""
+
+    goal: str
+    summary: str
+    step_metric: str
+    is_hidden: bool
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Metadata:
     """What is known of a writer; rewritten as a whole, by rename."""
@@ -73,6 +82,9 @@ class Metadata:
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the run begins with."""
 
+    definitions: dict[str, Definition] = dataclasses.field(default_factory=dict)
+    """What metrics were defined to be, by pattern, before the run existed."""
+
     experiment_key: str = ""
     run_key: str = ""
     """Idempotency keys, so that the experiment and the run are created once."""
@@ -92,6 +104,7 @@ def another_writer(metadata: Metadata, kind: str = "metrics") -> Metadata:
         offset=0,
         kind=kind,
         epoch=metadata.epoch if kind == "metrics" else 0,
+        definitions={},
         finish_status="",
         finish_time_us=0,
         finish_key="",
