@@ -25,6 +25,7 @@ from Benchmarks.cases import (
     metric_reads,
     runs,
     search,
+    watching,
 )
 from Benchmarks.figures import MeasurementError, PeerMissingError
 from Benchmarks.processes import ROOT
@@ -43,6 +44,7 @@ CASES: tuple[Case, ...] = (
     *logins.CASES,
     *metric_reads.CASES,
     *history.CASES,
+    *watching.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.
