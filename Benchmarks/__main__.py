@@ -26,6 +26,7 @@ from Benchmarks.cases import (
     metric_reads,
     runs,
     search,
+    watching,
 )
 from Benchmarks.figures import MeasurementError, PeerMissingError
 from Benchmarks.processes import ROOT
@@ -45,6 +46,7 @@ CASES: tuple[Case, ...] = (
     *metric_reads.CASES,
     *history.CASES,
     *beside_mlflow.CASES,
+    *watching.CASES,
     *footprint.CASES,
 )
 # Without a server there is nothing to compare with on its database.

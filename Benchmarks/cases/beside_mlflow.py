@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from Benchmarks import wire
 from Benchmarks.calls import Caller
 from Benchmarks.cases import Case, Comparison, Outcome, Settings
-from Benchmarks.cases.history import POINTS, read
+from Benchmarks.cases.history import POINTS
 from Benchmarks.cases.ingest import Points
 from Benchmarks.cases.search import Calls, Search
 from Benchmarks.figures import Contender, PeerMissingError, Spread, alternate
@@ -16,6 +16,7 @@ from Benchmarks.peers import mlflow
 from Benchmarks.postgres import Cluster, cluster, programs
 from Benchmarks.processes import output_of
 from Benchmarks.search_rows import fill
+from Benchmarks.sdk_programs import times
 from Benchmarks.server import Load, server
 
 _CLIENTS, _BATCH_POINTS = 8, 1_000
@@ -88,7 +89,8 @@ def _mlflow(settings: Settings, outcome: Outcome) -> None:
             _SEARCH_AT_LEAST,
         )
         rounds = max(3, settings.pairs)
-        ours = read(started.connection_file, settings.work / "spool", rounds)["to a list"]
+        reader = "history_reader.py"
+        ours = times(reader, started, settings.work, POINTS, rounds)["to a list"]
         theirs = mlflow.read_history(port, _HISTORY_RUN, "loss", rounds)
         ratio = Spread.of([other / mine for mine, other in zip(ours, theirs, strict=True)])
         peer = f"mlflow get_metric_history of {POINTS:,} points ({Spread.of(theirs).median:,.0f} ms"

@@ -64,7 +64,7 @@ struct ColumnFormTests {
       case .offsets(let offsets): ChunkColumn(first: first, offsets: offsets)
       case .wide(let wide): ChunkColumn(first: first, wide: wide)
       }
-    return numbers.indices.map { column[$0] }
+    return column.numbers(numbers.count)
   }
 
   /// A column of one of the shapes that occur: regular, nearly regular, close, and anything.

@@ -8,16 +8,26 @@ struct MetricChunk {
   var epoch: Int64 = 0
 
   /// Its points in the order they were stored.
-  var points: [MetricPoint] {
-    values.indices.map { index in
-      MetricPoint(step: steps[index], timeUs: times[index], value: values[index])
-    }
-  }
+  var points: [MetricPoint] { points(before: nil) }
 
   /// Its points before a step, in the order they were stored.
   func points(before limit: Int64?) -> [MetricPoint] {
-    guard let limit else { return points }
-    return points.filter { $0.step < limit }
+    var points: [MetricPoint] = []
+    append(to: &points, before: limit)
+    return points
+  }
+
+  /// Adds its points before a step, in the order they were stored, each with `epoch`.
+  func append(to points: inout [MetricPoint], before limit: Int64?, as epoch: Int64 = 0) {
+    let steps = steps.numbers(values.count)
+    let times = times.numbers(values.count)
+    points.reserveCapacity(points.count + values.count)
+    for index in values.indices {
+      if let limit, steps[index] >= limit { continue }
+      points.append(
+        MetricPoint(
+          step: steps[index], timeUs: times[index], value: values[index], epoch: epoch))
+    }
   }
 }
 
@@ -28,9 +38,14 @@ struct ChunkColumn {
   var offsets: [Int32]?
   var wide: [Int64]?
 
-  subscript(index: Int) -> Int64 {
-    if let wide { return wide[index] }
-    return first &+ Int64(index) &* (stride ?? 0) &+ Int64(offsets?[index] ?? 0)
+  /// So many numbers, which is how many there are.
+  func numbers(_ count: Int) -> [Int64] {
+    if let wide { return wide }
+    let stride = stride ?? 0
+    if let offsets {
+      return offsets.enumerated().map { first &+ Int64($0) &* stride &+ Int64($1) }
+    }
+    return (0..<Int64(count)).map { first &+ $0 &* stride }
   }
 }
 
@@ -46,6 +61,8 @@ struct HistoryMerge {
   private let limits: EpochLimits
   private let includesShadowed: Bool
   private var held: [MetricPoint] = []
+  /// Whether each point that is held comes before the next one, as chunks of one writer do.
+  private var isInOrder = true
   private var last: MetricPoint?
 
   /// Begins behind `after`; nil = at the beginning.
@@ -69,36 +86,63 @@ struct HistoryMerge {
   /// Lets go of what was not given out.
   mutating func forgetHeld() {
     held = []
+    isInOrder = true
   }
 
   /// Adds a chunk.
   mutating func add(_ chunk: MetricChunk) {
+    let begin = max(held.count, 1)
     if includesShadowed {
-      held += chunk.points.map { point in
-        var point = point
-        point.epoch = chunk.epoch
-        return point
-      }
+      chunk.append(to: &held, before: nil, as: chunk.epoch)
     } else {
-      held += chunk.points(before: limits.limit(of: chunk.epoch))
+      chunk.append(to: &held, before: limits.limit(of: chunk.epoch))
+    }
+    var index = begin
+    while isInOrder, index < held.count {
+      isInOrder = MetricPoint.precedes(held[index - 1], held[index])
+      index += 1
     }
   }
 
   /// The points that are final: those below `frontier`, or all when no chunk follows.
   mutating func takeFinal(before frontier: Int64?) -> [MetricPoint] {
+    if !isInOrder { sort() }
+    let end = frontier.map { frontier in place(where: { $0.step < frontier }) } ?? held.count
+    let begin = last.map { last in place(where: { !MetricPoint.precedes(last, $0) }) } ?? 0
+    guard begin < end else {
+      held.removeFirst(end)
+      return []
+    }
+    last = held[end - 1]
+    if begin == 0, end == held.count {
+      defer { held = [] }
+      return held
+    }
+    defer { held.removeFirst(end) }
+    return Array(held[begin..<end])
+  }
+
+  /// Puts what is held in order, exact duplicates once.
+  private mutating func sort() {
     held.sort(by: MetricPoint.precedes)
-    var end = held.count
-    if let frontier {
-      end = held.firstIndex { $0.step >= frontier } ?? held.count
+    var count = 1
+    for index in held.indices.dropFirst()
+    where MetricPoint.precedes(held[count - 1], held[index]) {
+      held[count] = held[index]
+      count += 1
     }
-    var result: [MetricPoint] = []
-    result.reserveCapacity(end)
-    for point in held[..<end] {
-      if let last, !MetricPoint.precedes(last, point) { continue }
-      result.append(point)
-      last = point
+    held.removeLast(held.count - count)
+    isInOrder = true
+  }
+
+  /// Where the points begin that are not of the first ones, which `isFirst` knows.
+  private func place(where isFirst: (MetricPoint) -> Bool) -> Int {
+    var low = 0
+    var high = held.count
+    while low < high {
+      let middle = (low + high) / 2
+      if isFirst(held[middle]) { low = middle + 1 } else { high = middle }
     }
-    held.removeFirst(end)
-    return result
+    return low
   }
 }

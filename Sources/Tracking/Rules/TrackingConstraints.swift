@@ -116,7 +116,6 @@ enum TrackingConstraints {
     "metric_chunks_pkey": internalFault,
     "metric_chunks_point_count_check": internalFault,
     "metric_chunks_point_values_check": internalFault,
-    "metric_chunks_run_id_fkey": "RUN_NOT_FOUND",
     "metric_chunks_steps_check": internalFault,
     "metric_chunks_times_us_check": internalFault,
     "run_epochs_epoch_check": "FIELD_INVALID",
