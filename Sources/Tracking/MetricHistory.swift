@@ -57,18 +57,21 @@ extension TrackingService {
       request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
     try validator.finish()
     let purpose =
-      (request.includesShadowed ? "all history" : "history") + " \(runID) \(request.key)"
+      (request.includesShadowed ? "all " : "") + (request.skipsInherited ? "own " : "")
+      + "history \(runID) \(request.key)"
     let after = try HistoryCursor.read(request.pageToken, for: purpose)
-    _ = try await run(runID, call)
+    let record = try await run(runID, call)
+    let lineage = try await lineage(
+      of: record, isInherited: record.isFork && !request.skipsInherited, call)
 
-    var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after,
-      limits: try await epochLimits(of: runID, call),
-      includesShadowed: request.includesShadowed, call: call)
+    var reader = try await lineageReader(
+      of: request.key, lineage, fromStep: after?.step ?? .min, after: after,
+      includesShadowed: request.includesShadowed, call)
     var points: [MetricPoint] = []
     while points.count <= size, let more = try await reader.next() { points += more }
     var response = GetMetricHistoryResponse()
     response.series = MetricSeries(request.key, points.prefix(size))
+    response.lacksInherited = lineage.lacksRuns
     if points.count > size {
       response.nextPageToken = HistoryCursor.token(points[size - 1], for: purpose)
     }
@@ -84,23 +87,32 @@ extension TrackingService {
     let runID = validator.id("run_id", request.runID)
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
     try validator.finish()
-    let projectID = try await run(runID, call).projectID
+    let record = try await run(runID, call)
+    let lineage = try await lineage(
+      of: record, isInherited: record.isFork && !request.skipsInherited, call)
 
     let fromStep = request.fromStep ?? .min
-    var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: fromStep, after: nil,
-      limits: try await epochLimits(of: runID, call),
-      includesShadowed: request.includesShadowed, call: call)
+    var reader = try await lineageReader(
+      of: request.key, lineage, fromStep: fromStep, after: nil,
+      includesShadowed: request.includesShadowed, call)
+    var isTold = !lineage.lacksRuns
     while let points = try await reader.next() {
-      // Who may no longer look is not told the rest.
-      guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
+      try await require(lineage, call)
       var rest = points[...].drop { $0.step < fromStep }
       while !rest.isEmpty {
         var response = StreamMetricHistoryResponse()
         response.series = MetricSeries(request.key, rest.prefix(HistoryBounds.pagePointsMax))
+        response.lacksInherited = lineage.lacksRuns
         try await responses.send(response)
+        isTold = true
         rest = rest.dropFirst(HistoryBounds.pagePointsMax)
       }
+    }
+    if !isTold {
+      var response = StreamMetricHistoryResponse()
+      response.series = MetricSeries(request.key, [])
+      response.lacksInherited = true
+      try await responses.send(response)
     }
   }
 }
@@ -117,6 +129,8 @@ struct HistoryReader {
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
   private let currentEpoch: Int64
+  /// The step before which the reader ends; nil = none.
+  private let end: Int64?
   /// What was there before the first chunk was read; nil before that.
   private var snapshot: String?
 
@@ -130,6 +144,7 @@ struct HistoryReader {
     self.call = call
     self.includesShadowed = includesShadowed
     currentEpoch = limits.current
+    end = limits.end
     merge = HistoryMerge(after: after, limits: limits, includesShadowed: includesShadowed)
   }
 
@@ -154,7 +169,8 @@ struct HistoryReader {
     }
     if snapshot == nil { snapshot = rows.last?.snapshot }
     if let last = rows.last { lastChunk = (last.minStep, last.id) }
-    isAtEnd = rows.last?.isLast ?? true
+    // Chunks come by their least step.
+    isAtEnd = rows.last.map { $0.isLast || $0.minStep >= (end ?? .max) } ?? true
     return merge.takeFinal(before: isAtEnd ? nil : lastChunk.minStep)
   }
 
