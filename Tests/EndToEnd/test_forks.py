@@ -101,6 +101,8 @@ def test_a_fork_begins_with_what_was_there_up_to_its_step(
     assert (summary.count, summary.first_step, summary.last_step) == (4, 2, 7)
     histories = client.history([own], ["x"], from_step=4)
     assert list(histories[own, "x"].steps) == [4, 5, 6, 7]
+    histories = client.history([own], skips_inherited=True)
+    assert list(histories[own, "x"].steps) == [2, 5, 6, 7]
 
 
 @pytest.mark.parametrize("step", [-1, 9, 10, INT64_MAX])

@@ -177,7 +177,11 @@ the rest."""
 
 
 def requests(
-    runs: Sequence[str], keys: Sequence[str], from_step: int | None
+    runs: Sequence[str],
+    keys: Sequence[str],
+    from_step: int | None,
+    *,
+    skips_inherited: bool = False,
 ) -> Iterator[StreamMetricHistoriesRequest]:
     """The calls that read some metrics of some runs, each within the server's bounds."""
     runs, keys = list(dict.fromkeys(runs)), list(dict.fromkeys(keys))
@@ -187,6 +191,7 @@ def requests(
                 run_ids=tuple(runs[first_run : first_run + _RUNS_PER_CALL]),
                 keys=tuple(keys[first_key : first_key + _KEYS_PER_CALL]),
                 from_step=from_step,
+                skips_inherited=skips_inherited,
             )
 
 
@@ -196,6 +201,7 @@ def read_histories(
     keys: str | Sequence[str] | None,
     *,
     from_step: int | None = None,
+    skips_inherited: bool = False,
     timeout_seconds: float | None = None,
 ) -> Histories:
     """What `Client.history` does."""
@@ -210,7 +216,7 @@ def read_histories(
         for run_id in run_ids:
             for key in of_keys:
                 collector.expect(run_id, key)
-        for request in requests(run_ids, of_keys, from_step):
+        for request in requests(run_ids, of_keys, from_step, skips_inherited=skips_inherited):
             with caller.server_streaming(COLUMNS, request, timeout_seconds) as parts:
                 for part in parts:
                     collector.add(part)
