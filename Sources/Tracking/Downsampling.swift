@@ -28,33 +28,38 @@ extension TrackingService {
     _ request: DownsampleMetricHistoryRequest, _ call: CallContext
   ) async throws(CallError) -> DownsampleMetricHistoryResponse {
     let wanted = try WantedBuckets(request)
-    var limits: [UUID: EpochLimits] = [:]
-    for runID in wanted.runIDs {
-      _ = try await run(runID, call)
-      limits[runID] = try await epochLimits(of: runID, call)
-    }
-    let extents = try await call.read(
-      RollupsQueries.listMetricExtents(
-        organizationID: call.principal.organizationID, runIDs: wanted.runIDs, keys: wanted.keys))
     var response = DownsampleMetricHistoryResponse()
+    let sources = request.skipsInherited ? [:] : try await forkSources(of: wanted.runIDs, call)
+    var extents: [LineageExtent] = []
+    for runID in wanted.runIDs {
+      let lineage = try await lineage(
+        of: runID, in: try await run(runID, call).projectID, from: sources[runID] ?? [], call)
+      if lineage.lacksRuns { response.lackingRunIDs.append("\(runID)") }
+      extents += try await lineageExtents(of: wanted.keys, lineage, call)
+    }
     let first = request.fromStep ?? extents.map(\.firstStep).min() ?? 0
     let last = request.toStep ?? extents.map(\.lastStep).max() ?? 0
     guard first <= last else { return response }
     var exponent = BucketGrid(from: first, to: last, count: wanted.count).exponent
     var plans: [(runID: UUID, key: String, grid: BucketGrid)] = []
-    for extent in wanted.sorted(extents) {
+    for extent in extents where extent.firstStep <= last {
       let reader = BucketReader(
-        runID: extent.runID, key: extent.key, first: first, last: last,
-        limits: limits[extent.runID] ?? EpochLimits(), call: call)
+        runID: extent.part.runID, key: extent.key, first: first, last: last,
+        limits: extent.part.limits, call: call)
       plans.append((extent.runID, extent.key, try await reader.read(exponent)))
       exponent = max(exponent, plans[plans.count - 1].grid.exponent)
     }
     response.bucketSteps = 1 << UInt64(exponent)
-    for plan in plans {
+    var rest = plans[...]
+    while let plan = rest.first {
       // Where one metric has nothing finer left, the others come as coarse as it does.
       var grid = BucketGrid(from: first, to: last, exponent: exponent)
-      for (cell, bucket) in plan.grid.filled {
-        grid.add(bucket, cell: cell, exponent: plan.grid.exponent)
+      // What a fork has from several runs are neighbours.
+      while let part = rest.first, part.runID == plan.runID, part.key == plan.key {
+        for (cell, bucket) in part.grid.filled {
+          grid.add(bucket, cell: cell, exponent: part.grid.exponent)
+        }
+        rest.removeFirst()
       }
       let series = MetricBuckets(plan.runID, plan.key, grid)
       if !series.cells.isEmpty { response.series.append(series) }
@@ -105,18 +110,6 @@ private struct WantedBuckets {
       validator.refuse("to_step", "must be at least from_step")
     }
     try validator.finish()
-  }
-
-  /// By run and key in the order of the request.
-  func sorted(
-    _ extents: [RollupsQueries.ListMetricExtentsRow]
-  ) -> [RollupsQueries.ListMetricExtentsRow] {
-    let runs = Dictionary(uniqueKeysWithValues: runIDs.enumerated().map { ($1, $0) })
-    let places = Dictionary(uniqueKeysWithValues: keys.enumerated().map { ($1, $0) })
-    return extents.sorted { left, right in
-      (runs[left.runID] ?? 0, places[left.key] ?? 0)
-        < (runs[right.runID] ?? 0, places[right.key] ?? 0)
-    }
   }
 }
 

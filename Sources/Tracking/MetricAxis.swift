@@ -8,15 +8,14 @@ internal import RPC
 struct MetricAxis {
   private let key: String
   /// Reads the metric that is the axis; nil = the step is.
-  private var reader: HistoryReader?
+  private var reader: LineageReader?
   /// Of the axis, what was read and may still be asked for.
   private var held: ArraySlice<MetricPoint> = []
 
-  /// The axis of what `points` reads; the step for an empty key.
-  init(_ key: String, beside points: HistoryReader) {
-    self.key = points.key
-    guard !key.isEmpty else { return }
-    reader = points.beside(key)
+  /// The axis of the metric `key`.
+  init(of key: String, _ reader: LineageReader?) {
+    self.key = key
+    self.reader = reader
   }
 
   /// Those of `points` that have a place, whose places are appended to `xs`; all of them, and no
@@ -64,6 +63,20 @@ struct MetricAxis {
       held.append(contentsOf: more)
     }
     return held.prefix { $0.step == step }.last?.value
+  }
+}
+
+extension TrackingService {
+  /// The axis of a metric's points from a step on: another metric of the lineage, the step for an
+  /// empty key.
+  func axis(
+    _ xKey: String, of key: String, _ lineage: Lineage, fromStep: Int64, _ call: CallContext
+  ) async throws(CallError) -> MetricAxis {
+    guard !xKey.isEmpty else { return MetricAxis(of: key, nil) }
+    return MetricAxis(
+      of: key,
+      try await lineageReader(
+        of: xKey, lineage, fromStep: fromStep, after: nil, includesShadowed: false, call))
   }
 }
 

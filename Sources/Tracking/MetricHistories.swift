@@ -23,22 +23,33 @@ extension TrackingService {
     for run in runs { try await require(run, in: projects[run], call) }
 
     let fromStep = request.fromStep ?? .min
+    let sources = request.skipsInherited ? [:] : try await forkSources(of: runs, call)
     for run in runs {
-      let limits = try await epochLimits(of: run, call)
+      guard let projectID = projects[run] else { throw runNotFound(run) }
+      let lineage = try await lineage(
+        of: run, in: projectID, from: sources[run] ?? [], call)
       for key in request.keys {
-        var reader = HistoryReader(
-          runID: run, key: key, fromStep: fromStep, after: nil, limits: limits,
-          includesShadowed: false, call: call)
-        var axis = MetricAxis(request.xKey, beside: reader)
+        var reader = try await lineageReader(
+          of: key, lineage, fromStep: fromStep, after: nil, includesShadowed: false, call)
+        var axis = try await axis(request.xKey, of: key, lineage, fromStep: fromStep, call)
+        var isTold = !lineage.lacksRuns
         while let points = try await reader.next() {
-          // Who may no longer look is not told the rest.
-          try await require(run, in: projects[run], call)
+          try await require(lineage, call)
           for series in try await axis.series(of: points, from: fromStep) {
             var response = StreamMetricHistoriesResponse()
             response.runID = run.description
             response.series = series
+            response.lacksInherited = lineage.lacksRuns
             try await responses.send(response)
+            isTold = true
           }
+        }
+        if !isTold {
+          var response = StreamMetricHistoriesResponse()
+          response.runID = run.description
+          response.series = MetricSeries(key, [])
+          response.lacksInherited = true
+          try await responses.send(response)
         }
       }
     }

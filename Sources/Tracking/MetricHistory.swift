@@ -65,16 +65,18 @@ extension TrackingService {
       request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
     try validator.finish()
     let purpose =
-      (request.includesShadowed ? "all history" : "history")
-      + " \(runID) \(request.xKey.utf8.count) \(request.xKey)\(request.key)"
+      (request.includesShadowed ? "all " : "") + (request.skipsInherited ? "own " : "")
+      + "history \(runID) \(request.xKey.utf8.count) \(request.xKey)\(request.key)"
     let after = try HistoryCursor.read(request.pageToken, for: purpose)
-    _ = try await run(runID, call)
+    let record = try await run(runID, call)
+    let lineage = try await lineage(
+      of: record, isInherited: record.isFork && !request.skipsInherited, call)
 
-    var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: after?.step ?? .min, after: after,
-      limits: try await epochLimits(of: runID, call),
-      includesShadowed: request.includesShadowed, call: call)
-    var axis = MetricAxis(request.xKey, beside: reader)
+    let from = after?.step ?? .min
+    var reader = try await lineageReader(
+      of: request.key, lineage, fromStep: from, after: after,
+      includesShadowed: request.includesShadowed, call)
+    var axis = try await axis(request.xKey, of: request.key, lineage, fromStep: from, call)
     var points: [MetricPoint] = []
     var xs: [Double] = []
     while points.count <= size, let more = try await reader.next() {
@@ -83,6 +85,7 @@ extension TrackingService {
     var response = GetMetricHistoryResponse()
     response.series = MetricSeries(request.key, points.prefix(size))
     response.series?.xs = Array(xs.prefix(size))
+    response.lacksInherited = lineage.lacksRuns
     if points.count > size {
       response.nextPageToken = HistoryCursor.token(points[size - 1], for: purpose)
     }
@@ -99,22 +102,31 @@ extension TrackingService {
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
     validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     try validator.finish()
-    let projectID = try await run(runID, call).projectID
+    let record = try await run(runID, call)
+    let lineage = try await lineage(
+      of: record, isInherited: record.isFork && !request.skipsInherited, call)
 
     let fromStep = request.fromStep ?? .min
-    var reader = HistoryReader(
-      runID: runID, key: request.key, fromStep: fromStep, after: nil,
-      limits: try await epochLimits(of: runID, call),
-      includesShadowed: request.includesShadowed, call: call)
-    var axis = MetricAxis(request.xKey, beside: reader)
+    var reader = try await lineageReader(
+      of: request.key, lineage, fromStep: fromStep, after: nil,
+      includesShadowed: request.includesShadowed, call)
+    var axis = try await axis(request.xKey, of: request.key, lineage, fromStep: fromStep, call)
+    var isTold = !lineage.lacksRuns
     while let points = try await reader.next() {
-      // Who may no longer look is not told the rest.
-      guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
+      try await require(lineage, call)
       for series in try await axis.series(of: points, from: fromStep) {
         var response = StreamMetricHistoryResponse()
         response.series = series
+        response.lacksInherited = lineage.lacksRuns
         try await responses.send(response)
+        isTold = true
       }
+    }
+    if !isTold {
+      var response = StreamMetricHistoryResponse()
+      response.series = MetricSeries(request.key, [])
+      response.lacksInherited = true
+      try await responses.send(response)
     }
   }
 }
@@ -130,7 +142,9 @@ struct HistoryReader {
   private var merge: HistoryMerge
   private var lastChunk: (minStep: Int64, id: UUID) = (.min, .zero)
   private var isAtEnd = false
-  private let limits: EpochLimits
+  private let currentEpoch: Int64
+  /// The step before which the reader ends; nil = none.
+  private let end: Int64?
   /// What was there before the first chunk was read; nil before that.
   private var snapshot: String?
 
@@ -143,15 +157,9 @@ struct HistoryReader {
     self.fromStep = fromStep
     self.call = call
     self.includesShadowed = includesShadowed
-    self.limits = limits
+    currentEpoch = limits.current
+    end = limits.end
     merge = HistoryMerge(after: after, limits: limits, includesShadowed: includesShadowed)
-  }
-
-  /// A reader of another metric of the run, from the step on at which this one begins.
-  func beside(_ key: String) -> HistoryReader {
-    HistoryReader(
-      runID: runID, key: key, fromStep: fromStep, after: nil, limits: limits,
-      includesShadowed: false, call: call)
   }
 
   /// The next points; nil at the end.
@@ -163,7 +171,7 @@ struct HistoryReader {
       MetricsQueries.listChunksByStep(
         pageSize: HistoryBounds.chunksPerRead, organizationID: call.principal.organizationID,
         runID: runID, key: key, afterMinStep: lastChunk.minStep, afterID: lastChunk.id,
-        fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: limits.current,
+        fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: currentEpoch,
         includesShadowed: includesShadowed, pointsMax: HistoryBounds.pointsPerRead))
     if lastChunk.id != .zero, try await beginAgainIfMerged() { return [] }
     for row in rows { merge.add(MetricChunk(row)) }
@@ -175,7 +183,8 @@ struct HistoryReader {
     }
     if snapshot == nil { snapshot = rows.last?.snapshot }
     if let last = rows.last { lastChunk = (last.minStep, last.id) }
-    isAtEnd = rows.last?.isLast ?? true
+    // Chunks come by their least step.
+    isAtEnd = rows.last.map { $0.isLast || $0.minStep >= (end ?? .max) } ?? true
     return merge.takeFinal(before: isAtEnd ? nil : lastChunk.minStep)
   }
 

@@ -128,6 +128,7 @@ extension RunRecord {
       createdAt: row.createdAt, updatedAt: row.updatedAt, revision: row.revision,
       parentRunID: row.parentRunID, source: SourceText.source(row.source), isPinned: row.isPinned,
       archivedAt: row.archivedAt)
+    isFork = row.forkedAtStep != nil
     if let runID = row.forkedFromRunID {
       forkedFrom = RunRecord.Fork(runID: runID, step: row.forkedAtStep ?? 0)
     }

@@ -11,6 +11,8 @@ enum RunBounds {
   static let pageSizeMax = 1_000
   /// Runs in a line from the top one to one nested under all others.
   static let nestingMax: Int64 = 10
+  /// Forks from the first run of a line to the last one.
+  static let forksMax: Int64 = 100
 }
 
 extension TrackingService {
@@ -55,6 +57,9 @@ extension TrackingService {
       batch.add(
         RunsQueries.requireVisibleRun(
           organizationID: organizationID, id: fork.runID, userID: call.principal.id))
+      batch.add(
+        RunsQueries.requireForkable(
+          organizationID: organizationID, id: fork.runID, forksMax: RunBounds.forksMax))
     }
     batch.add(
       RunsQueries.createRun(

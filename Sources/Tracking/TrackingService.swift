@@ -45,6 +45,9 @@ public struct TrackingService: TrackingHandlers {
       "NESTING_TOO_DEEP": .init(
         TrackingErrorReason.nestingTooDeep,
         "Runs can be nested \(RunBounds.nestingMax) deep; nest this one under one further up."),
+      "FORKED_TOO_OFTEN": .init(
+        TrackingErrorReason.forkedTooOften,
+        "A line of forks can be \(RunBounds.forksMax) long; fork a run nearer to the first."),
       "RUN_FINISHED": .init(
         TrackingErrorReason.runFinished, "The run has ended; it takes no more points."),
       "RUN_NOT_STARTED": .init(

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from needletail.tracking import MetricSeries, Parameter, RunStatus, Tag
+from needletail.tracking import MetricSeries, Parameter, RunFork, RunStatus, Tag
 from program import run_program
 
 if TYPE_CHECKING:
@@ -134,3 +134,15 @@ def test_an_experiment_is_followed_in_lines(
     ]
     assert {run["id"] for line in lines for run in line["runs"]} == set(runs)
     assert all(line["resumeToken"] for line in lines)
+
+
+def test_a_fork_is_plotted_from_its_beginning_and_exported_as_its_own(
+    cli: Callable[..., str], client: needletail.Client, experiment_id: str, runs: list[str]
+) -> None:
+    fork = client.tracking.create_run(
+        experiment_id=experiment_id, forked_from=RunFork(run_id=runs[0], step=49)
+    ).id
+    plot = cli("runs", "plot", fork, "--metric", "loss", "--width", "40", "--height", "8")
+    assert "last 0.10" in plot.splitlines()[-1]
+    rows = cli("runs", "export", "--experiment", experiment_id, "--histories", "--metric", "loss")
+    assert fork not in rows

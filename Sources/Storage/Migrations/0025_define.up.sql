@@ -67,13 +67,15 @@ begin
             select
                 coalesce(
                     item.step,
-                    chunk.first_step + item.step_offset,
-                    chunk.first_step + chunk.step_stride * (item.ordinal - 1)
+                    chunk.first_step
+                    + coalesce(chunk.step_stride, 0) * (item.ordinal - 1)
+                    + coalesce(item.step_offset, 0)
                 ) as step,
                 coalesce(
                     item.time_us,
-                    chunk.first_time_us + item.time_offset_us,
-                    chunk.first_time_us + chunk.time_stride_us * (item.ordinal - 1)
+                    chunk.first_time_us
+                    + coalesce(chunk.time_stride_us, 0) * (item.ordinal - 1)
+                    + coalesce(item.time_offset_us, 0)
                 ) as time_us,
                 item.value
             from
@@ -194,6 +196,18 @@ begin
             select definition.organization_id, definition.run_id, definition.pattern
             from run_metric_definitions as definition
             where definition.organization_id = owner_id and definition.run_id = any(run_ids)
+            limit batch_size
+        );
+    get diagnostics removed = row_count;
+    if removed > 0 then
+        return removed;
+    end if;
+    delete from metric_rollups
+    where
+        (organization_id, id, exponent) in (
+            select rollup.organization_id, rollup.id, rollup.exponent
+            from metric_rollups as rollup
+            where rollup.organization_id = owner_id and rollup.run_id = any(run_ids)
             limit batch_size
         );
     get diagnostics removed = row_count;

@@ -65,6 +65,71 @@ select
         needletail_refuse('RUN_NOT_FOUND', jsonb_build_object('run_id', :id), null::uuid)
     ) as "id!";
 
+-- Demands that a run may be forked: that it is at most `forks_max` - 1 forks away from the first.
+-- Refuses FORKED_TOO_OFTEN.
+-- name: requireForkable :exec
+with recursive line as (
+    select
+        run.forked_from_run_id as id,
+        1 as depth
+    from runs as run
+    where run.organization_id = :organization_id and run.id = :id
+    union all
+    select
+        run.forked_from_run_id,
+        line.depth + 1
+    from line
+    inner join runs as run
+        on run.organization_id = :organization_id and line.id = run.id
+    where line.depth < :forks_max::bigint
+)
+
+select
+    case
+        when max(line.depth) filter (where line.id is not null) = :forks_max::bigint
+            then needletail_refuse('FORKED_TOO_OFTEN', null, :id::uuid)
+    end as "id?"
+from line;
+
+-- What runs were forked from, each with the last step that the run has of it; the nearest first.
+-- One that is deleted or gone has no project.
+-- name: listForkSources :many
+with recursive line as (
+    select
+        run.id as run_id,
+        run.forked_from_run_id as id,
+        run.forked_at_step as last_step,
+        1 as depth
+    from runs as run
+    where
+        run.organization_id = :organization_id
+        and run.id = any(:run_ids::uuid[])
+        and run.forked_at_step is not null
+    union all
+    select
+        line.run_id,
+        run.forked_from_run_id,
+        least(line.last_step, run.forked_at_step),
+        line.depth + 1
+    from line
+    inner join runs as run
+        on run.organization_id = :organization_id and line.id = run.id
+    where run.forked_at_step is not null and line.depth < :forks_max::bigint
+)
+
+select
+    line.run_id as "run_id!",
+    line.id as "id?",
+    line.last_step as "last_step!",
+    run.project_id as "project_id?"
+from line
+left join runs as run
+    on
+        run.organization_id = :organization_id
+        and line.id = run.id
+        and run.deleted_at is null
+order by line.run_id, line.depth;
+
 -- Demands a live experiment of a project, which nobody deletes until the transaction ends. Refuses
 -- EXPERIMENT_NOT_FOUND.
 -- name: requireExperiment :exec

@@ -16,6 +16,8 @@ struct EpochLimits {
   /// The run's epochs after the first, in order, each with the smallest first step of it and all
   /// after it.
   private var limits: [(epoch: Int64, step: Int64)]
+  /// The first step that is left out of all epochs; nil = none is.
+  var end: Int64?
 
   /// The epoch that the run is in.
   var current: Int64 { limits.last?.epoch ?? 0 }
@@ -28,7 +30,7 @@ struct EpochLimits {
     }
   }
 
-  /// The first step whose points are shadowed in an epoch; nil = none is.
+  /// The first step whose points are left out of an epoch; nil = none is.
   func limit(of epoch: Int64) -> Int64? {
     var low = 0
     var high = limits.count
@@ -36,7 +38,8 @@ struct EpochLimits {
       let middle = (low + high) / 2
       if limits[middle].epoch > epoch { high = middle } else { low = middle + 1 }
     }
-    return low < limits.count ? limits[low].step : nil
+    guard low < limits.count else { return end }
+    return end.map { min($0, limits[low].step) } ?? limits[low].step
   }
 }
 

@@ -21,6 +21,8 @@ struct RunRecord: Equatable {
   var parentRunID: UUID?
   var source: RunSource?
   var forkedFrom: Fork?
+  /// Also when the run that it was forked from is gone.
+  var isFork = false
   var isPinned = false
   var archivedAt: Int64?
   var deletedAt: Int64?

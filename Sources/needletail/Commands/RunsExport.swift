@@ -133,6 +133,8 @@ struct RunsExport: ClientCommand {
     var request = StreamMetricHistoriesRequest()
     request.runIDs = runs
     request.keys = keys
+    // Each point once, with the run that logged it.
+    request.skipsInherited = true
     let parts: ResponseReader<StreamMetricHistoriesResponse> =
       try await context.connection.serverStreaming(
         TrackingMethods.streamMetricHistories, request, context.global.callOptions)

@@ -49,21 +49,18 @@ struct RunsPlot: ClientCommand {
   }
 
   func run(_ context: CommandContext) async throws {
-    var found: [(run: Run, summary: MetricSummary?)] = []
+    var found: [Run] = []
     var axis: [MetricSummary] = []
     for argument in runs {
       let run = try await getRun(try await runID(argument, context), context)
       // A run that is named twice is one curve.
-      if found.contains(where: { $0.run.id == run.id }) { continue }
-      let summaries = try await context.list(
-        TrackingMethods.listRunMetrics, metricsRequest(run.id),
-        \ListRunMetricsResponse.metrics, limit: .max)
-      found.append((run, summaries.metrics.first { $0.key == metric }))
-      axis += summaries.metrics.filter { $0.key == x }
+      if found.contains(where: { $0.id == run.id }) { continue }
+      found.append(run)
+      if let x { axis += try await summaries(of: run.id, context).filter { $0.key == x } }
     }
-    let summaries = found.compactMap(\.summary)
-    guard let first = summaries.map(\.firstStep).min(),
-      let last = summaries.map(\.lastStep).max()
+    let extents = try await extents(of: found.map(\.id), context)
+    guard let first = extents.flatMap(\.firstSteps).min(),
+      let last = extents.flatMap(\.lastSteps).max()
     else {
       throw CommandFailure(
         .notFound, reason: "METRIC_NOT_FOUND", "None of these runs has a metric \(metric).")
@@ -78,13 +75,23 @@ struct RunsPlot: ClientCommand {
         ends: (short(range.lowerBound), short(range.upperBound)), curves: found.count,
         isLogarithmic: log)
     }
-    try await read(found.map(\.run.id), into: &plot, context)
+    try await read(found.map(\.id), into: &plot, context)
     Console.line(Console.styled(visible(metric), .bold))
     Console.write(plot.text(isColored: Console.isColored))
-    tellLegend(found)
+    tellLegend(found, extents)
     if plot.leftOut > 0 {
       Console.complain("needletail: \(plot.leftOut) values that are not above 0 are left out")
     }
+  }
+
+  private func summaries(
+    of run: String, _ context: CommandContext
+  ) async throws -> [MetricSummary] {
+    var request = ListRunMetricsRequest()
+    request.runID = run
+    return try await context.list(
+      TrackingMethods.listRunMetrics, request, \ListRunMetricsResponse.metrics, limit: .max
+    ).metrics
   }
 
   /// From the least to the greatest value of the metric that is the x axis.
@@ -101,10 +108,22 @@ struct RunsPlot: ClientCommand {
     return least...greatest
   }
 
-  private func metricsRequest(_ run: String) -> ListRunMetricsRequest {
-    var request = ListRunMetricsRequest()
-    request.runID = run
-    return request
+  /// From where to where the curves go, with what forks have inherited, which no summary tells.
+  private func extents(
+    of ids: [String], _ context: CommandContext
+  ) async throws -> [MetricBuckets] {
+    var request = DownsampleMetricHistoryRequest()
+    request.runIDs = ids
+    request.keys = [metric]
+    request.bucketCount = 1
+    let found: DownsampleMetricHistoryResponse = try await context.connection.unary(
+      TrackingMethods.downsampleMetricHistory, request, context.global.callOptions)
+    if !found.lackingRunIDs.isEmpty {
+      Console.complain(
+        "needletail: a run is missing that was forked, and with it the beginning of "
+          + found.lackingRunIDs.joined(separator: ", "))
+    }
+    return found.series
   }
 
   private func read(
@@ -131,12 +150,13 @@ struct RunsPlot: ClientCommand {
     }
   }
 
-  private func tellLegend(_ found: [(run: Run, summary: MetricSummary?)]) {
-    for (index, one) in found.enumerated() {
+  private func tellLegend(_ found: [Run], _ extents: [MetricBuckets]) {
+    for (index, run) in found.enumerated() {
       let mark = Plot.mark(index)
       let letter = found.count > 1 ? Console.styled(String(mark.letter), mark.style) + "  " : ""
-      let last = one.summary.map { "last \(short($0.lastValue))" } ?? "no points"
-      Console.line("\(letter)\(visible(one.run.name))  \(last)  \(one.run.id)")
+      let value = extents.first { $0.runID == run.id }?.lastValues.last
+      let last = value.map { "last \(short($0))" } ?? "no points"
+      Console.line("\(letter)\(visible(run.name))  \(last)  \(run.id)")
     }
   }
 }

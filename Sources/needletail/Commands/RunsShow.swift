@@ -147,6 +147,8 @@ private func curve(
   var request = StreamMetricHistoryRequest()
   request.runID = run
   request.key = key
+  // As the summary beside it.
+  request.skipsInherited = true
   let points: ResponseReader<StreamMetricHistoryResponse> =
     try await context.connection.serverStreaming(
       TrackingMethods.streamMetricHistory, request, context.global.callOptions)

@@ -127,24 +127,29 @@ class Client(Services):
         *,
         x: str = "",
         from_step: int | None = None,
+        skips_inherited: bool = False,
         timeout_seconds: float | None = None,
     ) -> Histories:
         """All points of some metrics of some runs, by (run, key), in columns.
 
+        The history of a fork begins with that of the run it was forked from.
+
         Args:
             runs: UUIDs, any number of them, or one.
-            keys: Of the metrics, or one; None = all that each run has.
+            keys: Of the metrics, or one; None = all that each run logged itself.
             x: Key of the metric that is the x axis: points come with the last value that it had at
                 their step, in `xs`, and those at whose step it had none are left out.
             from_step: Only points of this step and later.
+            skips_inherited: Only what forks logged themselves.
             timeout_seconds: Of each call that it takes; no limit by default.
 
         Raises:
             CallError: A run is not there, or the server can't be reached.
         """
         return read_histories(
-            self, runs, keys, x=x, from_step=from_step, timeout_seconds=timeout_seconds
-        )
+            self, runs, keys, x=x, from_step=from_step, skips_inherited=skips_inherited,
+            timeout_seconds=timeout_seconds,
+        )  # fmt: skip
 
     def iterate_search_runs(
         self,

@@ -184,7 +184,12 @@ the rest."""
 
 
 def requests(
-    runs: Sequence[str], keys: Sequence[str], from_step: int | None, x: str = ""
+    runs: Sequence[str],
+    keys: Sequence[str],
+    from_step: int | None,
+    *,
+    x: str = "",
+    skips_inherited: bool = False,
 ) -> Iterator[StreamMetricHistoriesRequest]:
     """The calls that read some metrics of some runs, each within the server's bounds."""
     runs, keys = list(dict.fromkeys(runs)), list(dict.fromkeys(keys))
@@ -195,6 +200,7 @@ def requests(
                 keys=tuple(keys[first_key : first_key + _KEYS_PER_CALL]),
                 from_step=from_step,
                 x_key=x,
+                skips_inherited=skips_inherited,
             )
 
 
@@ -205,6 +211,7 @@ def read_histories(
     *,
     x: str = "",
     from_step: int | None = None,
+    skips_inherited: bool = False,
     timeout_seconds: float | None = None,
 ) -> Histories:
     """What `Client.history` does."""
@@ -219,7 +226,9 @@ def read_histories(
         for run_id in run_ids:
             for key in of_keys:
                 collector.expect(run_id, key)
-        for request in requests(run_ids, of_keys, from_step, x):
+        for request in requests(
+            run_ids, of_keys, from_step, x=x, skips_inherited=skips_inherited
+        ):
             with caller.server_streaming(COLUMNS, request, timeout_seconds) as parts:
                 for part in parts:
                     collector.add(part)
