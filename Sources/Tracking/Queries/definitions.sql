@@ -15,19 +15,20 @@ select
     coalesce(known.step_metrics, '{}') as "step_metrics!",
     coalesce(known.hidings, '{}') as "hidings!"
 from runs as run
-cross join lateral (
-    select
-        array_agg(definition.pattern order by definition.pattern) as patterns,
-        array_agg(definition.goal order by definition.pattern) as goals,
-        array_agg(definition.summary order by definition.pattern) as summaries,
-        array_agg(definition.step_metric order by definition.pattern) as step_metrics,
-        array_agg(definition.is_hidden::integer::bigint order by definition.pattern) as hidings
-    from run_metric_definitions as definition
-    where
-        definition.organization_id = run.organization_id
-        and definition.run_id = run.id
-        and definition.pattern = any(:asked_patterns::text[])
-) as known
+cross join
+    lateral (
+        select
+            array_agg(definition.pattern order by definition.pattern) as patterns,
+            array_agg(definition.goal order by definition.pattern) as goals,
+            array_agg(definition.summary order by definition.pattern) as summaries,
+            array_agg(definition.step_metric order by definition.pattern) as step_metrics,
+            array_agg(definition.is_hidden::integer::bigint order by definition.pattern) as hidings
+        from run_metric_definitions as definition
+        where
+            definition.organization_id = run.organization_id
+            and definition.run_id = run.id
+            and definition.pattern = any(:asked_patterns::text[])
+    ) as known
 where run.organization_id = :organization_id and run.id = :id and run.deleted_at is null;
 
 -- Defines metrics of a held run; `hidings` are 1 where a metric is hidden, else 0.

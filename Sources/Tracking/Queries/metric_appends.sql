@@ -305,8 +305,8 @@ values (
 );
 
 -- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
--- that two writers of one run never wait for one another in a circle. min_steps and max_steps are the
--- first steps of the least and the greatest value, of no meaning where those are NaN.
+-- that two writers of one run never wait for one another in a circle. min_steps and max_steps are
+-- the first steps of the least and the greatest value, of no meaning where those are NaN.
 -- name: upsertMetricSummaries :exec
 insert into run_metric_summaries as summary (
     organization_id, run_id, key, point_count, first_step, last_step, last_time_us, last_value,
