@@ -66,4 +66,8 @@ extension RunEpoch {
   init(_ row: MetricsQueries.ListEpochsSeenRow) {
     self.init(row.epoch, row.fromStep, row.writerID, row.openedAt)
   }
+
+  init(_ row: WatchExperimentQueries.ListEpochsOfRunsRow) {
+    self.init(row.epoch, row.fromStep, row.writerID, row.openedAt)
+  }
 }

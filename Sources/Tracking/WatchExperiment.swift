@@ -13,6 +13,8 @@ enum ExperimentWatchBounds {
   static let runBytesPerMessage = 256 * 1_024
   /// Runs with new points that one round reads.
   static let runsPerRound = 64
+  /// Epochs after which a message takes no further run's.
+  static let epochsPerMessage = 1_000
   /// Summaries in one message.
   static let summariesPerMessage = 1_000
   /// Open runs whose points wake a watcher at once; those of others are found by its polls.
@@ -238,47 +240,81 @@ private struct ExperimentWatch: Watch {
       guard !found.isEmpty else { return hasSent }
       hasSent = true
       let runs = Array(found.prefix(ExperimentWatchBounds.runsPerRound))
-      try await sendChunks(of: runs, &place, until: until, send)
+      // Said before the points: what is shadowed is not sent any more.
+      let limits = try await sendEpochs(of: runs, until: until, send)
+      try await sendChunks(of: runs, limits, &place, until: until, send)
       try await sendSummaries(of: runs, send)
       guard found.count > runs.count else { return true }
       place = Place(runID: found[runs.count])
     }
   }
 
+  /// Sends the new epochs of some runs; returns which of their points are shadowed.
+  private func sendEpochs(
+    of runs: [UUID], until: String,
+    _ send: (WatchExperimentResponse) async throws(CallError) -> Void
+  ) async throws(CallError) -> [UUID: EpochLimits] {
+    let rows = try await call.read(
+      WatchExperimentQueries.listEpochsOfRuns(
+        sinceSnapshot: cursor.snapshot, organizationID: organizationID, runIDs: runs,
+        untilSnapshot: until))
+    var limits: [UUID: EpochLimits] = [:]
+    var response = message()
+    var count = 0
+    var rest = rows[...]
+    while let id = rest.first?.runID {
+      let run = rest.prefix { $0.runID == id }
+      rest = rest.dropFirst(run.count)
+      limits[id] = EpochLimits(run.map { ($0.epoch, $0.fromStep) })
+      var epochs = RunEpochs()
+      epochs.runID = id.description
+      epochs.epochs = run.filter(\.isNew).map { RunEpoch($0) }
+      guard !epochs.epochs.isEmpty else { continue }
+      response.epochs.append(epochs)
+      count += epochs.epochs.count
+      guard count >= ExperimentWatchBounds.epochsPerMessage else { continue }
+      try await send(response)
+      response = message()
+      count = 0
+    }
+    if count > 0 { try await send(response) }
+    return limits
+  }
+
   /// Sends the points of some runs, each message with the place it ends at.
   private mutating func sendChunks(
-    of runs: [UUID], _ place: inout Place, until: String,
+    of runs: [UUID], _ limits: [UUID: EpochLimits], _ place: inout Place, until: String,
     _ send: (WatchExperimentResponse) async throws(CallError) -> Void
   ) async throws(CallError) {
     guard !pointKeys.isEmpty else { return }
     while true {
       let rows = try await call.read(
         WatchExperimentQueries.listChunksOfRuns(
-          runIDs: runs, organizationID: organizationID, keys: pointKeys,
-          sinceSnapshot: cursor.snapshot, afterRunID: place.runID, afterXid: place.xid,
-          afterID: place.chunkID, untilSnapshot: until, pageSize: WatchBounds.chunksPerRead))
+          afterRunID: place.runID, afterXid: place.xid, sinceSnapshot: cursor.snapshot,
+          pageSize: WatchBounds.chunksPerRead, runIDs: runs, organizationID: organizationID,
+          keys: pointKeys, afterID: place.chunkID, untilSnapshot: until,
+          pointsMax: WatchBounds.pointsPerRead))
+      if rows.contains(where: \.isSplit) { throw pointsMerged() }
       var all: [RunMetrics] = []
       var points = 0
       for (index, row) in rows.enumerated() {
         let chunk = MetricChunk(row)
-        let run = row.runID.description
-        if all.last?.runID != run {
-          var metrics = RunMetrics()
-          metrics.runID = run
-          all.append(metrics)
+        let visible = chunk.points(before: limits[row.runID]?.limit(of: chunk.epoch))
+        if !visible.isEmpty {
+          all.append(MetricSeries(row.key, visible, of: chunk.epoch), of: row.runID)
         }
-        all[all.count - 1].series.append(MetricSeries(row.key, chunk.points))
-        points += chunk.pointCount
+        points += visible.count
         place = Place(runID: row.runID, xid: row.xid, chunkID: row.id)
         guard points >= WatchBounds.pointsPerMessage || index == rows.count - 1 else { continue }
         cursor.arrive(at: place.words, before: until)
+        guard !all.isEmpty else { continue }
         var response = message()
         response.points = all
         try await send(response)
         all = []
         points = 0
       }
-      guard rows.count == Int(WatchBounds.chunksPerRead) else { return }
+      guard rows.last?.isLast == false else { return }
     }
   }
 
@@ -314,6 +350,18 @@ private struct ExperimentWatch: Watch {
 extension WatchExperimentQueries.ListRunChangesRow: RunRow {}
 extension WatchExperimentQueries.ListSummariesOfRunsRow: SummaryRow {}
 
+extension [RunMetrics] {
+  /// Adds points of a run, which may be the last one's.
+  fileprivate mutating func append(_ series: MetricSeries, of run: UUID) {
+    if last?.runID != run.description {
+      var metrics = RunMetrics()
+      metrics.runID = run.description
+      append(metrics)
+    }
+    self[count - 1].series.append(series)
+  }
+}
+
 extension MetricChunk {
   init(_ row: WatchExperimentQueries.ListChunksOfRunsRow) {
     self.init(
@@ -323,6 +371,6 @@ extension MetricChunk {
       times: ChunkColumn(
         first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
         wide: row.timesUs),
-      values: row.pointValues)
+      values: row.pointValues, epoch: row.epoch)
   }
 }

@@ -118,12 +118,7 @@ private struct RunWatch: Watch {
           pageSize: WatchBounds.chunksPerRead, organizationID: call.principal.organizationID,
           runID: runID, afterID: place.chunkID, untilSnapshot: until,
           pointsMax: WatchBounds.pointsPerRead))
-      if rows.contains(where: \.isSplit) {
-        throw CallError(
-          RpcErrorReason.resumeTokenExpired,
-          "Points that the watcher has seen were merged with others meanwhile; begin again "
-            + "without a resume_token.")
-      }
+      if rows.contains(where: \.isSplit) { throw pointsMerged() }
       var series: [MetricSeries] = []
       var points = 0
       for (index, row) in rows.enumerated() {

@@ -15,6 +15,14 @@ enum WatchBounds {
   static let quietLooksPerToken = 30
 }
 
+/// Refuses to go on where points that came already can no longer be told from others.
+func pointsMerged() -> CallError {
+  CallError(
+    RpcErrorReason.resumeTokenExpired,
+    "Points that the watcher has seen were merged with others meanwhile; begin again without a "
+      + "resume_token.")
+}
+
 /// Somebody who follows something through the commits that change it.
 protocol Watch {
   associatedtype Response: Message

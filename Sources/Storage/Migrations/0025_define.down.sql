@@ -36,13 +36,15 @@ begin
             select
                 coalesce(
                     item.step,
-                    chunk.first_step + item.step_offset,
-                    chunk.first_step + chunk.step_stride * (item.ordinal - 1)
+                    chunk.first_step
+                    + coalesce(chunk.step_stride, 0) * (item.ordinal - 1)
+                    + coalesce(item.step_offset, 0)
                 ) as step,
                 coalesce(
                     item.time_us,
-                    chunk.first_time_us + item.time_offset_us,
-                    chunk.first_time_us + chunk.time_stride_us * (item.ordinal - 1)
+                    chunk.first_time_us
+                    + coalesce(chunk.time_stride_us, 0) * (item.ordinal - 1)
+                    + coalesce(item.time_offset_us, 0)
                 ) as time_us,
                 item.value
             from

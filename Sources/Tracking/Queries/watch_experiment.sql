@@ -64,8 +64,9 @@ where
 order by run.id desc
 limit :page_size::bigint;
 
--- A page of the runs that have points of one of `keys` between, by id, from from_run_id on. A run
--- that has ended took none after its last change: only those are looked at that go on or changed.
+-- A page of the runs that have points of one of `keys` or opened an epoch between, by id, from
+-- from_run_id on. A run that has ended took none after its last change: only those are looked at
+-- that go on or changed.
 -- name: listRunsWithPoints :many
 select run.id
 from runs as run
@@ -81,77 +82,119 @@ where
             and not pg_visible_in_snapshot(run.xid, (:since_snapshot::text)::pg_snapshot)
         )
     )
-    and exists (
-        select
-        from metric_chunks as chunk
-        where
-            chunk.organization_id = :organization_id
-            and chunk.run_id = run.id
-            and chunk.key = any(:keys::text[])
-            and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
-            and not pg_visible_in_snapshot(chunk.xid, (:since_snapshot::text)::pg_snapshot)
-            and pg_visible_in_snapshot(chunk.xid, (:until_snapshot::text)::pg_snapshot)
+    and (
+        exists (
+            select
+            from metric_chunks as chunk
+            where
+                chunk.organization_id = :organization_id
+                and chunk.run_id = run.id
+                and chunk.key = any(:keys::text[])
+                and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+                and (
+                    chunk.first_xid is not null
+                    or not pg_visible_in_snapshot(
+                        chunk.xid, (:since_snapshot::text)::pg_snapshot
+                    )
+                )
+                and pg_visible_in_snapshot(chunk.xid, (:until_snapshot::text)::pg_snapshot)
+        )
+        or exists (
+            select
+            from run_epochs as opened
+            where
+                opened.organization_id = :organization_id
+                and opened.run_id = run.id
+                and not pg_visible_in_snapshot(opened.xid, (:since_snapshot::text)::pg_snapshot)
+                and pg_visible_in_snapshot(opened.xid, (:until_snapshot::text)::pg_snapshot)
+        )
     )
 order by run.id
 limit :page_size::bigint;
 
+-- The epochs of some runs that a snapshot sees, by run, and whether another one did not yet.
+-- name: listEpochsOfRuns :many
+select
+    opened.run_id,
+    opened.epoch,
+    opened.from_step,
+    opened.writer_id,
+    opened.opened_at,
+    not pg_visible_in_snapshot(opened.xid, (:since_snapshot::text)::pg_snapshot) as "is_new!"
+from run_epochs as opened
+where
+    opened.organization_id = :organization_id
+    and opened.run_id = any(:run_ids::uuid[])
+    and pg_visible_in_snapshot(opened.xid, (:until_snapshot::text)::pg_snapshot)
+order by opened.run_id, opened.epoch;
+
 -- A page of those points' chunks of some runs, after the chunk (after_xid, after_id) of the run
--- after_run_id, by run, then in the order of their commits. From the first: that run's '0' and the
--- nil UUID.
+-- after_run_id, by run, then in the order of their commits, up to the one with which they have
+-- points_max points. From the first: that run's '0' and the nil UUID. A merged chunk is split where
+-- the watcher may have seen some of what it was made from, but not all.
 -- name: listChunksOfRuns :many
 select
-    chunk.id,
-    chunk.run_id,
-    chunk.xid::text as "xid!",
-    chunk.key,
-    chunk.epoch,
-    chunk.point_count,
-    chunk.first_step,
-    chunk.step_stride,
-    chunk.step_offsets,
-    chunk.steps,
-    chunk.first_time_us,
-    chunk.time_stride_us,
-    chunk.time_offsets_us,
-    chunk.times_us,
-    chunk.point_values
-from
-    unnest(:run_ids::uuid[]) as wanted (run_id),
-    lateral (
-        select
-            found.id,
-            found.run_id,
-            found.xid,
-            found.key,
-            found.epoch,
-            found.point_count,
-            found.first_step,
-            found.step_stride,
-            found.step_offsets,
-            found.steps,
-            found.first_time_us,
-            found.time_stride_us,
-            found.time_offsets_us,
-            found.times_us,
-            found.point_values
-        from metric_chunks as found
-        where
-            found.organization_id = :organization_id
-            and found.run_id = wanted.run_id
-            and found.key = any(:keys::text[])
-            and found.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
-            and (
-                wanted.run_id > :after_run_id
-                or (found.xid, found.id) > ((:after_xid::text)::xid8, :after_id::uuid)
-            )
-            and not pg_visible_in_snapshot(found.xid, (:since_snapshot::text)::pg_snapshot)
-            and pg_visible_in_snapshot(found.xid, (:until_snapshot::text)::pg_snapshot)
-        order by found.xid, found.id
+    page.id,
+    page.run_id,
+    page.xid::text as "xid!",
+    page.key,
+    page.epoch,
+    page.point_count,
+    page.first_step,
+    page.step_stride,
+    page.step_offsets,
+    page.steps,
+    page.first_time_us,
+    page.time_stride_us,
+    page.time_offsets_us,
+    page.times_us,
+    page.point_values,
+    coalesce(
+        page.run_id = :after_run_id and page.first_xid <= (:after_xid::text)::xid8
+        or page.first_xid < pg_snapshot_xmax((:since_snapshot::text)::pg_snapshot),
+        false
+    ) as "is_split!",
+    page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!"
+from (
+    select
+        found.*,
+        row_number() over whole as place,
+        count(*) over () as chunk_count,
+        sum(found.point_count) over whole - found.point_count as points_before
+    from (
+        select chunk.*
+        from
+            unnest(:run_ids::uuid[]) as wanted (run_id),
+            lateral (
+                select one.*
+                from metric_chunks as one
+                where
+                    one.organization_id = :organization_id
+                    and one.run_id = wanted.run_id
+                    and one.key = any(:keys::text[])
+                    and one.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
+                    and (
+                        wanted.run_id > :after_run_id
+                        or (one.xid, one.id) > ((:after_xid::text)::xid8, :after_id::uuid)
+                    )
+                    and (
+                        one.first_xid is not null
+                        or not pg_visible_in_snapshot(
+                            one.xid, (:since_snapshot::text)::pg_snapshot
+                        )
+                    )
+                    and pg_visible_in_snapshot(one.xid, (:until_snapshot::text)::pg_snapshot)
+                order by one.xid, one.id
+                limit :page_size::bigint
+            ) as chunk
+        where wanted.run_id >= :after_run_id
+        order by chunk.run_id, chunk.xid, chunk.id
         limit :page_size::bigint
-    ) as chunk
-where wanted.run_id >= :after_run_id
-order by chunk.run_id, chunk.xid, chunk.id
-limit :page_size::bigint;
+    ) as found
+    window whole as (order by found.run_id, found.xid, found.id rows unbounded preceding)
+) as page
+where page.points_before < :points_max::bigint
+order by page.run_id, page.xid, page.id;
 
 -- The summaries of some metrics of some runs, as they are now.
 -- name: listSummariesOfRuns :many

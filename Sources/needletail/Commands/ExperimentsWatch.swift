@@ -73,6 +73,12 @@ struct ExperimentsWatch: ClientCommand {
       let time = duration(milliseconds: run.durationMs)
       lines += "\(run.id)  \(visible(run.name))  \(status)  \(time)\n"
     }
+    for run in change.epochs {
+      for epoch in run.epochs {
+        lines += "\(run.runID)  \(visible(names[run.runID] ?? ""))  "
+        lines += "restarted from step \(epoch.fromStep) (epoch \(epoch.epoch))\n"
+      }
+    }
     for run in change.summaries {
       for metric in run.metrics {
         let extent = "\(short(metric.minValue)) to \(short(metric.maxValue))"

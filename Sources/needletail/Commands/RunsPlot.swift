@@ -13,6 +13,8 @@ struct RunsPlot: ClientCommand {
   private static let runsMax = 20
   /// What the axis and its labels take of the terminal's width.
   private static let margin = 16
+  /// How many buckets a curve is asked for; the widest plot has 1,000 columns.
+  private static let buckets: UInt32 = 8_000
 
   @OptionGroup var global: GlobalOptions
 
@@ -75,7 +77,12 @@ struct RunsPlot: ClientCommand {
         ends: (short(range.lowerBound), short(range.upperBound)), curves: found.count,
         isLogarithmic: log)
     }
-    try await read(found.map(\.id), into: &plot, context)
+    if log || x != nil {
+      // Which values an axis of logarithms leaves out is told of each; buckets know no other axis.
+      try await readPoints(found.map(\.id), into: &plot, context)
+    } else {
+      try await readBuckets(found.map(\.id), into: &plot, context)
+    }
     Console.line(Console.styled(visible(metric), .bold))
     Console.write(plot.text(isColored: Console.isColored))
     tellLegend(found, extents)
@@ -126,7 +133,30 @@ struct RunsPlot: ClientCommand {
     return found.series
   }
 
-  private func read(
+  /// Draws the extremes of buckets that are finer than a column: of ever so many points a few
+  /// thousand buckets come.
+  private func readBuckets(
+    _ ids: [String], into plot: inout Plot, _ context: CommandContext
+  ) async throws {
+    var request = DownsampleMetricHistoryRequest()
+    request.runIDs = ids
+    request.keys = [metric]
+    request.bucketCount = Self.buckets
+    let answer = try await context.call(
+      TrackingMethods.downsampleMetricHistory, request, for: DownsampleMetricHistoryResponse.self)
+    for series in answer.series {
+      guard let curve = ids.firstIndex(of: series.runID) else { continue }
+      // First and last too: an extreme that is infinite is not drawn.
+      for (steps, values) in [
+        (series.minSteps, series.minValues), (series.maxSteps, series.maxValues),
+        (series.firstSteps, series.firstValues), (series.lastSteps, series.lastValues),
+      ] {
+        for (step, value) in zip(steps, values) { plot.add(value, at: step, to: curve) }
+      }
+    }
+  }
+
+  private func readPoints(
     _ ids: [String], into plot: inout Plot, _ context: CommandContext
   ) async throws {
     var request = StreamMetricHistoriesRequest()

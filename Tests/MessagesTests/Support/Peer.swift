@@ -132,6 +132,7 @@ extension Peer {
     Peer(WatchRunResponse.self, Needletail_Tracking_V1_WatchRunResponse.self),
     Peer(WatchExperimentRequest.self, Needletail_Tracking_V1_WatchExperimentRequest.self),
     Peer(RunSummaries.self, Needletail_Tracking_V1_RunSummaries.self),
+    Peer(RunEpochs.self, Needletail_Tracking_V1_RunEpochs.self),
     Peer(WatchExperimentResponse.self, Needletail_Tracking_V1_WatchExperimentResponse.self),
   ]
 
