@@ -290,9 +290,9 @@ private struct ExperimentWatch: Watch {
     while true {
       let rows = try await call.read(
         WatchExperimentQueries.listChunksOfRuns(
-          afterRunID: place.runID, afterXid: place.xid, sinceSnapshot: cursor.snapshot,
-          pageSize: WatchBounds.chunksPerRead, runIDs: runs, organizationID: organizationID,
-          keys: pointKeys, afterID: place.chunkID, untilSnapshot: until,
+          afterRunID: place.runID, afterXid: place.xid, untilSnapshot: until,
+          sinceSnapshot: cursor.snapshot, pageSize: WatchBounds.chunksPerRead, runIDs: runs,
+          organizationID: organizationID, keys: pointKeys, afterID: place.chunkID,
           pointsMax: WatchBounds.pointsPerRead))
       if rows.contains(where: \.isSplit) { throw pointsMerged() }
       var all: [RunMetrics] = []

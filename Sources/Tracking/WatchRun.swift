@@ -114,9 +114,9 @@ private struct RunWatch: Watch {
     while true {
       let rows = try await call.read(
         MetricsQueries.listChunksBetween(
-          afterXid: place.xid, sinceSnapshot: pointsSince ?? cursor.snapshot,
-          pageSize: WatchBounds.chunksPerRead, organizationID: call.principal.organizationID,
-          runID: runID, afterID: place.chunkID, untilSnapshot: until,
+          afterXid: place.xid, untilSnapshot: until,
+          sinceSnapshot: pointsSince ?? cursor.snapshot, pageSize: WatchBounds.chunksPerRead,
+          organizationID: call.principal.organizationID, runID: runID, afterID: place.chunkID,
           pointsMax: WatchBounds.pointsPerRead))
       if rows.contains(where: \.isSplit) { throw pointsMerged() }
       var series: [MetricSeries] = []

@@ -210,3 +210,10 @@ def test_more_points_than_one_read_takes_come_once_each(
     told = follower.catch_up()
     assert len(told) == 160_000
     assert sorted(told) == sorted([(0, step) for step in range(80_000)] * 2)
+    steps = []
+    with client.tracking.watch_run(run_id=run_id, timeout_seconds=PATIENCE_SECONDS) as changes:
+        for change in changes:
+            steps += [step for one in change.series for step in one.steps]
+            if len(steps) >= 80_000:
+                break
+    assert sorted(steps) == list(range(80_000))

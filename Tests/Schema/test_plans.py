@@ -95,10 +95,6 @@ HOT = {
     "listChunksBetween": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
     "listChunksOfRuns": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
     "listEpochsOfRuns": {"run_epochs_pkey"},
-    "planBuckets": {
-        "metric_chunks_*_organization_id_run_id_key_min_step_i*",
-        "metric_rollups_*_organization_id_run_id_key_id_exponent_idx",
-    },
     "listRollups": {"metric_rollups_*pkey"},
     "listChunksByID": {"metric_chunks_*pkey"},
 }

@@ -184,7 +184,8 @@ where
 -- A page of the chunks of a run that were committed between two snapshots, after (after_xid,
 -- after_id), up to the one with which they have points_max points: what `until_snapshot` sees and
 -- `since_snapshot` did not. From the first: '0' and the nil UUID; all of history: since '1:1:'. A
--- merged chunk is split where the watcher may have seen some of what it was made from, but not all.
+-- merged chunk is split where the watcher may have seen some of what it was made from, but not all:
+-- not where it was merged before the watcher began to read, or had read it whole.
 -- name: listChunksBetween :many
 select
     page.id,
@@ -203,6 +204,7 @@ select
     page.point_values,
     coalesce(
         page.first_xid <= (:after_xid::text)::xid8
+        and not pg_visible_in_snapshot(page.merged_xid, (:until_snapshot::text)::pg_snapshot)
         or page.first_xid < pg_snapshot_xmax((:since_snapshot::text)::pg_snapshot),
         false
     ) as "is_split!",
@@ -222,7 +224,9 @@ from (
             and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
             and (chunk.xid, chunk.id) > ((:after_xid::text)::xid8, :after_id::uuid)
             and (
-                chunk.first_xid is not null
+                not pg_visible_in_snapshot(
+                    chunk.merged_xid, (:since_snapshot::text)::pg_snapshot
+                )
                 or not pg_visible_in_snapshot(
                     chunk.xid, (:since_snapshot::text)::pg_snapshot
                 )

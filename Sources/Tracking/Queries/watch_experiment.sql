@@ -92,7 +92,9 @@ where
                 and chunk.key = any(:keys::text[])
                 and chunk.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
                 and (
-                    chunk.first_xid is not null
+                    not pg_visible_in_snapshot(
+                        chunk.merged_xid, (:since_snapshot::text)::pg_snapshot
+                    )
                     or not pg_visible_in_snapshot(
                         chunk.xid, (:since_snapshot::text)::pg_snapshot
                     )
@@ -131,7 +133,8 @@ order by opened.run_id, opened.epoch;
 -- A page of those points' chunks of some runs, after the chunk (after_xid, after_id) of the run
 -- after_run_id, by run, then in the order of their commits, up to the one with which they have
 -- points_max points. From the first: that run's '0' and the nil UUID. A merged chunk is split where
--- the watcher may have seen some of what it was made from, but not all.
+-- the watcher may have seen some of what it was made from, but not all: not where it was merged
+-- before the watcher began to read, or had read it whole.
 -- name: listChunksOfRuns :many
 select
     page.id,
@@ -150,7 +153,9 @@ select
     page.times_us,
     page.point_values,
     coalesce(
-        page.run_id = :after_run_id and page.first_xid <= (:after_xid::text)::xid8
+        page.run_id = :after_run_id
+        and page.first_xid <= (:after_xid::text)::xid8
+        and not pg_visible_in_snapshot(page.merged_xid, (:until_snapshot::text)::pg_snapshot)
         or page.first_xid < pg_snapshot_xmax((:since_snapshot::text)::pg_snapshot),
         false
     ) as "is_split!",
@@ -178,7 +183,9 @@ from (
                         or (one.xid, one.id) > ((:after_xid::text)::xid8, :after_id::uuid)
                     )
                     and (
-                        one.first_xid is not null
+                        not pg_visible_in_snapshot(
+                            one.merged_xid, (:since_snapshot::text)::pg_snapshot
+                        )
                         or not pg_visible_in_snapshot(
                             one.xid, (:since_snapshot::text)::pg_snapshot
                         )
