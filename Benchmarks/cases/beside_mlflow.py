@@ -15,8 +15,8 @@ from Benchmarks.figures import Contender, PeerMissingError, Spread, alternate
 from Benchmarks.peers import mlflow
 from Benchmarks.postgres import Cluster, cluster, programs
 from Benchmarks.processes import output_of
-from Benchmarks.search_rows import fill
 from Benchmarks.sdk_programs import times
+from Benchmarks.search_rows import fill
 from Benchmarks.server import Load, server
 
 _CLIENTS, _BATCH_POINTS = 8, 1_000

@@ -51,8 +51,9 @@ class Chart:
 def fill(database: Cluster, ids: dict[str, str], key: str, points: int) -> None:
     """Writes points as a job does that logs one a second: a chunk for each batch."""
     database.query(
-        "insert into metric_chunks (organization_id, id, run_id, key, point_count, min_step,"
-        " max_step, first_step, step_stride, first_time_us, time_stride_us, time_offsets_us,"
+        "insert into metric_chunks (organization_id, id, run_id, key, point_count,"  # noqa: S608
+        " min_step, max_step, first_step, step_stride, first_time_us, time_stride_us,"
+        " time_offsets_us,"
         " min_value, max_value, point_values)"
         f" select '{ids['organization_id']}',"
         " (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'"
@@ -69,7 +70,8 @@ def fill(database: Cluster, ids: dict[str, str], key: str, points: int) -> None:
         limit_seconds=_LIMIT_SECONDS,
     )
     database.query(
-        "insert into run_metric_summaries (organization_id, run_id, key, point_count, first_step,"
+        "insert into run_metric_summaries (organization_id, run_id, key,"  # noqa: S608
+        " point_count, first_step,"
         " last_step, last_time_us, last_value, min_value, max_value) values"
         f" ('{ids['organization_id']}', '{ids['id']}', '{key}', {points}, 0, {points - 1},"
         f" {1_700_000_000_000_000 + points * 1_000_000}, 0.5, 0, 1)"

@@ -52,6 +52,10 @@ private let destructiveVerbs: Set = [
 
   @Test("Every command that asks a server writes JSON, and all but four of chosen fields")
   func documents() {
+    let withNothing = [
+      "remove", "delete", "uninvite", "tag", "set", "log-input", "log-model", "define",
+      "undefine",
+    ]
     let without: Set = ["call", "describe", "runs plot", "runs export"]
     let asking = Leaf.all.compactMap { leaf in
       (leaf.command as? any ClientCommand.Type).map { (leaf, $0) }
@@ -62,7 +66,7 @@ private let destructiveVerbs: Set = [
       let hasFields = command.document.map { document in
         // What answers with nothing has no fields.
         !document.names.isEmpty
-          || ["remove", "delete", "uninvite", "tag", "set", "log-input", "log-model"].contains(leaf.words.last)
+          || withNothing.contains(leaf.words.last ?? "")
       }
       #expect(
         hasFields ?? without.contains(leaf.testDescription),

@@ -258,7 +258,9 @@ private func samples() -> [any Message] {
     let watch = try decoder.decode(WatchRunRequest().encoded, as: WatchRunRequest.fullName)
     #expect(watch.compact == #"{"runId":"","resumeToken":"","skipHistory":false,"stay":false}"#)
     let series = try decoder.decode(MetricSeries().encoded, as: MetricSeries.fullName)
-    #expect(series.compact == #"{"key":"","steps":[],"timesUs":[],"values":[],"epochs":[]}"#)
+    #expect(
+      series.compact
+        == #"{"key":"","steps":[],"timesUs":[],"values":[],"epochs":[],"xs":[]}"#)
     let run = try decoder.decode(Run().encoded, as: Run.fullName)
     #expect(run["status"] == .string("RUN_STATUS_UNSPECIFIED"))
     #expect(run["startedAt"] == nil)

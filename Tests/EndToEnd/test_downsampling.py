@@ -171,9 +171,7 @@ def test_wrong_requests_are_refused(
 
 def test_a_run_of_nobody_is_not_found(client: needletail.Client, run_id: str) -> None:
     with pytest.raises(CallError) as caught:
-        client.tracking.downsample_metric_history(
-            run_ids=[run_id, str(uuid.uuid4())], keys=["a"]
-        )
+        client.tracking.downsample_metric_history(run_ids=[run_id, str(uuid.uuid4())], keys=["a"])
     assert caught.value.reason == "RUN_NOT_FOUND"
 
 

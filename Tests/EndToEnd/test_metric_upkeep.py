@@ -79,9 +79,7 @@ def test_every_reader_agrees_on_restarted_and_merged_runs(
     check(client, run_id, sorted(visible, key=order), 64)
 
 
-def check(
-    client: needletail.Client, run_id: str, visible: list[Point], buckets: int
-) -> None:
+def check(client: needletail.Client, run_id: str, visible: list[Point], buckets: int) -> None:
     """Compare what each reader shows with the points themselves."""
     with client.tracking.stream_metric_history(run_id=run_id, key="loss") as parts:
         assert repr([p for part in parts for p in points_of(part.series)]) == repr(visible)

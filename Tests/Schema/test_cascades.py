@@ -1,8 +1,13 @@
-"""What goes with its run or experiment, without a purge that names it."""
+"""What goes with its run or experiment, though no purge names it; and the bounds of a purge."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from statements import call
+from tenants import maintaining
 
 if TYPE_CHECKING:
     from cluster import Connection
@@ -23,3 +28,10 @@ def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connect
         assert {rule["conname"]: rule["rule"] for rule in rules} == {
             rule["conname"]: "c" for rule in rules
         }
+
+
+@pytest.mark.parametrize("batch_size", [0, 100_001])
+def test_a_batch_has_a_bound(connection: Connection, batch_size: int) -> None:
+    bound = "batch_size must be 1 to 100000"
+    with maintaining(connection), pytest.raises(psycopg.errors.RaiseException, match=bound):
+        call(connection, "purge", before="now", batch_size=batch_size)

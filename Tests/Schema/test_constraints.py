@@ -48,7 +48,7 @@ SERVICES = {
         "artifacts", "artifact_blobs", "artifact_uploads",
         "input_datasets", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
-        "run_departures", "metric_remainders",
+        "run_departures",
     },
 }  # fmt: skip
 

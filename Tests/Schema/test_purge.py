@@ -7,7 +7,6 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
 from statements import call
 from tenants import Tenant, create_links, create_run, maintaining, uuid7
@@ -16,7 +15,6 @@ from test_cascades import CASCADED
 if TYPE_CHECKING:
     from cluster import Connection
 
-# They end with their partitions.
 JOURNALS = {"audit_logs", "events"}
 KEPT = JOURNALS | CASCADED
 TABLES = """
@@ -400,9 +398,3 @@ def test_a_batch_that_was_lost_is_done_again(connection: Connection, tenant: Ten
     assert after["projects"] == 0
     # All but the entry in the audit log.
     assert sum(before.values()) - sum(after.values()) == removed - 1
-
-
-@pytest.mark.parametrize("batch_size", [0, 100_001])
-def test_a_batch_has_a_bound(connection: Connection, batch_size: int) -> None:
-    with pytest.raises(psycopg.errors.RaiseException, match="batch_size must be 1 to 100000"):
-        purge(connection, batch_size)

@@ -25,9 +25,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def store(
-    connection: Connection, tenant: Tenant, run_id: uuid.UUID, *chunks: list[Point]
-) -> None:
+def store(connection: Connection, tenant: Tenant, run_id: uuid.UUID, *chunks: list[Point]) -> None:
     """Write each chunk in a transaction of its own."""
     for points in chunks:
         with acting(connection, tenant):
@@ -305,7 +303,7 @@ def test_points_and_rollups_go_when_their_time_is_over_except_of_pinned_runs(
             ).fetchone() != {"n": 0}:
                 pass
         return [
-            tuple(row.values())  # type: ignore[misc]
+            tuple(row.values())
             for run in (run_id, pinned)
             for row in connection.execute(
                 "select (select count(*) from metric_chunks where run_id = %(run)s) as c,"

@@ -52,11 +52,12 @@ insert into maintenance_tasks as task (name, leased_by, leased_until, started_at
 values (
     :name, :server_id, now() + :lease_us::bigint * interval '1 microsecond', now()
 )
-on conflict (name) do update set
-    leased_by = excluded.leased_by,
-    leased_until = excluded.leased_until,
-    started_at = excluded.started_at
-where
+on conflict (name) do update
+    set
+        leased_by = excluded.leased_by,
+        leased_until = excluded.leased_until,
+        started_at = excluded.started_at
+    where
     (task.leased_until is null or task.leased_until < now())
     and (
         task.started_at is null

@@ -1,12 +1,8 @@
 set local role needletail_owner;
-drop function needletail_drop_empty_partition(timestamptz, timestamptz);
-drop function needletail_expire_metrics(timestamptz, timestamptz, bigint);
-drop function needletail_compact_metrics(timestamptz, bigint);
 drop function needletail_merge_chunks(uuid, uuid[]);
 drop function needletail_roll_up(metric_chunks, bigint[], bigint[]);
 drop function needletail_add(double precision, double precision);
 drop function needletail_pack(bigint[]);
-drop table maintenance_tasks;
 drop table metric_compactions;
 drop table metric_rollups;
 

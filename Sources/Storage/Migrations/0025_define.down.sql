@@ -2,12 +2,14 @@ set local role needletail_owner;
 
 drop function needletail_purge_runs(uuid, uuid[], bigint);
 -- squawk-ignore renaming-object
-alter function needletail_purge_undefined_runs(uuid, uuid[], bigint) rename to needletail_purge_runs;
+alter function needletail_purge_undefined_runs(uuid, uuid[], bigint)
+rename to needletail_purge_runs;
 
 -- Makes the summaries of a run's metrics anew, from the points that are visible, of those metrics
 -- that have a point at `shadowed_step` or later; one of which nothing is left goes.
-create or replace function needletail_summarize(owner_id uuid, summarized_id uuid, shadowed_step bigint)
-returns void
+create or replace function needletail_summarize(
+    owner_id uuid, summarized_id uuid, shadowed_step bigint
+) returns void
 language plpgsql
 set search_path = public, pg_temp
 as $$

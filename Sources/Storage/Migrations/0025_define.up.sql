@@ -1,4 +1,5 @@
 -- What metrics of a run are to whoever looks at them, and where they were at their best.
+-- squawk-ignore-file renaming-object
 set local role needletail_owner;
 
 -- By a metric's key, or by the beginning of keys with a * behind it.
@@ -37,8 +38,9 @@ add column max_step bigint;
 
 -- Makes the summaries of a run's metrics anew, from the points that are visible, of those metrics
 -- that have a point at `shadowed_step` or later; one of which nothing is left goes.
-create or replace function needletail_summarize(owner_id uuid, summarized_id uuid, shadowed_step bigint)
-returns void
+create or replace function needletail_summarize(
+    owner_id uuid, summarized_id uuid, shadowed_step bigint
+) returns void
 language plpgsql
 set search_path = public, pg_temp
 as $$
@@ -175,7 +177,6 @@ begin
 end;
 $$;
 
--- squawk-ignore renaming-object
 alter function needletail_purge_runs(uuid, uuid[], bigint)
 rename to needletail_purge_undefined_runs;
 

@@ -96,8 +96,8 @@ order by page.min_step, page.id;
 -- name: getMerges :one
 select
     pg_current_snapshot()::text as "snapshot!",
-    exists (
-        select
+    exists(
+        select chunk.id
         from metric_chunks as chunk
         where
             chunk.organization_id = :organization_id

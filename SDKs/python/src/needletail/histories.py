@@ -226,9 +226,7 @@ def read_histories(
         for run_id in run_ids:
             for key in of_keys:
                 collector.expect(run_id, key)
-        for request in requests(
-            run_ids, of_keys, from_step, x=x, skips_inherited=skips_inherited
-        ):
+        for request in requests(run_ids, of_keys, from_step, x=x, skips_inherited=skips_inherited):
             with caller.server_streaming(COLUMNS, request, timeout_seconds) as parts:
                 for part in parts:
                     collector.add(part)
