@@ -9,7 +9,7 @@ public struct UpkeepTask {
   public let interval: Duration
   let step: (Database) async throws(PostgresError) -> UpkeepStep
 
-  /// Makes a task; `step` does one batch of bounded size, and what it did stays whatever comes then.
+  /// Makes a task; `step` does one batch of bounded size, which stays whatever comes then.
   public init(
     _ name: String, every interval: Duration,
     step: @escaping (Database) async throws(PostgresError) -> UpkeepStep

@@ -128,10 +128,6 @@ SMALL = {"projects", "organization_memberships", "project_members", "organizatio
          "api_keys", "metric_writers", "run_metric_summaries", "idempotency_records"}  # fmt: skip
 
 
-# Partitions that hold nothing here.
-EMPTY = {"metric_chunks_default", "log_chunks_default", "metric_rollups_default"}
-
-
 @pytest.mark.parametrize("name", HOT)
 def test_a_hot_statement_reads_by_index(
     cluster: Cluster, filled: tuple[str, Tenant], name: str
@@ -142,8 +138,13 @@ def test_a_hot_statement_reads_by_index(
                     "getIdempotencyRecord"):  # fmt: skip
             connection.execute("set enable_seqscan = off")
         nodes = plan_of(connection, tenant, name)
-    scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
-    assert not scanned - SMALL - EMPTY, scanned
+        scanned = {node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"}
+        # Partitions that hold nothing here may be read whole.
+        full = connection.execute(
+            "select relname from pg_class where relname = any(%s) and reltuples > 0",
+            [list(scanned - SMALL)],
+        ).fetchall()
+    assert full == []
     used = {node["Index Name"] for node in nodes if "Index Name" in node}
     for expected in HOT[name]:
         head, _, tail = expected.partition("*")

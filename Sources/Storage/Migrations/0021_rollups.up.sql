@@ -94,7 +94,9 @@ begin
     select max(number)::numeric - min(number)::numeric into span
     from unnest(numbers) as item (number);
     if span < 2::numeric ^ 61 then
-        stride := case when count = 1 then 0 else round((numbers[count] - first) / (count - 1.0)) end;
+        stride := case
+            when count = 1 then 0 else round((numbers[count] - first) / (count - 1.0))
+        end;
         select max(abs(number - first - stride * (ordinal - 1))) into farthest
         from unnest(numbers) with ordinality as item (number, ordinal);
         if farthest = 0 then
@@ -221,9 +223,11 @@ begin
     if ids is null then
         return;
     end if;
-    select chunk.* into model
-    from metric_chunks as chunk
-    where chunk.organization_id = owner_id and chunk.id = ids[1];
+    model := (
+        select chunk
+        from metric_chunks as chunk
+        where chunk.organization_id = owner_id and chunk.id = ids[1]
+    );
     model.merged_xid := pg_current_xact_id();
     select min(coalesce(chunk.first_xid, chunk.xid)) into model.first_xid
     from metric_chunks as chunk
@@ -283,7 +287,20 @@ begin
         part.time_stride_us := packed.stride;
         part.time_offsets_us := packed.offsets;
         part.times_us := packed.wide;
-        insert into metric_chunks select part.*;
+        insert into metric_chunks (
+            organization_id, id, run_id, key, epoch, xid, first_xid, merged_xid,
+            point_count, min_step, max_step, first_step, step_stride, step_offsets,
+            steps, first_time_us, time_stride_us, time_offsets_us, times_us,
+            min_value, max_value, point_values
+        )
+        values (
+            part.organization_id, part.id, part.run_id, part.key, part.epoch,
+            part.xid, part.first_xid, part.merged_xid, part.point_count,
+            part.min_step, part.max_step, part.first_step, part.step_stride,
+            part.step_offsets, part.steps, part.first_time_us, part.time_stride_us,
+            part.time_offsets_us, part.times_us, part.min_value, part.max_value,
+            part.point_values
+        );
         perform needletail_roll_up(part, steps[low:high], times_us[low:high]);
         low := high + 1;
     end loop;
@@ -294,7 +311,8 @@ select needletail_isolate('metric_rollups');
 select needletail_isolate('metric_compactions');
 
 grant select on metric_rollups, metric_compactions to needletail_app;
-grant select, insert, update, delete on metric_rollups, metric_compactions to needletail_maintenance;
+grant select, insert, update, delete on metric_rollups, metric_compactions
+to needletail_maintenance;
 revoke execute on function
 needletail_merge_chunks(uuid, uuid[]),
 needletail_roll_up(metric_chunks, bigint[], bigint[])

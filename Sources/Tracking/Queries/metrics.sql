@@ -56,12 +56,39 @@ select
     pg_current_snapshot()::text as "snapshot!"
 from (
     select
-        found.*,
+        found.id,
+        found.epoch,
+        found.point_count,
+        found.min_step,
+        found.max_step,
+        found.first_step,
+        found.step_stride,
+        found.step_offsets,
+        found.steps,
+        found.first_time_us,
+        found.time_stride_us,
+        found.time_offsets_us,
+        found.times_us,
+        found.point_values,
         row_number() over whole as place,
         count(*) over () as chunk_count,
         sum(found.point_count) over whole - found.point_count as points_before
     from (
-        select chunk.*
+        select
+            chunk.id,
+            chunk.epoch,
+            chunk.point_count,
+            chunk.min_step,
+            chunk.max_step,
+            chunk.first_step,
+            chunk.step_stride,
+            chunk.step_offsets,
+            chunk.steps,
+            chunk.first_time_us,
+            chunk.time_stride_us,
+            chunk.time_offsets_us,
+            chunk.times_us,
+            chunk.point_values
         from metric_chunks as chunk
         where
             chunk.organization_id = :organization_id
@@ -211,12 +238,43 @@ select
     page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!"
 from (
     select
-        found.*,
+        found.id,
+        found.xid,
+        found.first_xid,
+        found.merged_xid,
+        found.key,
+        found.epoch,
+        found.point_count,
+        found.first_step,
+        found.step_stride,
+        found.step_offsets,
+        found.steps,
+        found.first_time_us,
+        found.time_stride_us,
+        found.time_offsets_us,
+        found.times_us,
+        found.point_values,
         row_number() over whole as place,
         count(*) over () as chunk_count,
         sum(found.point_count) over whole - found.point_count as points_before
     from (
-        select chunk.*
+        select
+            chunk.id,
+            chunk.xid,
+            chunk.first_xid,
+            chunk.merged_xid,
+            chunk.key,
+            chunk.epoch,
+            chunk.point_count,
+            chunk.first_step,
+            chunk.step_stride,
+            chunk.step_offsets,
+            chunk.steps,
+            chunk.first_time_us,
+            chunk.time_stride_us,
+            chunk.time_offsets_us,
+            chunk.times_us,
+            chunk.point_values
         from metric_chunks as chunk
         where
             chunk.organization_id = :organization_id

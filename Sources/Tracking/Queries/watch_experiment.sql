@@ -162,16 +162,66 @@ select
     page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!"
 from (
     select
-        found.*,
+        found.id,
+        found.run_id,
+        found.xid,
+        found.first_xid,
+        found.merged_xid,
+        found.key,
+        found.epoch,
+        found.point_count,
+        found.first_step,
+        found.step_stride,
+        found.step_offsets,
+        found.steps,
+        found.first_time_us,
+        found.time_stride_us,
+        found.time_offsets_us,
+        found.times_us,
+        found.point_values,
         row_number() over whole as place,
         count(*) over () as chunk_count,
         sum(found.point_count) over whole - found.point_count as points_before
     from (
-        select chunk.*
+        select
+            chunk.id,
+            chunk.run_id,
+            chunk.xid,
+            chunk.first_xid,
+            chunk.merged_xid,
+            chunk.key,
+            chunk.epoch,
+            chunk.point_count,
+            chunk.first_step,
+            chunk.step_stride,
+            chunk.step_offsets,
+            chunk.steps,
+            chunk.first_time_us,
+            chunk.time_stride_us,
+            chunk.time_offsets_us,
+            chunk.times_us,
+            chunk.point_values
         from
             unnest(:run_ids::uuid[]) as wanted (run_id),
             lateral (
-                select one.*
+                select
+                    one.id,
+                    one.run_id,
+                    one.xid,
+                    one.first_xid,
+                    one.merged_xid,
+                    one.key,
+                    one.epoch,
+                    one.point_count,
+                    one.first_step,
+                    one.step_stride,
+                    one.step_offsets,
+                    one.steps,
+                    one.first_time_us,
+                    one.time_stride_us,
+                    one.time_offsets_us,
+                    one.times_us,
+                    one.point_values
                 from metric_chunks as one
                 where
                     one.organization_id = :organization_id

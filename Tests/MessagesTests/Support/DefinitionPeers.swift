@@ -9,6 +9,7 @@ extension Peer {
     Peer(
       ListMetricDefinitionsRequest.self, Needletail_Tracking_V1_ListMetricDefinitionsRequest.self),
     Peer(
-      ListMetricDefinitionsResponse.self, Needletail_Tracking_V1_ListMetricDefinitionsResponse.self),
+      ListMetricDefinitionsResponse.self,
+      Needletail_Tracking_V1_ListMetricDefinitionsResponse.self),
   ]
 }
