@@ -95,7 +95,6 @@ HOT = {
     "listChunksBetween": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
     "listChunksOfRuns": {"metric_chunks_*_organization_id_run_id_xid_id_idx"},
     "listEpochsOfRuns": {"run_epochs_pkey"},
-    "listRollups": {"metric_rollups_*pkey"},
     "listChunksByID": {"metric_chunks_*pkey"},
 }
 
