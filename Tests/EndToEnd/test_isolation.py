@@ -322,6 +322,8 @@ NOT_CHOSEN = {
     # Nothing writes them yet.
     ("user_identities", "provider"),
     ("user_identities", "subject"),
+    ("maintenance_tasks", "error"),
+    ("maintenance_tasks", "name"),
     # A chunk's, which the estate's are too young to be merged into.
     ("metric_rollups", "key"),
     ("run_metric_definitions", "goal"),

@@ -106,6 +106,8 @@ def test_a_dataset_is_kept_once_in_a_project(
     assert sorted(row["project"] for row in kept) == sorted(
         [served.connection["project_id"], elsewhere] * 2
     )
+    # Others of this server's tests take the only project for granted.
+    client.identity.delete_project(id=elsewhere)
 
 
 def test_what_a_run_made_and_began_from_is_told_by_role(
