@@ -23,6 +23,7 @@ DESCRIPTIONS = {
     "LogInputs": "inputs",
     "ListRunInputs": "inputs",
     "LogModels": "models",
+    "DefineMetrics": "definitions",
 }
 T = "needletail.tracking.v1."
 ORGANIZATION = "0192f000-0000-7000-8000-000000000001"
