@@ -191,7 +191,7 @@ extension Session {
 
   /// How many Calls of a turn's share a cancel counts for: whoever gives up what it has just asked
   /// for gets work for nothing, and the others wait for it.
-  private static let callsPerCancel = 8
+  private static let callsPerCancel = 32
 
   /// Lets others go first after so many Calls: one read may hold thousands.
   private func take(calls count: Int) {
