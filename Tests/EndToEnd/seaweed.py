@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -136,7 +137,8 @@ class Seaweed:
             "artifact-store": "s3",
             "artifact-s3-endpoint": endpoint or self.endpoint,
             "artifact-s3-bucket": BUCKET,
-            "artifact-s3-prefix": "of/tests/",
+            # A prefix belongs to one installation: it removes what it knows nothing of.
+            "artifact-s3-prefix": f"of/tests/{uuid.uuid4()}/",
             "artifact-s3-credentials-file": str(self.keys_file),
             "artifact-s3-segment-bytes": str(5 << 20),
             **{f"artifact-{name.replace('_', '-')}": value for name, value in more.items()},

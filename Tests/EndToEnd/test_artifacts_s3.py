@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     import needletail
 
-PREFIX = "of/tests/"
+PREFIX = "artifact-s3-prefix="
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,9 @@ def is_body(method: str, path: str) -> bool:
 
 def place_of(server: UpServer) -> str:
     """Return what the keys of the server's first organization begin with."""
-    return f"{PREFIX}{server.connection['organization_id']}/"
+    options = map(str, server.arguments)
+    prefix = next(one.removeprefix(PREFIX) for one in options if one.startswith(PREFIX))
+    return f"{prefix}{server.connection['organization_id']}/"
 
 
 def test_the_same_content_is_one_object(
