@@ -94,7 +94,9 @@ $$;
 revoke delete on run_metric_summaries from needletail_app;
 drop function needletail_open_epoch(uuid, uuid, bigint, bigint, uuid);
 drop function needletail_summarize(uuid, uuid, bigint);
+drop function needletail_total(double precision, double precision);
 drop function needletail_sum(double precision, double precision);
-alter table run_metric_summaries drop column number_count, drop column value_sum;
+alter table run_metric_summaries drop column number_count, drop column value_sum,
+drop column min_step, drop column max_step;
 drop table run_epochs;
 alter table runs drop column metric_epoch;

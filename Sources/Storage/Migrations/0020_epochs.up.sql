@@ -29,9 +29,13 @@ grant select, insert on run_epochs to needletail_app;
 grant select, insert, delete on run_epochs to needletail_maintenance;
 
 -- The numbers of a mean: NaN is none, infinities are. A sum beyond what a double holds is infinite.
+-- And the first steps at which the least and the greatest value were reached; none where every value
+-- is NaN.
 alter table run_metric_summaries
 add column number_count bigint not null default 0,
 add column value_sum double precision not null default 0,
+add column min_step bigint,
+add column max_step bigint,
 add constraint run_metric_summaries_number_count_check
 check (number_count between 0 and point_count);
 
@@ -48,10 +52,25 @@ return case
     else augend + addend
 end;
 
+-- A sum of ordinary numbers and infinities, and one of huge numbers, which comes on a scale of 1e-30
+-- so that it cannot leave the range; the total can, and is an infinity then.
+create function needletail_total(ordinary double precision, huge double precision)
+returns double precision
+language sql immutable parallel safe
+return needletail_sum(
+    coalesce(ordinary, 0),
+    case
+        when huge is null then 0
+        when abs(huge) >= 1.79e278 then sign(huge) * 'Infinity'::double precision
+        else huge * 1e30
+    end
+);
+
 -- Makes the summaries of a run's metrics anew, from the points that are visible, of those metrics
 -- that have a point at `shadowed_step` or later; one of which nothing is left goes.
-create function needletail_summarize(owner_id uuid, summarized_id uuid, shadowed_step bigint)
-returns void
+create function needletail_summarize(
+    owner_id uuid, summarized_id uuid, shadowed_step bigint
+) returns void
 language plpgsql
 set search_path = public, pg_temp
 as $$
@@ -116,7 +135,6 @@ begin
         order by point.key asc, point.step desc, point.time_us desc, point.value desc
     ),
 
-    -- Large numbers are summed on a smaller scale, so that no sum of theirs is too large.
     total as (
         select
             point.key,
@@ -125,17 +143,27 @@ begin
             count(*) filter (where point.value <> 'NaN') as number_count,
             coalesce(min(point.value), 'NaN') as min_value,
             coalesce(max(point.value) filter (where point.value <> 'NaN'), 'NaN') as max_value,
-            coalesce(
+            needletail_total(
                 sum(point.value) filter (
                     where abs(point.value) < 1e290 or abs(point.value) = 'Infinity'
-                ), 0
-            ) as small_sum,
-            coalesce(
+                ),
                 sum(point.value * 1e-30) filter (
                     where abs(point.value) >= 1e290 and abs(point.value) < 'Infinity'
-                ), 0
-            ) as large_sum
+                )
+            ) as value_sum
         from point
+        group by point.key
+    ),
+
+    -- Where the least and the greatest value were reached first.
+    extreme as (
+        select
+            point.key,
+            min(point.step) filter (where point.value = total.min_value) as min_step,
+            min(point.step) filter (where point.value = total.max_value) as max_step
+        from point
+        inner join total on point.key = total.key
+        where point.value <> 'NaN'
         group by point.key
     )
 
@@ -148,17 +176,13 @@ begin
         last_value = last_point.value,
         min_value = total.min_value,
         max_value = total.max_value,
+        min_step = extreme.min_step,
+        max_step = extreme.max_step,
         number_count = total.number_count,
-        value_sum = needletail_sum(
-            total.small_sum,
-            case
-                when abs(total.large_sum) >= 1.79e278
-                    then sign(total.large_sum) * 'Infinity'::double precision
-                else total.large_sum * 1e30
-            end
-        )
+        value_sum = total.value_sum
     from total
     inner join last_point on total.key = last_point.key
+    left join extreme on total.key = extreme.key
     where
         summary.organization_id = owner_id
         and summary.run_id = summarized_id

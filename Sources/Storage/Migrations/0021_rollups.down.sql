@@ -1,7 +1,6 @@
 set local role needletail_owner;
 drop function needletail_merge_chunks(uuid, uuid[]);
 drop function needletail_roll_up(metric_chunks, bigint[], bigint[]);
-drop function needletail_add(double precision, double precision);
 drop function needletail_pack(bigint[]);
 drop table metric_compactions;
 drop table metric_rollups;

@@ -157,10 +157,13 @@ begin
                 coalesce(max(marked.high), 'NaN') as high,
                 coalesce(min(marked.step) filter (where marked.value = marked.high), 0)
                 as high_step,
-                needletail_add(
-                    sum(marked.value) filter (where abs(marked.value) < 1e290),
-                    sum(marked.value * 1e-10)
-                        filter (where abs(marked.value) >= 1e290 and marked.value <> 'NaN')
+                needletail_total(
+                    sum(marked.value) filter (
+                        where abs(marked.value) < 1e290 or abs(marked.value) = 'Infinity'
+                    ),
+                    sum(marked.value * 1e-30) filter (
+                        where abs(marked.value) >= 1e290 and abs(marked.value) < 'Infinity'
+                    )
                 ) as total,
                 min(marked.place) as first_place,
                 max(marked.place) as last_place
@@ -182,17 +185,6 @@ begin
     end loop;
 end;
 $$;
-
--- A sum of ordinary numbers and one of huge or infinite ones, which comes as a ten-billionth:
--- PostgreSQL refuses to add up what leaves the range, and here it is an infinity.
-create function needletail_add(ordinary double precision, huge double precision)
-returns double precision
-language sql immutable
-return case
-    when huge is null then coalesce(ordinary, 0)
-    when abs(huge) >= 1e298 then huge * double precision 'Infinity'
-    else huge * 1e10 + coalesce(ordinary, 0)
-end;
 
 -- Puts chunks of one (run, key, epoch) and partition, 100,000 points at most, in the place of
 -- themselves: as few as can be, none of more than 25,000 points unless there was a larger one.
