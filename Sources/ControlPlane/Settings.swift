@@ -178,6 +178,11 @@ public struct Setting: Sendable {
       \.server.wire.controlFramesPerSecond),
     count("cancels-max", "streams opened and cancelled in cancel-period", \.server.wire.cancelsMax),
     duration("cancel-period", "the period that cancels-max counts in", \.server.wire.cancelPeriod),
+    number(
+      "cancels-free", "cancels in cancel-period, after which reading pauses after each",
+      \.server.wire.cancelsFree, least: 0),
+    duration(
+      "cancel-pause", "how long that is, give or take half of it", \.server.cancelPause),
     count(
       "key-updates-per-minute-max", "TLS key updates in a minute", \.server.keyUpdatesPerMinuteMax),
   ]

@@ -9,7 +9,8 @@ public protocol ServedMethod: Sendable {
   /// Decodes the first request, where there is one, and runs the handler as a task of the call's
   /// loop.
   ///
-  /// Every path ends in one `finish` or `fail` of `call`.
+  /// Every path ends in one `finish` or `fail` of `call`. A call that was cancelled before its turn
+  /// ends without a handler: to do the work of who gives up at once would cost the others.
   func start(_ message: RawSpan, _ call: CallContext)
 }
 
@@ -34,6 +35,7 @@ public struct UnaryMethod<Request: Message, Response: Message>: ServedMethod {
     guard let request = call.decode(Request.self, message) else { return }
     call.loop.spawn { [handler] in
       do throws(CallError) {
+        try call.checkCancellation()
         call.finish(try await handler(request, call))
       } catch {
         call.fail(error)
@@ -63,6 +65,7 @@ public struct ServerStreamingMethod<Request: Message, Response: Message>: Served
     guard let request = call.decode(Request.self, message) else { return }
     call.loop.spawn { [handler] in
       do throws(CallError) {
+        try call.checkCancellation()
         try await handler(request, ResponseStream(call), call)
         call.finish()
       } catch {
@@ -92,6 +95,7 @@ public struct ClientStreamingMethod<Request: Message, Response: Message>: Served
   public func start(_ message: RawSpan, _ call: CallContext) {
     call.loop.spawn { [handler] in
       do throws(CallError) {
+        try call.checkCancellation()
         call.finish(try await handler(RequestStream(call), call))
       } catch {
         call.fail(error)
@@ -121,6 +125,7 @@ public struct BidirectionalMethod<Request: Message, Response: Message>: ServedMe
   public func start(_ message: RawSpan, _ call: CallContext) {
     call.loop.spawn { [handler] in
       do throws(CallError) {
+        try call.checkCancellation()
         try await handler(RequestStream(call), ResponseStream(call), call)
         call.finish()
       } catch {

@@ -86,6 +86,11 @@ public struct ServerSettings: Sendable {
   ///
   /// Default 100 ms.
   public var rateRefusalPause: Duration = .milliseconds(100)
+  /// How long nothing more is read of a connection after each stream that it cancels beyond
+  /// ``WireLimits/cancelsFree``; each time half as long to half as long again.
+  ///
+  /// Default 4 ms.
+  public var cancelPause: Duration = .milliseconds(4)
   /// Bytes of a connection that one turn of the loop reads at most.
   ///
   /// Default 256 KiB.

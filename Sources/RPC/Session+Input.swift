@@ -171,6 +171,7 @@ extension Session {
     case .cancel(let stream):
       calls[stream]?.cancel(.cancelled)
       take(calls: Session.callsPerCancel)
+      if machine.cancelsOften { rest(settings.cancelPause) }
     case .sendable(let stream): calls[stream]?.mayRespond.notify()
     case .connectionSendable: wakeResponders()
     case .credit(let bytes):

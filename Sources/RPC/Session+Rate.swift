@@ -23,12 +23,19 @@ extension Session {
       refusedCalls = 0
     }
     refusedCalls += 1
-    guard refusedCalls > settings.rateRefusalsPerSecondMax, !isPenalized else { return }
+    guard refusedCalls > settings.rateRefusalsPerSecondMax else { return }
+    rest(settings.rateRefusalPause)
+  }
+
+  /// Reads nothing for a while of a peer whose frames bring it nothing and cost the others.
+  ///
+  /// Half as long to half as long again: connections that stop together do not come back together.
+  func rest(_ pause: Duration) {
+    guard !isPenalized else { return }
     isPenalized = true
     server.metrics.connectionsPenalized &+= 1
     pauseReading()
-    // Half as long to half as long again: connections that stop together do not come back together.
-    loop.schedule(after: settings.rateRefusalPause * Double.random(in: 0.5...1.5)) { [weak self] in
+    loop.schedule(after: pause * Double.random(in: 0.5...1.5)) { [weak self] in
       guard let self else { return }
       isPenalized = false
       resumeReadingIfPossible()

@@ -49,7 +49,7 @@ final class Session: DescriptorHandler, TurnHandler {
   /// Calls that were refused for the key's rate since ``refusedSince``.
   var refusedCalls = 0
   var refusedSince: Instant
-  /// Nothing is read because too many calls were refused.
+  /// Nothing is read because too many calls were refused or given up.
   var isPenalized = false
   /// Open calls by stream.
   var calls: [UInt32: CallContext] = [:]

@@ -26,7 +26,8 @@ struct TokenBucket {
 /// So many events in a period; the period begins with an event.
 struct EventWindow {
   private var start: UInt64 = 0
-  private var count = 0
+  /// Events of this period.
+  private(set) var count = 0
   private let period: UInt64
   private let max: Int
 
@@ -56,6 +57,7 @@ struct FrameMeter {
   private var cancels: EventWindow
   private var lateCancels = 0
   private var lateCreditBytes: UInt64 = 0
+  private let cancelsFree: Int
   private let lateCancelsMax: Int
   private let lateCreditBytesMax: UInt64
 
@@ -64,6 +66,7 @@ struct FrameMeter {
     idleFrames = TokenBucket(
       perSecond: limits.controlFramesPerSecond, burst: limits.controlFramesPerSecond)
     cancels = EventWindow(period: limits.cancelPeriod.nanoseconds, max: limits.cancelsMax)
+    cancelsFree = limits.cancelsFree
     lateCancelsMax = limits.openStreamsMax
     lateCreditBytesMax = UInt64(clamping: limits.answerConnectionWindowBytes)
   }
@@ -81,6 +84,9 @@ struct FrameMeter {
   mutating func cancel(now: UInt64) throws(ProtocolError) {
     guard cancels.take(now: now) else { throw .enhanceYourCalm(what: "cancelled streams") }
   }
+
+  /// Whether more streams were cancelled of late than pass without a pause.
+  var cancelsOften: Bool { cancels.count > cancelsFree }
 
   mutating func lateCancel(now: UInt64) throws(ProtocolError) {
     guard lateCancels > 0 else { return try idleFrame(now: now) }

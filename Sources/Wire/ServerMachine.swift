@@ -133,6 +133,9 @@ public struct ServerMachine: ~Copyable, Sendable {
     return false
   }
 
+  /// Whether more streams were cancelled of late than pass without a pause.
+  public var cancelsOften: Bool { meter.cancelsOften }
+
   /// Whether the second Goaway was sent, or the client drains, and no slot is taken: close.
   @inlinable public var isDrained: Bool {
     if case .final = drain { return isIdle }

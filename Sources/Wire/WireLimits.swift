@@ -36,6 +36,9 @@ public struct WireLimits: Sendable, Equatable {
   public var controlFramesPerSecond: UInt64 = 50
   /// Streams that the peer may open and cancel in ``cancelPeriod``; default 1,000.
   public var cancelsMax: Int = 1_000
+  /// Streams that the peer may cancel in ``cancelPeriod`` before each one more lets it wait;
+  /// default 128.
+  public var cancelsFree: Int = 128
   /// The period over which cancelled streams are counted; default 10 s.
   public var cancelPeriod: Duration = .seconds(10)
   /// Time that a drain's Ping may take before the drain's second step; default 1 s.

@@ -144,6 +144,35 @@ struct RateTests {
     try Companion(server, key: "2/1").expectEcho()
   }
 
+  @Test("A connection that goes on giving calls up is read slowly, then cut, and others feel nothing")
+  func hastyCancels() throws {
+    let server = try TestServer {
+      $0.settings.wire.cancelsMax = 80
+      $0.settings.wire.cancelsFree = 10
+      $0.settings.cancelPause = .milliseconds(1)
+    }
+    let client = try RawClient(server)
+    try Self.giveUp(1...10, client)
+    for _ in 1...10 { #expect(try client.receiveAnswer()?.outcome == "CANCELLED CANCELLED") }
+    #expect(server.perform { $0.server.metrics.connectionsPenalized } == 0)
+    try Self.giveUp(11...81, client)
+    #expect(try client.receiveGoaway() == "RESOURCE_EXHAUSTED ENHANCE_YOUR_CALM")
+    // A pause for each cancel beyond those that are free, but the one that was too many.
+    #expect(server.perform { $0.server.metrics.connectionsPenalized } == 70)
+    try Companion(server).expectEcho()
+  }
+
+  /// Opens streams and cancels each in the same packet, so that no answer comes between.
+  private static func giveUp(_ streams: ClosedRange<UInt32>, _ client: RawClient) throws {
+    let echo = CallHeader(method: "needletail.rpc.v1.Server/Echo", endOfRequests: true)
+    try client.send { writer in
+      for stream in streams {
+        unsafe writer.call(stream: stream, echo, message: [UInt8]().span.bytes)
+        writer.cancel(stream: stream)
+      }
+    }
+  }
+
   @Test("Bytes of answers count: a small call for much leaves its key in debt")
   func bytes() throws {
     let server = try TestServer {

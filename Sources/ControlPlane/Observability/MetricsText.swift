@@ -87,7 +87,7 @@ struct MetricsText {
       server.callsRateLimited)
     counter(
       "needletail_connections_penalized_total",
-      "Times that a connection was not read for a while after too many refused calls.",
+      "Times that a connection was not read for a while after too many refused or cancelled calls.",
       server.connectionsPenalized)
     counter(
       "needletail_streams_paced_total", "Times that streams waited for the rate of their key.",
