@@ -144,7 +144,8 @@ struct RateTests {
     try Companion(server, key: "2/1").expectEcho()
   }
 
-  @Test("A connection that goes on giving calls up is read slowly, then cut, and others feel nothing")
+  @Test(
+    "A connection that goes on giving calls up is read slowly, then cut, and others feel nothing")
   func hastyCancels() throws {
     let server = try TestServer {
       $0.settings.wire.cancelsMax = 80
