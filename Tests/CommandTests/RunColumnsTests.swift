@@ -35,7 +35,7 @@ import Testing
   @Test(
     "What is no column is refused with what there is",
     arguments: [
-      ("nmae", "no column nmae; there are archive_time, artifact_uri,"),
+      ("loss", "no column loss; there are archive_time, artifact_uri,"),
       ("name,metric_loss", "no column metric_loss"),
       ("dataset.name", "no column dataset.name"),
       ("attributes.metrics.loss", "no column attributes.metrics.loss"),
