@@ -13,6 +13,8 @@ from needletail.histories import ByRunAndKey, as_it_is, cut, extend, joined
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy
+
     from needletail._generated.tracking import DownsampleMetricHistoryRequest
     from needletail._methods import Method
 
@@ -109,7 +111,7 @@ class DownsampledHistory:
         """The buckets that have points, by their steps."""
         return [Bucket(*row) for row in zip(*self._columns().values(), strict=True)]
 
-    def to_numpy(self) -> dict[str, Any]:
+    def to_numpy(self) -> dict[str, numpy.ndarray[Any, numpy.dtype[Any]]]:
         """The columns by their names, as arrays that share their memory with them."""
         # NumPy is not needed by whoever does not ask for it.
         np = importlib.import_module("numpy")
