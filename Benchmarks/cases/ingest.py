@@ -249,7 +249,7 @@ def _hold(database: Cluster, started: Server, runs: int, seconds: float) -> Held
 
 
 def _count_writers(database: Cluster) -> int:
-    return int(database.query("select count(*) from metric_writers")[0][0])
+    return int(database.query("select count(*) from writers")[0][0])
 
 
 def _sdk(settings: Settings, outcome: Outcome) -> None:

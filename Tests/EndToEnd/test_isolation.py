@@ -79,8 +79,8 @@ REASONS = {
 # What a refused call changes of the caller's own.
 CHANGES = {
     # A writer is opened by its first message, whatever that holds.
-    "AppendLogs.runs.run_id": ["metric_writers of mine"],
-    "AppendMetrics.runs.run_id": ["metric_writers of mine"],
+    "AppendLogs.runs.run_id": ["writers of mine"],
+    "AppendMetrics.runs.run_id": ["writers of mine"],
 }
 # What else of the other organization a field is tried with.
 ALSO = {

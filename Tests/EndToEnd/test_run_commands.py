@@ -102,6 +102,36 @@ def test_a_run_from_its_creation_to_its_return(
     assert "RECOVERY_OVER" in cli("runs", "undelete", run, code=CONFLICT)
 
 
+def test_a_list_of_runs_has_the_columns_that_were_asked_for(
+    cli: Callable[..., str], read: Callable[..., Any], experiment: str
+) -> None:
+    make = ("runs", "create", "--experiment", experiment, "--name")
+    cli(*make, "one", "--parameter", "lr=0.1", "--tag", "a,b=first\nsecond")
+    cli(*make, "two", "--scheduled")
+    mine = ("runs", "list", "--experiment", experiment)
+    asked = (*mine, "--columns", "name,attributes.status,params.lr,tags.`a,b`,metrics.loss")
+    assert [line.split() for line in cli(*asked).splitlines()] == [
+        ["NAME", "STATUS", "params.lr", "tags.`a,b`", "metrics.loss"],
+        ["two", "scheduled", "–", "–", "–"],
+        ["one", "running", "0.1", "first", "–"],
+    ]
+    assert [line.split()[0] for line in cli(*asked, "--status", "running").splitlines()] == [
+        "NAME", "one",
+    ]  # fmt: skip
+    whole = read(*asked)["runs"]
+    assert [one["name"] for one in whole] == ["two", "one"]
+    assert set(whole[0]) == set(read(*mine)["runs"][0])
+    plain = cli(*mine, "--columns", "run_name,duration_ms,parent_run_id", "--status", "scheduled")
+    assert [line.split() for line in plain.splitlines()] == [
+        ["RUN_NAME", "DURATION_MS", "PARENT_RUN_ID"], ["two", "–", "–"],
+    ]  # fmt: skip
+    refused = cli(*mine, "--columns", "name,loss", code=USAGE)
+    assert "There is no column loss; there are archive_time" in refused
+    assert "metrics.KEY" in refused
+    for more in (("--deleted",), ("--count",)):
+        cli(*asked, *more, code=USAGE)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

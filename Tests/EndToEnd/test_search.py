@@ -388,5 +388,9 @@ def test_the_command_line_searches(searched: Searched, served: UpServer, place: 
     assert json.loads(run(*mine, "--count", "-o", "json")) == {"count": "5"}
     assert "character 15" in run(*mine, "--filter", "metrics.loss <", code=7)
     assert "--status" in run(*mine, "--count", "--status", "running", code=2)
+    columns = ("--columns", "name,metrics.loss,params.lr,tags.none", "--order-by", "metrics.loss")
+    titles, *rows = run(*mine, "--filter", "metrics.loss < 0.5", *columns).splitlines()
+    assert titles.split() == ["NAME", "metrics.loss", "params.lr", "tags.none"]
+    assert [row.split()[0] for row in rows] == ["a", "b"]
     found = run("experiments", "list", "--filter", "name = 'searched'", "--order-by", "name")
     assert searched.experiment in found

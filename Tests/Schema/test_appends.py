@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from chunks import INT64, Point, chunk_parameters, summary_parameters
 from statements import call
-from tenants import START, Tenant, acting, create_run, uuid7
+from tenants import START, Tenant, acting, create_run, create_tenant, uuid7
 
 if TYPE_CHECKING:
     from cluster import Cluster, Connection
@@ -244,6 +244,32 @@ def test_finishing_a_run_waits_for_the_points_on_their_way(
     with pytest.raises(psycopg.Error) as caught:
         finish(connection, tenant, run_id)
     assert refusal(caught.value)[0] == "RUN_FINISHED"
+
+
+def test_a_server_of_before_knows_writers_by_the_old_name(
+    connection: Connection, tenant: Tenant, run_id: uuid.UUID
+) -> None:
+    writer = uuid7()
+    opened = (
+        "insert into metric_writers as writer (organization_id, writer_id) values (%s, %s) "
+        "on conflict (organization_id, writer_id) do update set updated_at = now() "
+        "returning writer.last_sequence"
+    )
+    advanced = (
+        "update metric_writers as writer set last_sequence = %s, updated_at = now() "
+        "where writer.organization_id = %s and writer.writer_id = %s "
+        "returning writer.last_sequence"
+    )
+    own = (tenant.organization_id, writer)
+    with acting(connection, tenant):
+        assert connection.execute(opened, own).fetchall() == [{"last_sequence": 0}]
+        assert connection.execute(advanced, (1, *own)).fetchall() == [{"last_sequence": 1}]
+        assert connection.execute(opened, own).fetchall() == [{"last_sequence": 1}]
+    assert open_writer(connection, tenant, writer) == 1
+    append(connection, tenant, writer, range(2, 3), [(run_id, "loss", [point(1)])])
+    rival = create_tenant(connection, "rival")
+    with acting(connection, rival), pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(opened, own)
 
 
 def test_writers_of_one_run_never_deadlock(

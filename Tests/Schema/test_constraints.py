@@ -42,7 +42,7 @@ SERVICES = {
         "events", "audit_logs", "idempotency_records",
     },
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
-        "experiments", "runs", "metric_writers", "metric_chunks", "run_metric_summaries",
+        "experiments", "runs", "writers", "metric_chunks", "run_metric_summaries",
         "log_chunks", "run_epochs", "metric_rollups", "metric_compactions", "maintenance_tasks",
         "run_metric_definitions",
         "artifacts", "artifact_blobs", "artifact_uploads",

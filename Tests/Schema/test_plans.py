@@ -73,8 +73,8 @@ HOT = {
     "getExperiment": {"experiments_*key"},
     "listExperiments": {"experiments_pkey"},
     "listProjectExperiments": {"idx_experiments_project"},
-    "getWriter": {"metric_writers_pkey"},
-    "advanceWriter": {"metric_writers_pkey"},
+    "getWriter": {"writers_pkey"},
+    "advanceWriter": {"writers_pkey"},
     "requireRunningRuns": {"runs_pkey"},
     "listEpochs": {"run_epochs_pkey"},
     "listEpochsSeen": {"run_epochs_pkey"},
@@ -124,7 +124,7 @@ def plan_of(connection: Connection, tenant: Tenant, name: str) -> list[dict[str,
 
 # Small tables, which the planner may well read whole.
 SMALL = {"projects", "organization_memberships", "project_members", "organizations", "users",
-         "api_keys", "metric_writers", "run_metric_summaries", "idempotency_records"}  # fmt: skip
+         "api_keys", "writers", "run_metric_summaries", "idempotency_records"}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOT)

@@ -93,7 +93,7 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
         [organization, tenant.experiment_id],
     )
     writer = [organization, uuid7()]
-    connection.execute("insert into metric_writers values (%s, %s)", writer)
+    connection.execute("insert into writers values (%s, %s)", writer)
     connection.execute(
         "insert into idempotency_records (organization_id, principal_id, key, method,"
         " request_digest) values (%s, %s, 'key', 'x', sha256(''))",

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from tidy.repository import ROOT, files, tracked
-from tidy.texts import anchors, links, migration_problems, select_star_lines, stamp_problem
+from tidy.texts import (
+    anchors,
+    links,
+    migration_problems,
+    select_star_lines,
+    stamp_problem,
+    visibility_rules,
+)
 
 SECRETS = re.compile(r"\.(key|pem|crt|csr|p12|srl)$|(^|/)(Package\.resolved|\.env|\.netrc)$")
 MACHINE_PATHS = re.compile(r"(?<![\w.*~$}-])/(work|root|home|Users|tmp/\w+)/[\w.-]+")
@@ -44,6 +51,16 @@ def test_no_statement_selects_all_columns() -> None:
         for line in select_star_lines(file.text)
     ]
     assert not found, "\n".join(found)
+
+
+def test_listings_agree_on_what_their_callers_see() -> None:
+    places: dict[str, list[str]] = {}
+    for file in files(".sql"):
+        for line, rule in visibility_rules(file.text):
+            places.setdefault(rule, []).append(f"{file.path}:{line}")
+    assert places, "no listing says it as tidy.texts expects"
+    differing = "\n".join(f"{', '.join(where)}: {rule}" for rule, where in places.items())
+    assert len(places) == 1, f"one has changed without the others:\n{differing}"
 
 
 def test_no_key_certificate_or_lock_file_is_committed() -> None:

@@ -6,7 +6,14 @@ import pytest
 
 from tidy.layers import forbidden_imports
 from tidy.swift_source import blanked, functions
-from tidy.texts import anchors, links, migration_problems, select_star_lines, stamp_problem
+from tidy.texts import (
+    anchors,
+    links,
+    migration_problems,
+    select_star_lines,
+    stamp_problem,
+    visibility_rules,
+)
 from tidy.words import BANNED_WORDS
 
 
@@ -108,3 +115,29 @@ def test_links_and_anchors() -> None:
     page = '# How it works: a `b`\n[a](b.md#c) `[x](y)` ![p](q.svg "t")\n```\n[n](o)\n```\n'
     assert list(links(page)) == ["b.md#c", "q.svg"]
     assert anchors(page) == {"how-it-works-a-b"}
+
+
+VISIBILITY = """
+where
+    {row}.deleted_at is null
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where gone.project_id = {row}.project_id{more}
+                )
+        else needletail_sees_project({row}.project_id, :user_id)
+    end
+order by {row}.id desc
+"""
+
+
+def test_what_listings_show_is_compared_whatever_they_list() -> None:
+    [(line, of_runs)] = visibility_rules(VISIBILITY.format(row="run", more=""))
+    [(_, of_experiments)] = visibility_rules(VISIBILITY.format(row="experiment", more=""))
+    [(_, changed)] = visibility_rules(VISIBILITY.format(row="run", more=" and false"))
+    assert line == 4
+    assert of_runs == of_experiments
+    assert "gone.project_id = row.project_id" in of_runs
+    assert changed != of_runs

@@ -10,8 +10,10 @@ import pytest
 
 from needletail import histories
 from needletail._generated.descriptors import message_class
+from needletail._generated.tracking import StreamMetricHistoriesRequest
 
 PART = message_class("needletail.tracking.v1.StreamMetricHistoriesResponse")
+LIKE = StreamMetricHistoriesRequest(from_step=5)
 LARGEST, SMALLEST = (1 << 63) - 1, -(1 << 63)
 
 
@@ -63,7 +65,7 @@ def test_arrays_share_their_memory_with_the_columns() -> None:
 
 def test_a_protobuf_that_does_not_show_its_memory_is_read_all_the_same() -> None:
     column = array("d", [1.0])
-    histories._extend(column, [2.0, 3.0])
+    histories.extend(column, [2.0, 3.0])
     assert column.tolist() == [1.0, 2.0, 3.0]
 
 
@@ -78,7 +80,7 @@ def test_a_metric_without_points_is_empty() -> None:
 def test_many_runs_and_keys_are_asked_for_in_several_calls() -> None:
     runs = [f"run {number}" for number in range(101)]
     keys = [f"key {number}" for number in range(250)]
-    made = list(histories.requests([*runs, runs[0]], [*keys, keys[0]], 5))
+    made = list(histories.requests([*runs, runs[0]], [*keys, keys[0]], LIKE))
     assert [(len(one.run_ids), len(one.keys)) for one in made] == [
         (100, 100), (100, 100), (100, 50), (1, 100), (1, 100), (1, 50),
     ]  # fmt: skip
@@ -98,3 +100,15 @@ def test_a_table_has_a_row_for_each_point() -> None:
     assert table["step"].tolist() == [1, 2, 7]
     assert table["time"][1] == pandas.Timestamp(2, unit="s", tz="UTC")
     assert collected().to_pandas().empty
+
+
+def test_a_fork_that_lacks_points_says_so() -> None:
+    lacking = part("fork", "loss")
+    lacking.lacks_inherited = True
+    whole = part("whole", "loss", (1, 10, 0.5))
+    more = part("fork", "accuracy", (5, 50, 0.5))
+    found = collected(lacking, whole, more)
+    assert found.lacking_run_ids == ("fork",)
+    assert [one.lacks_inherited for one in found.values()] == [True, False, True]
+    assert found["fork", "accuracy"].points() == [(5, 50, 0.5)]
+    assert collected(whole).lacking_run_ids == ()

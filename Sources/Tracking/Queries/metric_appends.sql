@@ -6,7 +6,7 @@
 -- Makes the writer known and says how far it has come, after whatever an earlier stream of it is
 -- still committing.
 -- name: openWriter :one
-insert into metric_writers as writer (organization_id, writer_id)
+insert into writers as writer (organization_id, writer_id)
 values (:organization_id, :writer_id)
 on conflict (organization_id, writer_id) do update set updated_at = now()
 returning writer.last_sequence;
@@ -16,7 +16,7 @@ returning writer.last_sequence;
 -- (details.expected_sequence) and WRITER_UNKNOWN (not opened).
 -- name: advanceWriter :exec
 with advanced as (
-    update metric_writers as writer
+    update writers as writer
     set
         last_sequence
         = case
@@ -50,7 +50,7 @@ with wanted as (
 ),
 
 advanced as (
-    update metric_writers as writer
+    update writers as writer
     set
         last_sequence
         = case

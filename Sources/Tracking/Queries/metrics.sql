@@ -3,7 +3,7 @@
 select
     last_sequence,
     updated_at
-from metric_writers
+from writers
 where organization_id = :organization_id and writer_id = :writer_id;
 
 -- A page of a run's metric summaries, by key, after `after_key` (empty: from the first).

@@ -39,6 +39,12 @@ struct RunsList: ClientCommand {
   @Option(help: "Sort by this field, such as \"metrics.loss DESC\"; again for among equals.")
   var orderBy: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "What to show, such as name,status,metrics.loss,params.lr,tags.team; JSON has it all.",
+      valueName: "name,…"))
+  var columns: String?
+
   @Flag(help: "Only say how many there are.")
   var count = false
 
@@ -63,24 +69,38 @@ struct RunsList: ClientCommand {
     guard !count || orderBy.isEmpty else {
       throw ValidationError("--order-by is of no use with --count.")
     }
+    guard !count || columns == nil else {
+      throw ValidationError("--columns is of no use with --count.")
+    }
+    guard try !deleted || !shown().needSearch else {
+      throw ValidationError("Metrics, parameters and tags of deleted runs can't be listed.")
+    }
   }
 
   private var isSearch: Bool { filter != nil || !orderBy.isEmpty || count }
 
+  private func shown() throws(ValidationError) -> RunColumns {
+    guard let columns else { return .standard }
+    do {
+      return try RunColumns(columns)
+    } catch {
+      throw ValidationError(error.text)
+    }
+  }
+
   func run(_ context: CommandContext) async throws {
     if count { return try await tellCount(context) }
-    let all = isSearch ? try await search(context) : try await list(context)
-    if global.output == .json { return try context.write(all) }
-    var table = Table([
-      ("ID", .left), ("NAME", .left), ("STATUS", .left), ("STARTED", .left), ("DURATION", .right),
-    ])
-    for run in all.runs {
-      table.add([
-        run.id, run.name, word(run.status), short(run.startedAt ?? run.createdAt),
-        run.status == .scheduled ? "–" : duration(milliseconds: run.durationMs),
-      ])
+    let columns = try shown()
+    if global.output == .json {
+      return try context.write(isSearch ? try await searchWhole(context) : try await list(context))
     }
-    Console.write(table.text)
+    let found =
+      isSearch || columns.needSearch
+      ? try await search(columns, context).runs
+      : try await list(context).runs.map {
+        FoundRun(run: $0, parameters: [], tags: [], metrics: [])
+      }
+    Console.write(columns.table(found))
   }
 
   private func list(_ context: CommandContext) async throws -> ListRunsResponse {
@@ -95,19 +115,32 @@ struct RunsList: ClientCommand {
   }
 
   /// What a search finds, in the form of a list.
-  private func search(_ context: CommandContext) async throws -> ListRunsResponse {
-    var request = SearchRunsRequest()
-    request.projectID = project ?? ""
-    request.experimentIDs = experiment.map { [$0] } ?? []
-    request.filter = filter ?? ""
-    request.orderBy = orderBy
-    request.includeArchived = archived
-    let found = try await context.list(
-      TrackingMethods.searchRuns, request, \SearchRunsResponse.runs, limit: limit)
+  private func searchWhole(_ context: CommandContext) async throws -> ListRunsResponse {
+    let found = try await search(.standard, context)
     var all = ListRunsResponse()
     all.runs = found.runs.compactMap(\.run)
     all.nextPageToken = found.nextPageToken
     return all
+  }
+
+  private func search(
+    _ columns: RunColumns, _ context: CommandContext
+  ) async throws -> SearchRunsResponse {
+    var request = SearchRunsRequest()
+    request.projectID = project ?? ""
+    request.experimentIDs = experiment.map { [$0] } ?? []
+    request.filter = filter ?? status.map { "status = '\(word($0.status).uppercased())'" } ?? ""
+    request.orderBy = orderBy
+    request.includeArchived = archived
+    request.metrics = included(columns.metrics)
+    request.parameters = included(columns.parameters)
+    request.tags = included(columns.tags)
+    return try await context.list(
+      TrackingMethods.searchRuns, request, \SearchRunsResponse.runs, limit: limit)
+  }
+
+  private func included(_ keys: [String]) -> SearchInclude? {
+    keys.isEmpty ? nil : SearchInclude(all: false, keys: keys)
   }
 
   private func tellCount(_ context: CommandContext) async throws {

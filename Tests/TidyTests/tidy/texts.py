@@ -65,3 +65,17 @@ def anchors(markdown: str) -> set[str]:
     headings = re.findall(r"^#+\s+(.+?)\s*$", markdown, re.MULTILINE)
     slugs = (re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
     return set(slugs)
+
+
+# What an administrator sees of a listing, and what others do.
+_VISIBILITY = re.compile(r"\bcase\s+when :sees_all_projects\b.*?\n\s*end\b", re.DOTALL)
+_LISTED = re.compile(r"\bneedletail_sees_project\(\s*(\w+)\.project_id")
+
+
+def visibility_rules(text: str) -> Iterator[tuple[int, str]]:
+    """Finds the rules of listings on who sees what, each with its line and as of a `row`."""
+    for match in _VISIBILITY.finditer(text):
+        rule = " ".join(match[0].split())
+        if listed := _LISTED.search(rule):
+            rule = re.sub(rf"\b{listed[1]}\.", "row.", rule)
+        yield text.count("\n", 0, match.start()) + 1, rule

@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, histories, identity, rpc, tracking
+from needletail import aio, artifacts, downsampling, histories, identity, rpc, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -21,6 +21,7 @@ from needletail._runs.summary import RunSummary
 from needletail._runs.sync import SyncReport, sync
 from needletail._version import VERSION as __version__
 from needletail.client import Client, connect
+from needletail.downsampling import Bucket, DownsampledHistories, DownsampledHistory
 from needletail.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -55,6 +56,7 @@ __all__ = [
     "AsyncClientStreamingCall",
     "AsyncMessageStream",
     "BidirectionalCall",
+    "Bucket",
     "CallCancelledError",
     "CallError",
     "Client",
@@ -62,6 +64,8 @@ __all__ = [
     "Code",
     "DataLossError",
     "DeadlineExceededError",
+    "DownsampledHistories",
+    "DownsampledHistory",
     "FailedPreconditionError",
     "FieldViolation",
     "Histories",
@@ -87,6 +91,7 @@ __all__ = [
     "aio",
     "artifacts",
     "connect",
+    "downsampling",
     "histories",
     "identity",
     "login",

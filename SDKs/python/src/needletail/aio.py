@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic
 from needletail import settings as settings_module
 from needletail._generated.services import AsyncServices
 from needletail._methods import Method, Request, Response
+from needletail._reading.asynchronous import AsyncReading
 from needletail._transport import tls
 from needletail._transport.asynchronous import AsyncDriver
 from needletail.client import make_call
@@ -56,7 +57,7 @@ def connect(
     )
 
 
-class Client(AsyncServices):
+class Client(AsyncServices, AsyncReading):
     """All services of a server, for the tasks of one event loop over one connection.
 
     The loop is the one that the first call runs on. Use `async with`, or `await client.close()`.

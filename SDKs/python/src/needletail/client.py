@@ -10,26 +10,23 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from needletail import _following
 from needletail import settings as settings_module
 from needletail._core.call import PendingCall
 from needletail._generated.services import Services
 from needletail._methods import Idempotency, Kind, Method, Request, Response
+from needletail._reading.blocking import Reading
 from needletail._transport import tls
 from needletail._transport.blocking import Driver
 from needletail._transport.blocking_calls import StreamingCall
 from needletail._transport.sinks import StreamSink, UnarySink
 from needletail.errors import CLIENT_CLOSED, FORKED, Code, call_error
-from needletail.histories import Histories, read_histories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
 
     from needletail._core.call import Sink
-    from needletail._generated.tracking import FoundRun, SearchInclude, WatchExperimentResponse
     from needletail.settings import Settings
 
 _KEY_BYTES = 16
@@ -82,7 +79,7 @@ def new_idempotency_key() -> str:
     return secrets.token_hex(_KEY_BYTES)
 
 
-class Client(Services):
+class Client(Services, Reading):
     """All services of a server, for any number of threads over one connection.
 
     A forked child may go on using its parent's client: it opens a connection of its own, while
@@ -119,90 +116,6 @@ class Client(Services):
             driver, self._driver = self._driver, None
         if driver is not None:
             driver.stop()
-
-    def history(
-        self,
-        runs: str | Sequence[str],
-        keys: str | Sequence[str] | None = None,
-        *,
-        x: str = "",
-        from_step: int | None = None,
-        skips_inherited: bool = False,
-        timeout_seconds: float | None = None,
-    ) -> Histories:
-        """All points of some metrics of some runs, by (run, key), in columns.
-
-        The history of a fork begins with that of the run it was forked from.
-
-        Args:
-            runs: UUIDs, any number of them, or one.
-            keys: Of the metrics, or one; None = all that each run logged itself.
-            x: Key of the metric that is the x axis: points come with the last value that it had at
-                their step, in `xs`, and those at whose step it had none are left out.
-            from_step: Only points of this step and later.
-            skips_inherited: Only what forks logged themselves.
-            timeout_seconds: Of each call that it takes; no limit by default.
-
-        Raises:
-            CallError: A run is not there, or the server can't be reached.
-        """
-        return read_histories(
-            self, runs, keys, x=x, from_step=from_step, skips_inherited=skips_inherited,
-            timeout_seconds=timeout_seconds,
-        )  # fmt: skip
-
-    def iterate_search_runs(
-        self,
-        *,
-        project_id: str = "",
-        experiment_ids: Sequence[str] = (),
-        filter: str = "",  # noqa: A002 as the method and the field are called
-        order_by: Sequence[str] = (),
-        page_size: int = 0,
-        parameters: SearchInclude | None = None,
-        tags: SearchInclude | None = None,
-        metrics: SearchInclude | None = None,
-        include_archived: bool = False,
-    ) -> Iterator[FoundRun]:
-        """What `tracking.search_runs` finds, with all pages; each is read when it is needed."""
-        return _following.iterate_search_runs(
-            self,
-            project_id=project_id,
-            experiment_ids=experiment_ids,
-            filter_text=filter,
-            order_by=order_by,
-            page_size=page_size,
-            parameters=parameters,
-            tags=tags,
-            metrics=metrics,
-            include_archived=include_archived,
-        )
-
-    def watch_experiment(
-        self,
-        experiment_id: str,
-        *,
-        resume_token: str = "",
-        skip_history: bool = False,
-        point_keys: Sequence[str] = (),
-        summary_keys: Sequence[str] = (),
-        patience_seconds: float = 300.0,
-    ) -> Iterator[WatchExperimentResponse]:
-        """Follows an experiment as `tracking.watch_experiment` does, and goes on after a break.
-
-        Raises:
-            CallError: The server was away for `patience_seconds`, or refuses: its reason is
-                RESUME_TOKEN_EXPIRED where the database is another one.
-        """
-        return _following.watch_experiment(
-            self,
-            experiment_id,
-            resume_token=resume_token,
-            skip_history=skip_history,
-            point_keys=point_keys,
-            summary_keys=summary_keys,
-            patience_seconds=patience_seconds,
-        )
 
     def _get_driver(self) -> Driver:
         driver = self._driver

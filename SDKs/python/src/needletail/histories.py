@@ -6,22 +6,20 @@ import dataclasses
 import importlib
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from needletail._generated.tracking import StreamMetricHistoriesRequest
 from needletail._generated.tracking_calls import TRACKING_STREAM_METRIC_HISTORIES
-from needletail._methods import Method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy
 
-    from needletail.client import Client
+    from needletail._generated.tracking import StreamMetricHistoriesRequest
+    from needletail._methods import Method
 
-_RUNS_PER_CALL = 100
-_KEYS_PER_CALL = 100
-_METRICS_PER_PAGE = 1_000
+RUNS_PER_CALL = 100
+KEYS_PER_CALL = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +38,10 @@ class MetricHistory:
 
     xs: array[float] = dataclasses.field(default_factory=lambda: array("d"))
     """What the metric that was asked for as `x` was at the step of each point; empty without it."""
+
+    lacks_inherited: bool = False
+    """Points are missing at the beginning: the run is a fork, and a run that it was forked from is
+    deleted, or not for the caller to see."""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -65,13 +67,28 @@ class MetricHistory:
         )
 
 
-class Histories(Mapping[tuple[str, str], MetricHistory]):
-    """Histories by run and key, in the order that they were asked for."""
+class _Placed(Protocol):
+    """What is of one metric of one run."""
 
-    def __init__(self, histories: Sequence[MetricHistory]) -> None:
-        self._by_place = {(history.run_id, history.key): history for history in histories}
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def lacks_inherited(self) -> bool: ...
+    def __len__(self) -> int: ...
 
-    def __getitem__(self, place: tuple[str, str]) -> MetricHistory:
+
+One = TypeVar("One", bound=_Placed)
+
+
+class ByRunAndKey(Mapping[tuple[str, str], One]):
+    """What is of metrics of runs, by run and key, in the order that they were asked for."""
+
+    def __init__(self, all_of: Sequence[One]) -> None:
+        self._by_place = {(one.run_id, one.key): one for one in all_of}
+
+    def __getitem__(self, place: tuple[str, str]) -> One:
         return self._by_place[place]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -79,6 +96,36 @@ class Histories(Mapping[tuple[str, str], MetricHistory]):
 
     def __len__(self) -> int:
         return len(self._by_place)
+
+    @property
+    def lacking_run_ids(self) -> tuple[str, ...]:
+        """The forks that lack points, because a run that they were forked from can't be read."""
+        lacking = (one.run_id for one in self._by_place.values() if one.lacks_inherited)
+        return tuple(dict.fromkeys(lacking))
+
+    def _table(self, columns: Mapping[str, Any]) -> Any:
+        """A `pandas.DataFrame` of the columns, behind run_id and key."""
+        pandas = importlib.import_module("pandas")
+        np = importlib.import_module("numpy")
+        counts = [len(one) for one in self._by_place.values()]
+
+        def repeated(place: int) -> Any:
+            names = [place_of[place] for place_of in self._by_place]
+            known = {name: number for number, name in enumerate(dict.fromkeys(names))}
+            codes = np.repeat([known[name] for name in names], counts)
+            return pandas.Categorical.from_codes(codes.astype(np.int64), list(known))
+
+        return pandas.DataFrame({"run_id": repeated(0), "key": repeated(1), **columns})
+
+
+def joined(parts: Sequence[Any], kind: str) -> Any:
+    """Arrays of NumPy one behind another."""
+    np = importlib.import_module("numpy")
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+class Histories(ByRunAndKey[MetricHistory]):
+    """Histories by run and key, in the order that they were asked for."""
 
     @property
     def point_count(self) -> int:
@@ -95,28 +142,15 @@ class Histories(Mapping[tuple[str, str], MetricHistory]):
         np = importlib.import_module("numpy")
         all_of = list(self._by_place.values())
         columns = [history.to_numpy() for history in all_of]
-        counts = [len(history) for history in all_of]
-
-        def joined(place: int, kind: str) -> Any:
-            parts = [column[place] for column in columns]
-            return np.concatenate(parts) if parts else np.empty(0, kind)
-
-        def repeated(names: list[str]) -> Any:
-            known = list(dict.fromkeys(names))
-            codes = np.repeat([known.index(name) for name in names], counts)
-            return pandas.Categorical.from_codes(codes.astype(np.int64), known)
-
-        times = pandas.to_datetime(joined(1, "int64"), unit="us", utc=True)
+        times = joined([column[1] for column in columns], "int64")
         table = {
-            "run_id": repeated([history.run_id for history in all_of]),
-            "key": repeated([history.key for history in all_of]),
-            "step": joined(0, "int64"),
-            "time": times,
-            "value": joined(2, "float64"),
+            "step": joined([column[0] for column in columns], "int64"),
+            "time": pandas.to_datetime(times, unit="us", utc=True),
+            "value": joined([column[2] for column in columns], "float64"),
         }
         if any(history.xs for history in all_of):
-            table["x"] = np.concatenate([np.frombuffer(one.xs, np.float64) for one in all_of])
-        return pandas.DataFrame(table)
+            table["x"] = joined([np.frombuffer(one.xs, np.float64) for one in all_of], "float64")
+        return self._table(table)
 
 
 class Collector:
@@ -124,6 +158,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._by_place: dict[tuple[str, str], MetricHistory] = {}
+        self._lacking: set[str] = set()
 
     def expect(self, run_id: str, key: str) -> None:
         """Makes room for a history, which may come to have no points."""
@@ -133,14 +168,21 @@ class Collector:
         """Takes a StreamMetricHistoriesResponse, as protobuf decoded it."""
         series = part.series
         history = self._of(part.run_id, series.key)
-        _extend(history.steps, series.steps)
-        _extend(history.times_us, series.times_us)
-        _extend(history.values, series.values)
-        _extend(history.xs, series.xs)
+        extend(history.steps, series.steps)
+        extend(history.times_us, series.times_us)
+        extend(history.values, series.values)
+        extend(history.xs, series.xs)
+        if part.lacks_inherited:
+            self._lacking.add(part.run_id)
 
     def finish(self) -> Histories:
         """What was collected."""
-        return Histories(list(self._by_place.values()))
+        return Histories(
+            [
+                dataclasses.replace(one, lacks_inherited=one.run_id in self._lacking)
+                for one in self._by_place.values()
+            ]
+        )
 
     def _of(self, run_id: str, key: str) -> MetricHistory:
         history = self._by_place.get((run_id, key))
@@ -157,7 +199,7 @@ def _numpy() -> Any:
         return None
 
 
-def _extend(column: array[Any], more: Any) -> None:
+def extend(column: array[Any], more: Any) -> None:
     """Adds a column of a message, as one copy of memory where protobuf and NumPy can."""
     np = _numpy() if hasattr(more, "__array__") else None
     if np is None:
@@ -166,80 +208,29 @@ def _extend(column: array[Any], more: Any) -> None:
         column.frombytes(np.asarray(more).astype(column.typecode, copy=False).data.cast("B"))
 
 
-def _as_it_is(message: Any) -> Any:
+def as_it_is(message: Any) -> Any:
+    """Leaves a message as protobuf decoded it."""
     return message
 
 
-COLUMNS: Method[StreamMetricHistoriesRequest, Any] = Method(
-    name=TRACKING_STREAM_METRIC_HISTORIES.name,
-    kind=TRACKING_STREAM_METRIC_HISTORIES.kind,
-    idempotency=TRACKING_STREAM_METRIC_HISTORIES.idempotency,
-    request_class=TRACKING_STREAM_METRIC_HISTORIES.request_class,
-    response_class=TRACKING_STREAM_METRIC_HISTORIES.response_class,
-    encode=TRACKING_STREAM_METRIC_HISTORIES.encode,
-    decode=_as_it_is,
+COLUMNS: Method[StreamMetricHistoriesRequest, Any] = dataclasses.replace(
+    TRACKING_STREAM_METRIC_HISTORIES, decode=as_it_is
 )
 """The same call, whose answers stay protobuf's messages: making others would cost more than all
 the rest."""
 
 
 def requests(
-    runs: Sequence[str],
-    keys: Sequence[str],
-    from_step: int | None,
-    *,
-    x: str = "",
-    skips_inherited: bool = False,
+    runs: Sequence[str], keys: Sequence[str], like: StreamMetricHistoriesRequest
 ) -> Iterator[StreamMetricHistoriesRequest]:
     """The calls that read some metrics of some runs, each within the server's bounds."""
-    runs, keys = list(dict.fromkeys(runs)), list(dict.fromkeys(keys))
-    for first_run in range(0, len(runs), _RUNS_PER_CALL):
-        for first_key in range(0, len(keys), _KEYS_PER_CALL):
-            yield StreamMetricHistoriesRequest(
-                run_ids=tuple(runs[first_run : first_run + _RUNS_PER_CALL]),
-                keys=tuple(keys[first_key : first_key + _KEYS_PER_CALL]),
-                from_step=from_step,
-                x_key=x,
-                skips_inherited=skips_inherited,
-            )
+    for some_runs in cut(runs, RUNS_PER_CALL):
+        for some_keys in cut(keys, KEYS_PER_CALL):
+            yield dataclasses.replace(like, run_ids=some_runs, keys=some_keys)
 
 
-def read_histories(
-    client: Client,
-    runs: str | Sequence[str],
-    keys: str | Sequence[str] | None,
-    *,
-    x: str = "",
-    from_step: int | None = None,
-    skips_inherited: bool = False,
-    timeout_seconds: float | None = None,
-) -> Histories:
-    """What `Client.history` does."""
-    runs = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
-    collector = Collector()
-    if keys is None:
-        chosen = [([run_id], list(_metric_keys(client, run_id))) for run_id in runs]
-    else:
-        chosen = [(runs, [keys] if isinstance(keys, str) else list(dict.fromkeys(keys)))]
-    caller = client.tracking._caller
-    for run_ids, of_keys in chosen:
-        for run_id in run_ids:
-            for key in of_keys:
-                collector.expect(run_id, key)
-        for request in requests(run_ids, of_keys, from_step, x=x, skips_inherited=skips_inherited):
-            with caller.server_streaming(COLUMNS, request, timeout_seconds) as parts:
-                for part in parts:
-                    collector.add(part)
-    return collector.finish()
-
-
-def _metric_keys(client: Client, run_id: str) -> Iterator[str]:
-    page_token = ""
-    while True:
-        page = client.tracking.list_run_metrics(
-            run_id=run_id, page_size=_METRICS_PER_PAGE, page_token=page_token
-        )
-        yield from (metric.key for metric in page.metrics)
-        page_token = page.next_page_token
-        if not page_token:
-            return
+def cut(names: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Each name once, in groups of at most a size."""
+    names = tuple(dict.fromkeys(names))
+    for first in range(0, len(names), size):
+        yield names[first : first + size]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import needletail
-from needletail.tracking import Experiment, SearchInclude
+from needletail.tracking import Experiment, RunFork, SearchInclude
 
 STEPS = 30_000
 
@@ -69,3 +71,70 @@ def test_an_experiment_is_followed(client: needletail.Client, experiment: Experi
     while second not in seen:
         seen |= {run.id for run in next(changes).runs}
     assert seen == {first, second}
+
+
+def test_a_run_is_read_in_buckets_with_exact_bounds(
+    client: needletail.Client, experiment: Experiment
+) -> None:
+    with needletail.run(experiment=experiment.id, client=client) as run:
+        for step in range(5_000):
+            run.log({"loss": -1e9 if step == 4_321 else step / 2, "accuracy": 0.5}, step=step)
+        assert run.flush()
+        id_ = run.id or ""
+        found = run.downsample(["loss", "nothing"], bucket_count=10)
+        assert list(found) == [(id_, "loss"), (id_, "nothing")]
+        loss = found[id_, "loss"]
+        assert (loss.bucket_steps, len(loss), sum(loss.counts)) == (512, 10, 5_000)
+        assert loss.steps.tolist() == [512 * cell for cell in range(10)]
+        lowest = loss.buckets()[4_321 // 512]
+        assert (lowest.min_value, lowest.min_step, lowest.count) == (-1e9, 4_321, 512)
+        assert (lowest.first_value, lowest.last_step) == (4_096 / 2, 4_607)
+        assert len(found[id_, "nothing"]) == 0
+        assert list(client.downsample(id_)) == [(id_, "accuracy"), (id_, "loss")]
+        few = client.downsample(id_, "loss", bucket_count=1, to_step=1_000)[id_, "loss"]
+        assert sum(few.counts) >= 1_001
+
+
+def test_a_fork_of_a_deleted_run_says_that_it_lacks_points(
+    client: needletail.Client, experiment: Experiment
+) -> None:
+    tracking = client.tracking
+    with needletail.run(experiment=experiment.id, client=client) as run:
+        run.log({"loss": 1.0}, step=0)
+    parent = run.id or ""
+    fork = tracking.create_run(
+        experiment_id=experiment.id, forked_from=RunFork(run_id=parent, step=0)
+    ).id
+    assert client.history(fork, "loss")[fork, "loss"].points()
+    assert client.history([fork, parent], "loss").lacking_run_ids == ()
+    tracking.delete_run(id=parent)
+    found = client.history(fork, "loss")
+    assert (found.lacking_run_ids, found[fork, "loss"].points()) == ((fork,), [])
+    assert client.downsample(fork, "loss").lacking_run_ids == (fork,)
+    assert client.history(fork, "loss", skips_inherited=True).lacking_run_ids == ()
+
+
+def test_the_asyncio_client_reads_and_follows_the_same(
+    client: needletail.Client, experiment: Experiment
+) -> None:
+    with needletail.run(experiment=experiment.id, client=client) as run:
+        run.log({"loss": 0.5}, step=3)
+    id_ = run.id or ""
+
+    async def main() -> None:
+        async with needletail.aio.connect() as reader:
+            histories, buckets = await asyncio.gather(
+                reader.history(id_), reader.downsample(id_, "loss")
+            )
+            assert [step for step, _, _ in histories[id_, "loss"].points()] == [3]
+            assert buckets[id_, "loss"].max_values.tolist() == [0.5]
+            searched = reader.iterate_search_runs(experiment_ids=[experiment.id])
+            assert [one.run.id async for one in searched if one.run] == [id_]
+            watched = [change async for change in reader.watch_run(id_)]
+            points = [one for change in watched for series in change.series for one in series.steps]
+            assert points == [3]
+            async for change in reader.watch_experiment(experiment.id):
+                if id_ in {one.id for one in change.runs}:
+                    break
+
+    asyncio.run(asyncio.wait_for(main(), 30))

@@ -19,6 +19,7 @@ from needletail._runs.ending import finish_on_server, wind_up
 from needletail._runs.facts import RunFacts
 from needletail._runs.links import RunLinks
 from needletail._runs.log import RunLog, log_feed
+from needletail._runs.reading import RunReading
 from needletail._runs.registration import Registered, register, resume
 from needletail._runs.spool import Metadata, Spool, SpoolOwnedError, another_writer
 from needletail._runs.summary import Options, RunSummary, Status, status_of
@@ -50,7 +51,7 @@ MAX_QUEUED_LOGS = 250_000
 WAKE_AT_LOGS = 4_000
 
 
-class ActiveRun(RunFacts, RunLinks, RunDefinitions):
+class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
     """A run under way. Made by `needletail.run`; end it with `finish` or `with`.
 
     In a forked child the object goes on working: the child is another writer of the same run, with

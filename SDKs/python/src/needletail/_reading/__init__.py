@@ -1,0 +1,1 @@
+"""Reads that take several calls, for both faces of the client."""
