@@ -29,8 +29,8 @@ grant select, insert on run_epochs to needletail_app;
 grant select, insert, delete on run_epochs to needletail_maintenance;
 
 -- The numbers of a mean: NaN is none, infinities are. A sum beyond what a double holds is infinite.
--- And the first steps at which the least and the greatest value were reached; none where every value
--- is NaN.
+-- And the first steps at which the least and the greatest value were reached; none where every
+-- value is NaN.
 alter table run_metric_summaries
 add column number_count bigint not null default 0,
 add column value_sum double precision not null default 0,
@@ -52,8 +52,8 @@ return case
     else augend + addend
 end;
 
--- A sum of ordinary numbers and infinities, and one of huge numbers, which comes on a scale of 1e-30
--- so that it cannot leave the range; the total can, and is an infinity then.
+-- A sum of ordinary numbers and infinities, and one of huge numbers, which comes on a scale of
+-- 1e-30 so that it cannot leave the range; the total can, and is an infinity then.
 create function needletail_total(ordinary double precision, huge double precision)
 returns double precision
 language sql immutable parallel safe

@@ -66,6 +66,7 @@ begin
     if removed > 0 then
         return removed;
     end if;
+    -- All rollups of a chunk go at once, so that a batch can be a few times as large.
     with doomed_rollup as materialized (
         select distinct
             expired.organization_id,
