@@ -65,6 +65,29 @@ def test_a_replay_is_acknowledged_and_stored_once(wire: Wire, sql: Connection, r
     assert stored_steps(sql, run_id) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize("sequence", [2, 1 << 63, (1 << 64) - 1])
+def test_a_writer_begins_with_its_first_batch(
+    wire: Wire, sql: Connection, run_id: str, sequence: int
+) -> None:
+    writer = Writer(wire)
+    status = writer.refused(batch(sequence, run_id, series([1])))
+    assert (status.code, status.reason) == (FAILED_PRECONDITION, "SEQUENCE_GAP")
+    assert status.details["expected_sequence"] == "1"
+    assert (writer.acknowledged, stored_steps(sql, run_id)) == (0, [])
+
+
+def test_a_replay_within_a_stream_is_stored_once_whatever_it_holds(
+    wire: Wire, sql: Connection, run_id: str
+) -> None:
+    writer = Writer(wire)
+    writer.send(batch(1, run_id, series([1])), batch(1, run_id, series([1])))
+    writer.wait_for(1)
+    # What is stored already is not looked at again.
+    writer.send(batch(1, run_id, series([9])), batch(2, run_id, series([2])))
+    writer.wait_for(2)
+    assert stored_steps(sql, run_id) == [1, 2]
+
+
 def test_two_streams_of_one_writer_store_each_batch_once(
     served: UpServer, sql: Connection, run_id: str
 ) -> None:
@@ -277,7 +300,7 @@ def test_a_bad_batch_names_its_field(
 ) -> None:
     writer = Writer(wire)
     status = writer.refused(batch(1, run_id, *bad))
-    assert status.code == INVALID_ARGUMENT
+    assert (status.code, status.reason) == (INVALID_ARGUMENT, "FIELD_INVALID")
     assert field in {found.field for found in status.field_violations}, status
     assert (writer.acknowledged, stored_steps(sql, run_id)) == (0, [])
 
@@ -292,6 +315,27 @@ def test_a_batch_of_ten_thousand_points_is_taken(wire: Wire, sql: Connection, ru
     writer.send(batch(1, run_id, series(LONG[:10_000])))
     writer.wait_for(1)
     assert stored_steps(sql, run_id) == LONG[:10_000]
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(2_499, True), (2_500, False), (10_001, False)])
+def test_a_batch_of_many_metrics_is_taken_up_to_its_bound(
+    wire: Wire, client: needletail.Client, run_id: str, count: int, *, is_taken: bool
+) -> None:
+    keys = {f"{number}".zfill(250 if is_taken else 5) for number in range(count)}
+    writer = Writer(wire)
+    many = batch(1, run_id, *(series([1], key=key) for key in sorted(keys)))
+    if is_taken:
+        writer.send(many)
+        writer.wait_for(1)
+    else:
+        status = writer.refused(many)
+        assert (status.code, status.reason) == (INVALID_ARGUMENT, "REQUEST_MALFORMED")
+        # The elements are counted as they come: the run, and each series with its three columns.
+        (found,) = status.field_violations
+        assert found.field == "runs[0].series[2499].values"
+        assert found.description == "has more than 10000 elements in all"
+    known = {one.key for one in client.tracking.iterate_run_metrics(run_id=run_id)}
+    assert known == (keys if is_taken else set())
 
 
 @pytest.mark.parametrize("name", ["", "no uuid"])

@@ -326,6 +326,7 @@ NOT_CHOSEN = {
     ("maintenance_tasks", "name"),
     # A chunk's, which the estate's are too young to be merged into.
     ("metric_rollups", "key"),
+    ("metric_remainders", "key"),
     ("run_metric_definitions", "goal"),
     ("run_metric_definitions", "summary"),
 }

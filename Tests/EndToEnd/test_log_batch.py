@@ -27,6 +27,7 @@ def stored(client: needletail.Client, run: str) -> dict[str, Any]:
     }
 
 
+YEAR_10000_US = 253_402_300_800_000_000
 NOTHING: dict[str, Any] = {"parameters": {}, "tags": {}, "metrics": {}}
 
 
@@ -73,6 +74,8 @@ def test_nothing_of_a_batch_is_stored_when_a_parameter_differs(
         {"series": [MetricSeries(key="k", steps=(1,), values=())]},
         {"series": [MetricSeries(key="", steps=(1,), values=(1.0,))]},
         {"series": [MetricSeries(key="k", steps=(1,), values=(1.0,), times_us=(-1,))]},
+        {"series": [MetricSeries(key="k", steps=(1,), values=(1.0,), times_us=(YEAR_10000_US,))]},
+        {"series": [series("k" * 251)]},
         {"series": [series("k", *[0.0] * 10_001)]},
         {"tags": [Tag(key="", value="")], "series": [series()]},
         {"parameters": [Parameter(key="k", value="x" * 32_001)], "series": [series()]},
@@ -82,6 +85,14 @@ def test_nothing_of_a_bad_batch_is_stored(
     client: needletail.Client, run_id: str, fields: dict[str, Any]
 ) -> None:
     refused("FIELD_INVALID", client.tracking.log_batch, run_id=run_id, **fields)
+    assert stored(client, run_id) == NOTHING
+
+
+def test_nothing_of_a_batch_of_too_many_metrics_is_stored(
+    client: needletail.Client, run_id: str
+) -> None:
+    many = [series(f"{number}", 0.0) for number in range(10_001)]
+    refused("REQUEST_MALFORMED", client.tracking.log_batch, run_id=run_id, series=many)
     assert stored(client, run_id) == NOTHING
 
 

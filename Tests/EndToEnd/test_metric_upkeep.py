@@ -13,7 +13,9 @@ from needletail.tracking import AppendMetricsRequest, MetricSeries, RunMetrics
 from test_downsampling import expected, merge, shown
 
 if TYPE_CHECKING:
-    from program import Connection
+    from collections.abc import Callable
+
+    from program import Connection, UpServer
 
 Point = tuple[int, int, float]
 PATIENCE_SECONDS = 60
@@ -94,17 +96,60 @@ def check(client: needletail.Client, run_id: str, visible: list[Point], buckets:
         if not token:
             break
     assert repr(paged) == repr(visible)
+    check_buckets(client, run_id, visible, buckets)
+    check_summary(client, run_id, visible)
+
+
+def check_buckets(
+    client: needletail.Client, run_id: str, visible: list[Point], buckets: int
+) -> None:
+    """Compare buckets with the points that are in them."""
     found = client.tracking.downsample_metric_history(
         run_ids=[run_id], keys=["loss"], bucket_count=buckets
     )
     [series] = found.series
     wanted = expected(visible, found.bucket_steps)
     assert repr(sorted(shown(series).items())) == repr(sorted(wanted.items()))
+
+
+def check_summary(client: needletail.Client, run_id: str, visible: list[Point]) -> None:
+    """Compare a summary with the points that it is of."""
     [summary] = client.tracking.list_run_metrics(run_id=run_id).metrics
     numbers = [p[2] for p in visible if not math.isnan(p[2])]
     assert (summary.count, summary.last_step) == (len(visible), visible[-1][0])
     assert (summary.min_value, summary.max_value) == (min(numbers), max(numbers))
     assert summary.mean_value == pytest.approx(sum(numbers) / len(numbers))
+
+
+def test_summaries_and_buckets_are_exact_after_points_went(
+    own_server: Callable[..., UpServer],
+) -> None:
+    server = own_server()
+    server.start()
+    with server.client() as client, server.sql() as sql:
+        project = next(iter(client.identity.list_projects().projects)).id
+        experiment = client.tracking.create_experiment(project_id=project, name="x").id
+        run = client.tracking.create_run(experiment_id=experiment, name="run").id
+        chance = random.Random(1)
+        visible = [(step, 1_000 + step, chance.gauss(0, 1)) for step in range(3_000)]
+        log(client, run, visible)
+        merge(sql)
+        for epoch, from_step in ((1, 2_000), (2, 1_024)):
+            again = [(step, 9_000 + step, chance.gauss(0, 1)) for step in range(from_step, 2_500)]
+            visible = [*visible[:from_step], *again]
+            log(client, run, again, epoch=epoch, from_step=from_step)
+            check_summary(client, run, visible)
+            # Every point goes, and its rollups stay.
+            with sql.transaction():
+                sql.execute("set local role needletail_maintenance")
+                sql.execute(
+                    "select needletail_expire_metrics(now() + interval '1 minute',"
+                    " now() - interval '1 day', 1000)"
+                )
+            assert client.tracking.get_metric_history(run_id=run, key="loss").series.steps == ()
+            check_summary(client, run, visible)
+            check_buckets(client, run, visible, 10)
+    assert server.stop() == 0
 
 
 class Follower:

@@ -1,4 +1,4 @@
-"""What goes with its run or experiment, though no purge names it; and the bounds of a purge."""
+"""What goes with its organization, though no purge names it; and the bounds of a purge."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tenants import maintaining
 if TYPE_CHECKING:
     from cluster import Connection
 
-CASCADED = {"run_departures", "metric_compactions"}
+# A row an organization.
+CASCADED = {"metric_compactions"}
 
 
 def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connection) -> None:
@@ -20,8 +21,7 @@ def test_what_a_purge_does_not_name_goes_by_its_foreign_keys(connection: Connect
         rules = connection.execute(
             "select conname, confdeltype::text as rule from pg_constraint"
             " where conrelid = %s::regclass and contype = 'f'"
-            " and confrelid in"
-            " ('runs'::regclass, 'experiments'::regclass, 'organizations'::regclass)",
+            " and confrelid = 'organizations'::regclass",
             [name],
         ).fetchall()
         assert rules, name

@@ -44,7 +44,7 @@ SERVICES = {
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "writers", "metric_chunks", "run_metric_summaries",
         "log_chunks", "run_epochs", "metric_rollups", "metric_compactions", "maintenance_tasks",
-        "run_metric_definitions",
+        "run_metric_definitions", "metric_remainders",
         "artifacts", "artifact_blobs", "artifact_uploads",
         "input_datasets", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from run_rows import add_epoch, add_files, add_rollups
 from statements import call
 from tenants import Tenant, create_links, create_run, maintaining, uuid7
 from test_cascades import CASCADED
@@ -57,13 +58,8 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
     made = [create_links(connection, tenant, create_run(connection, tenant)) for _ in range(runs)]
     organization = tenant.organization_id
     for run in made:
-        values = [organization, run, uuid7()]
-        connection.execute("insert into run_epochs values (%s, %s, 1, 0, %s)", values)
-        connection.execute(
-            "insert into run_metric_definitions"
-            " values (%s, %s, 'loss', 'minimize', 'best', '', false)",
-            values[:2],
-        )
+        add_epoch(connection, organization, run)
+        add_files(connection, tenant, run)
         connection.execute(
             "insert into log_chunks (organization_id, id, run_id, rank, line_count, min_time_us,"
             " max_time_us, level_mask, times_us, levels, streams, texts)"
@@ -82,6 +78,7 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
             connection.execute(
                 "insert into run_metric_summaries values (%s, %s, %s, 1, 1, 1, 0, 1, 1, 1)", of
             )
+            add_rollups(connection, organization, run, key)
             for table in ("run_tags", "run_parameters"):
                 connection.execute(f"insert into {table} values (%s, %s, %s, 'value')", of)
             connection.execute(
@@ -174,7 +171,8 @@ def test_a_project_goes_with_everything_in_it(
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
         "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
-        "run_metric_definitions",
+        "run_metric_definitions", "artifacts", "artifact_uploads", "metric_remainders",
+        "metric_rollups", "run_departures",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {
