@@ -100,6 +100,18 @@ def seaweed() -> Iterator[Seaweed]:
         remove(folder)
 
 
+@pytest.fixture(scope="module")
+def mortal_seaweed() -> Iterator[Seaweed]:
+    """One SeaweedFS that tests start and kill."""
+    folder = new_folder()
+    made = Seaweed(folder / "weed")
+    try:
+        yield made
+    finally:
+        made.kill()
+        remove(folder)
+
+
 @pytest.fixture
 def client(served: UpServer) -> Iterator[needletail.Client]:
     with served.client() as client:

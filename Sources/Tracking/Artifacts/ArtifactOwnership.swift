@@ -10,33 +10,42 @@ internal import Synchronization
 
 /// Whether the store is known to be this database's.
 final class ArtifactOwnership: Sendable {
-  /// How long an upload waits for it: longer than between two attempts to find out.
+  /// How long an upload waits for it at most, which is longer than between two attempts to find out.
   static let patience = Duration.seconds(3)
   private static let pause = Duration.milliseconds(20)
 
-  private enum State {
-    case unknown
-    case failed(ArtifactStoreError)
-    case own
+  private struct State {
+    var isOwn = false
+    /// How many attempts have begun.
+    var attempts = 0
+    /// Why the last that ended did not find out, and which that was.
+    var failure: (attempt: Int, error: ArtifactStoreError)?
   }
 
-  private let state = Mutex(State.unknown)
+  private let state = Mutex(State())
 
-  func becomeOwn() { state.withLock { $0 = .own } }
+  func begin() { state.withLock { $0.attempts += 1 } }
 
-  func fail(_ error: ArtifactStoreError) { state.withLock { $0 = .failed(error) } }
+  func becomeOwn() { state.withLock { $0.isOwn = true } }
+
+  func fail(_ error: ArtifactStoreError) {
+    state.withLock { $0.failure = ($0.attempts, error) }
+  }
 
   /// Waits until nothing is put into another's store, by whom it would be removed.
+  ///
+  /// - Throws: ``CallError`` when an attempt that began during the call did not find out, or none
+  ///   ended in time.
   func wait(_ call: CallContext) async throws(CallError) {
     let end = call.loop.now.advanced(by: ArtifactOwnership.patience)
+    let before = state.withLock { $0.attempts }
     while true {
-      let error: ArtifactStoreError
-      switch state.withLock({ $0 }) {
-      case .own: return
-      case .unknown: error = .away("whose it is has not been asked")
-      case .failed(let cause): error = cause
+      let now = state.withLock { $0 }
+      if now.isOwn { return }
+      if let failure = now.failure, failure.attempt > before || call.loop.now >= end {
+        throw CallError(failure.error)
       }
-      if call.loop.now >= end { throw CallError(error) }
+      if call.loop.now >= end { throw CallError(.away("whose it is, is not known yet")) }
       await call.loop.pause(ArtifactOwnership.pause)
     }
   }
@@ -66,6 +75,7 @@ extension ArtifactHousekeeping {
   ///   - database: Connected as the maintenance role.
   /// - Returns: What came of it.
   public static func claim(_ shelf: ArtifactShelf, _ database: Database) async -> ArtifactClaim {
+    shelf.ownership.begin()
     do throws(Failure) {
       try await claim(shelf.store, adopting: shelf.settings.adopted, database)
       shelf.ownership.becomeOwn()
