@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from postgres import create_database, drop_database
 from program import UpServer, run_program
-from seaweed import BUCKET, Seaweed
+from seaweed import BUCKET, Fault, Relay, Seaweed
 from test_artifacts import new_run
 from uploads import digest_of, download, upload
 from waiting import wait_until
@@ -160,6 +160,27 @@ def test_a_store_is_the_first_databases_until_another_takes_it_over(
         wait_until("the store is taken over", lambda: store.marker() == f"{name_of(two)}\n")
         assert heir.stop() == 0
     assert name_of(two) in refusal_of(one)
+
+
+@pytest.mark.parametrize("store", ["bucket"], indirect=True)
+def test_a_bucket_that_knows_no_conditions_is_marked_without(
+    store: Bucket, installation: Callable[..., UpServer], seaweed: Seaweed
+) -> None:
+    relay = Relay(seaweed.port)
+    relay.fail_once(is_marking, Fault(status=501, code="NotImplemented"))
+    server = installation("one", "--set", f"artifact-s3-endpoint={relay.endpoint}")
+    try:
+        server.start()
+        wait_until("the prefix is marked", lambda: store.marker() == f"{name_of(server)}\n")
+        assert sum(is_marking(*request) for request in relay.seen) == 2
+        use(server, b"of one")
+    finally:
+        relay.close()
+
+
+def is_marking(method: str, path: str) -> bool:
+    """Say whether a request writes a marker."""
+    return method == "PUT" and path.endswith("/installation")
 
 
 def test_a_store_without_a_marker_is_its_files_owners(

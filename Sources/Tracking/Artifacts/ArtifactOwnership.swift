@@ -109,8 +109,10 @@ extension ArtifactHousekeeping {
         try await store.mark(own, replacing: false)
       }
     }
-    // Another may have been first.
-    try await requireOwn(store, database)
+    // Another may have been first; and a store that does not show its marker yet is asked again.
+    let marked = try await asking { () throws(ArtifactStoreError) in try await store.owner() }
+    if marked == nil { throw .store(.away("the marker that was written is not there yet")) }
+    if marked != own { throw .foreign(reason(store, owner: marked, own: own)) }
   }
 
   /// Makes sure that the marker says that the store is this database's.
