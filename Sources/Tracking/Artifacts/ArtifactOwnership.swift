@@ -10,7 +10,7 @@ internal import Synchronization
 
 /// Whether the store is known to be this database's.
 final class ArtifactOwnership: Sendable {
-  /// How long an upload waits for it at most, which is longer than between two attempts to find out.
+  /// How long an upload waits for it at most: longer than between two attempts to find out.
   static let patience = Duration.seconds(3)
   private static let pause = Duration.milliseconds(20)
 
