@@ -42,6 +42,17 @@ public protocol ArtifactStore: Sendable {
 
   /// The largest file that it can hold, in bytes.
   var fileBytesMax: Int64 { get }
+
+  // MARK: Whose it is
+
+  /// Whose the store's marker says it is; nil where it has none.
+  func owner() async throws(ArtifactStoreError) -> String?
+
+  /// Marks the store, in one step: where it has a marker only if that is to be `replacing`.
+  func mark(_ owner: String, replacing: Bool) async throws(ArtifactStoreError)
+
+  /// Where it is, for people: the setting, and what that says.
+  var place: String { get }
 }
 
 /// A page of what a store has.

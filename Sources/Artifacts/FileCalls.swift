@@ -43,6 +43,18 @@ func writeAll(_ bytes: [UInt8], to file: borrowing Descriptor) throws(ArtifactSt
   }
 }
 
+/// Makes a file of bytes that stay; its name stays once its folder is synced.
+func writeFile(_ bytes: [UInt8], to path: String) throws(ArtifactStoreError) {
+  let file = try openFile(path, O_WRONLY | O_CREAT | O_EXCL)
+  do throws(ArtifactStoreError) {
+    try writeAll(bytes, to: file)
+    guard fsync(file.number) == 0 else { throw fileError("fsync") }
+  } catch {
+    try? removeFile(path)
+    throw error
+  }
+}
+
 /// Reads at most `count` bytes from `offset` on; none at the end.
 func readBytes(
   _ file: borrowing Descriptor, at offset: Int64, count: Int

@@ -6,6 +6,7 @@ public import Postgres
 ///
 ///     <organization>/blobs/<two digits>/<SHA-256>
 ///     <organization>/uploads/<upload>
+///     installation
 ///
 /// Folders are mode 0700, files 0600. Every call of the file system runs on a helper thread, in
 /// pieces of bounded size.
@@ -140,6 +141,42 @@ public final class LocalArtifactStore: ArtifactStore {
 
   /// As large as the file system lets it be.
   public var fileBytesMax: Int64 { .max }
+
+  // MARK: Whose it is
+
+  /// Whose the folder's marker says it is.
+  public func owner() async throws(ArtifactStoreError) -> String? {
+    try await onDisk { [folder] () throws(ArtifactStoreError) in
+      do throws(ArtifactStoreError) {
+        let file = try openFile("\(folder)/\(OwnerMarker.name)", O_RDONLY)
+        return OwnerMarker.owner(try readBytes(file, at: 0, count: OwnerMarker.bytesMax))
+      } catch {
+        if error == .missing { return nil }
+        throw error
+      }
+    }
+  }
+
+  /// Marks the folder; a marker appears with its content or not at all.
+  public func mark(_ owner: String, replacing: Bool) async throws(ArtifactStoreError) {
+    try await onDisk { [folder] () throws(ArtifactStoreError) in
+      let (path, number) = ("\(folder)/\(OwnerMarker.name)", UInt64.random(in: .min ... .max))
+      let fresh = "\(path)-\(number)"
+      try writeFile(OwnerMarker.content(owner), to: fresh)
+      if replacing {
+        guard unsafe rename(fresh, path) == 0 else { throw fileError("rename") }
+      } else {
+        // A second name cannot be given where there is one: of many at once, one marks it.
+        let problem = unsafe link(fresh, path) == 0 || errno == EEXIST ? nil : fileError("link")
+        try removeFile(fresh)
+        if let problem { throw problem }
+      }
+      try syncFolder(folder)
+    }
+  }
+
+  /// The folder.
+  public var place: String { "artifact-folder \(folder)" }
 }
 
 /// Where the files of an organization are.

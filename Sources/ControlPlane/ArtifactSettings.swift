@@ -13,6 +13,13 @@ extension Setting {
         options.artifacts.folder = text == "none" ? nil : text
         return true
       }),
+    text(
+      "artifact-adopt",
+      "the database whose store this one has taken over, as the refusal to start names it, or none",
+      \.artifacts.adopted
+    ) { text in
+      (1...128).contains(text.utf8.count) && text.utf8.allSatisfy { (33...126).contains($0) }
+    },
     number("artifact-bytes-max", "bytes of an artifact", \.artifacts.bytesMax),
     number(
       "artifact-chunk-bytes", "bytes of an artifact in one message, either way",

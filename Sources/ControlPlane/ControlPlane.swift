@@ -71,7 +71,7 @@ public final class ControlPlane: Sendable {
     watchSignals()
     group.mailboxes[0].post { [self] loop in
       (loop.attachment as? LoopState)?.keepHouse(
-        options.database, options.housekeeping, artifacts: shelf?.store
+        options.database, options.housekeeping, artifacts: shelf
       ) { [self] in refuse($0) }
     }
     logger.notice(
@@ -94,10 +94,10 @@ public final class ControlPlane: Sendable {
     if let reason = failure.withLock({ $0 }) { throw ControlPlaneError(reason) }
   }
 
-  /// Stops because the database is not one to serve from.
+  /// Stops because the database, or the store of artifacts, is not one to serve from.
   private func refuse(_ reason: String) {
-    log.logger.critical("the database cannot be served from: \(reason)")
-    failure.withLock { $0 = "the database cannot be served from: \(reason)" }
+    log.logger.critical("\(reason)")
+    failure.withLock { $0 = reason }
     stop()
   }
 

@@ -80,7 +80,7 @@ final class LoopState: ServesConnections {
   /// Looks after the database; `refuse` is told when it is not one to serve from.
   func keepHouse(
     _ settings: DatabaseSettings, _ housekeeping: HousekeepingSettings,
-    artifacts: (any ArtifactStore)?, refuse: @escaping @Sendable (String) -> Void
+    artifacts: ArtifactShelf?, refuse: @escaping @Sendable (String) -> Void
   ) {
     var own = settings
     own.role = "needletail_maintenance"
@@ -91,14 +91,16 @@ final class LoopState: ServesConnections {
       database = try Database(
         loop: loop, settings: own, shared: DatabaseShared(own, loops: 1))
     } catch {
-      return refuse("\(error)")
+      return refuse("the database cannot be served from: \(error)")
     }
     maintenance = database
     database.start()
-    loop.spawn { [self] in await check(database, refuse) }
+    loop.spawn { [self] in
+      guard await check(database, refuse), let artifacts else { return }
+      await claim(artifacts, database, every: housekeeping.interval, refuse)
+    }
     var tasks = Housekeeping.tasks(housekeeping) { [server] in server.countPurged($0) }
     tasks += MetricUpkeep.tasks(housekeeping)
-    if let artifacts { tasks.append(artifactTask(artifacts, every: housekeeping.interval)) }
     for task in tasks {
       schedule(task, database, after: min(LoopState.housekeepingDelay, task.interval))
     }
@@ -109,16 +111,50 @@ final class LoopState: ServesConnections {
   ) -> UpkeepTask {
     UpkeepTask("artifacts", every: interval) {
       [server] (database) async throws(PostgresError) in
-      try await ArtifactHousekeeping.run(artifacts, database) { error in
+      let problem = try await ArtifactHousekeeping.run(artifacts, database)
+      switch problem {
+      case nil: break
+      case .store(let error):
         server.state.observer.note(
           .warning, "artifacts cannot be removed", [("error", "\(error)")])
+      case .foreign(let reason):
+        server.state.observer.note(.error, "no artifacts are removed: \(reason)", [])
       }
-      return UpkeepStep(rows: 0, isLast: true)
+      return UpkeepStep(rows: 0, isLast: true, problem: problem.map { "\($0)" })
     }
   }
 
-  /// Waits for the database, then makes sure that this program may serve from it.
-  private func check(_ database: Database, _ refuse: @Sendable (String) -> Void) async {
+  /// Makes sure that the store of artifacts is the database's, then looks after it.
+  private func claim(
+    _ artifacts: ArtifactShelf, _ database: Database, every interval: Duration,
+    _ refuse: @Sendable (String) -> Void
+  ) async {
+    var told: String?
+    while maintenance != nil {
+      switch await ArtifactHousekeeping.claim(artifacts, database) {
+      case .own:
+        let task = artifactTask(artifacts.store, every: interval)
+        return schedule(task, database, after: min(LoopState.housekeepingDelay, interval))
+      case .refused(let reason): return refuse("artifacts: \(reason)")
+      case .failed(let cause):
+        if told != cause {
+          server.state.observer.note(
+            .warning, "whose the artifact store is cannot be told yet", [("error", cause)])
+        }
+        told = cause
+        await loop.pause(.seconds(1))
+      }
+    }
+  }
+
+  /// Waits for the database, then makes sure that this program may serve from it; says whether.
+  private func check(
+    _ database: Database, _ refuse: @Sendable (String) -> Void
+  ) async -> Bool {
+    func refuseDatabase(_ reason: String) -> Bool {
+      refuse("the database cannot be served from: \(reason)")
+      return false
+    }
     let migrator = Migrator(
       database, migrations: Migration.embedded, settings: MigratorSettings())
     var isTold = false
@@ -129,11 +165,13 @@ final class LoopState: ServesConnections {
           try await migrator.verify()
         } catch {
           if case .database(let cause) = error { throw cause }
-          return refuse("\(error)")
+          return refuseDatabase("\(error)")
         }
         try await server.database.waitUntilReady(patience: .seconds(60))
-        if let problem = try await ServingCheck.problem(server.database) { refuse(problem) }
-        return
+        if let problem = try await ServingCheck.problem(server.database) {
+          return refuseDatabase(problem)
+        }
+        return true
       } catch {
         // It is away, or went away meanwhile: every call tells its caller; look again, soon.
         if !isTold {
@@ -144,6 +182,7 @@ final class LoopState: ServesConnections {
         await loop.pause(.seconds(1))
       }
     }
+    return false
   }
 
   private func schedule(_ task: UpkeepTask, _ database: Database, after delay: Duration) {

@@ -24,11 +24,13 @@ public struct UpkeepTask {
 public struct UpkeepStep {
   var rows: Int64
   var isLast: Bool
+  var problem: String?
 
-  /// Makes one; nothing is left after the last.
-  public init(rows: Int64, isLast: Bool) {
+  /// Makes one; nothing is left after the last, or there is a problem outside of the database.
+  public init(rows: Int64, isLast: Bool, problem: String? = nil) {
     self.rows = rows
     self.isLast = isLast
+    self.problem = problem
   }
 }
 
@@ -40,6 +42,11 @@ public struct UpkeepOutcome: Sendable {
   public var microseconds: Int64 = 0
   /// Why it ended early; what was done before stays.
   public var error: PostgresError?
+  /// The same where the database is not why.
+  public var problem: String?
+
+  /// Either, for people.
+  public var failure: String? { error.map { "\($0)" } ?? problem }
 }
 
 /// What all runs of a task came to.
@@ -55,7 +62,7 @@ public struct UpkeepCounts: Sendable {
 
   mutating func add(_ outcome: UpkeepOutcome) {
     runs &+= 1
-    if outcome.error != nil { failures &+= 1 }
+    if outcome.failure != nil { failures &+= 1 }
     rows &+= UInt64(clamping: outcome.rows)
     microseconds &+= UInt64(clamping: outcome.microseconds)
   }
@@ -124,7 +131,12 @@ public enum Upkeep {
       while true {
         let step = try await task.step(database)
         outcome.rows += step.rows
-        if step.isLast || WallClock.microseconds() - begun > runPatience.microseconds { break }
+        outcome.problem = step.problem
+        if step.isLast || step.problem != nil
+          || WallClock.microseconds() - begun > runPatience.microseconds
+        {
+          break
+        }
         let kept = try await database.commit(
           work(database),
           MaintenanceQueries.renewTask(
@@ -138,7 +150,7 @@ public enum Upkeep {
     _ = try await database.commit(
       work(database),
       MaintenanceQueries.finishTask(
-        rowCount: outcome.rows, error: outcome.error.map { "\($0)" }, name: task.name,
+        rowCount: outcome.rows, error: outcome.failure, name: task.name,
         serverID: server))
     return outcome
   }

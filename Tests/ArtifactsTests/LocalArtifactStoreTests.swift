@@ -57,6 +57,40 @@ struct LocalArtifactStoreTests {
     #expect(try await reader.read(at: 1, count: 1) == [2])
   }
 
+  @Test("A folder has no owner until it is marked, and then the first, until it is replaced")
+  func isMarkedOnce() async throws {
+    #expect(try await store.owner() == nil)
+    try await store.mark("7461-16384", replacing: false)
+    try await store.mark("another", replacing: false)
+    #expect(try await store.owner() == "7461-16384")
+    try await store.mark("another", replacing: true)
+    #expect(try await LocalArtifactStore(folder + "/artifacts").owner() == "another")
+    #expect(try await store.organizations().isEmpty)
+    #expect(permissions(folder + "/artifacts/installation") == 0o600)
+    // Nothing is left of how it came there.
+    let left = unsafe try #require(opendir(folder + "/artifacts"))
+    defer { unsafe closedir(left) }
+    var count = 0
+    while unsafe readdir(left) != nil { count += 1 }
+    #expect(count == 3)
+    #expect(store.place == "artifact-folder \(folder)/artifacts")
+  }
+
+  @Test("Of many that mark a folder at once, one does")
+  func isMarkedByOne() async throws {
+    let owners = try await withThrowingTaskGroup(of: String?.self) { group in
+      for number in 0..<16 {
+        group.addTask { [store] in
+          try await store.mark("database-\(number)", replacing: false)
+          return try await store.owner()
+        }
+      }
+      return try await group.reduce(into: Set<String?>()) { $0.insert($1) }
+    }
+    #expect(owners.count == 1)
+    #expect(owners.first??.hasPrefix("database-") == true)
+  }
+
   @Test("Files are their owner's alone, and folders too")
   func protectsWhatItKeeps() async throws {
     let text = Hexadecimal.text(try await publish([[7]]))

@@ -71,6 +71,24 @@ struct S3Tests {
     #expect(S3Time.read(extended) == seconds)
   }
 
+  @Test(
+    "A marker says whose the store is, and what is no id is nobody's",
+    arguments: [
+      ("7461-16384\n", "7461-16384"), ("7461-16384", "7461-16384"), ("", "?"), ("\n", "?"),
+      ("a b\n\nc", "a?b??c"), ("é", "??"),
+      (String(repeating: "7", count: 200), String(repeating: "7", count: 128)),
+    ])
+  func readsMarkers(content: String, owner: String) {
+    #expect(OwnerMarker.owner(Array(content.utf8)) == owner)
+  }
+
+  @Test("What is written into a marker is read from it")
+  func writesMarkers() {
+    let owner = "7461309187218739105-16384"
+    #expect(OwnerMarker.content(owner) == Array("\(owner)\n".utf8))
+    #expect(OwnerMarker.owner(OwnerMarker.content(owner)) == owner)
+  }
+
   @Test("What is no time is none", arguments: ["", "now", "2013-05-24", "2013-05-24T00:00:00"])
   func refusesTimes(text: String) {
     #expect(S3Time.read(Substring(text)) == nil)

@@ -44,6 +44,7 @@ struct SettingTests {
     case "artifact-chunk-bytes":
       return (["1024", "65536", "2097152"], nonsense + numbers + ["0", "1023", "2097153", "on"])
     case "artifact-store": return (["local", "s3"], nonsense + ["S3", "none"])
+    case "artifact-adopt": return (["7-1", "unmarked"], ["", " ", "é", "\u{0}", "7 8"])
     case "artifact-s3-endpoint":
       return (["https://s3.example", "none"], nonsense + ["s3.example", "https://s3/bucket"])
     case "artifact-s3-bucket":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from postgres import Cluster, create_database, drop_database
 from program import Connection, UpServer, new_folder, remove
+from seaweed import Seaweed
 from wire import Wire
 
 if TYPE_CHECKING:
@@ -84,6 +85,31 @@ def scratch_url(cluster_url: str) -> Iterator[str]:
     url = create_database(cluster_url)
     yield url
     drop_database(cluster_url, url)
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """One SeaweedFS for all servers that leave it unharmed, over HTTP and HTTPS."""
+    folder = new_folder()
+    started = Seaweed(folder / "weed")
+    try:
+        started.start()
+        yield started
+    finally:
+        started.kill()
+        remove(folder)
+
+
+@pytest.fixture(scope="module")
+def mortal_seaweed() -> Iterator[Seaweed]:
+    """One SeaweedFS that tests start and kill."""
+    folder = new_folder()
+    made = Seaweed(folder / "weed")
+    try:
+        yield made
+    finally:
+        made.kill()
+        remove(folder)
 
 
 @pytest.fixture

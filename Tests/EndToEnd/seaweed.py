@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import shutil
@@ -16,16 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from authority import Authority
 from waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from authority import Pair
-
 ACCESS_KEY, SECRET, BUCKET = "tests", "not-a-secret", "files"
 # What is still there then has been forgotten by whoever started it.
-LIFE_SECONDS = 900
+LIFE_SECONDS = 3_600
 
 
 def free_ports(count: int) -> list[int]:
@@ -55,9 +55,11 @@ def keys_file(path: Path, secret: str = SECRET) -> Path:
 class Seaweed:
     """A server that may be killed and started again on what it has on disk."""
 
-    def __init__(self, folder: Path, pair: Pair | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.folder = folder
+        self.authority = Authority(folder)
+        pair = self.authority.pair("seaweed")
         self.keys_file = keys_file(folder / "keys")
         self.port, self.https_port, *ports = free_ports(9)
         names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -78,12 +80,9 @@ class Seaweed:
             # One that starts again waits for as long before it leads.
             "-master.electionTimeout=1s", "-master.heartbeatInterval=100ms",
             *(f"-{name}={port}" for name, port in zip(names, ports, strict=True)),
+            f"-s3.port.https={self.https_port}", f"-s3.cert.file={pair.certificate}",
+            f"-s3.key.file={pair.key}",
         ]  # fmt: skip
-        if pair:
-            self._command += [
-                f"-s3.port.https={self.https_port}", f"-s3.cert.file={pair.certificate}",
-                f"-s3.key.file={pair.key}",
-            ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -99,19 +98,43 @@ class Seaweed:
                 self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
                 start_new_session=True,
             )  # fmt: skip
-        wait_until("SeaweedFS has a bucket", self._has_bucket)
+        wait_until("SeaweedFS keeps objects", self._keeps_objects)
 
-    def _has_bucket(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "log").read_text()[-4_000:]
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not killed since."""
+        return self._process is not None and self._process.poll() is None
+
+    def _keeps_objects(self) -> bool:
+        """Say whether an object can be put, had and removed.
+
+        It answers before it can do that: parts of it wait for one another, and requests that come
+        too early may hang, which is why each attempt is short.
+        """
+        assert self.is_running, (self.folder / "log").read_text()[-4_000:]
         # Of one that is there already, making it is refused.
-        self.ask("PUT", f"/{BUCKET}")
-        return self.ask("GET", f"/{BUCKET}/?list-type=2&max-keys=1", "--fail") is not None
+        self.ask("PUT", f"/{BUCKET}", seconds=2)
+        return (
+            self.put("ready", "yes", seconds=2)
+            and self.ask("GET", f"/{BUCKET}/ready", "--fail", seconds=2) == "yes"
+            and self.ask("DELETE", f"/{BUCKET}/ready", "--fail", seconds=2) is not None
+        )
 
-    def ask(self, method: str, path: str, *options: str) -> str | None:
+    def put(self, key: str, content: str, seconds: int = 30) -> bool:
+        """Write an object; say whether that succeeded."""
+        # SeaweedFS compares the body's digest, which this curl does not send by itself.
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        answer = self.ask(
+            "PUT", f"/{BUCKET}/{quote(key)}", "--fail", "--data-binary", content,
+            "--header", "content-type: text/plain", "--header", f"x-amz-content-sha256: {digest}",
+            seconds=seconds,
+        )  # fmt: skip
+        return answer is not None
+
+    def ask(self, method: str, path: str, *options: str, seconds: int = 30) -> str | None:
         """Send a request, signed by curl; return the answer's body, None where it failed."""
         result = subprocess.run(
-            ["curl", "--silent", "--max-time", "30", "--aws-sigv4", "aws:amz:us-east-1:s3",
+            ["curl", "--silent", "--max-time", str(seconds), "--aws-sigv4", "aws:amz:us-east-1:s3",
              "--user", f"{ACCESS_KEY}:{SECRET}", "-X", method, *options, self.endpoint + path],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -160,7 +183,8 @@ class Relay:
 
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
-        self.fault: Callable[[str, str], Fault | None] = lambda _method, _path: None
+        self.fault: Callable[[str, str], Fault | None]
+        self.heal()
         self.seen: list[tuple[str, str]] = []
         self.released = threading.Event()
         handler = type("Handler", (_RelayHandler,), {"relay": self})
@@ -168,6 +192,10 @@ class Relay:
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def heal(self) -> None:
+        """Let nothing happen to requests any more."""
+        self.fault = lambda _method, _path: None
 
     def fail_once(self, is_it: Callable[[str, str], bool], fault: Fault) -> None:
         """Let something happen to the first request that is meant."""

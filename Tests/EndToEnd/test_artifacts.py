@@ -37,10 +37,10 @@ def paths(client: needletail.Client, run_id: str) -> list[str]:
     return [entry.path for entry in artifacts.list_files(client, run_id)]
 
 
-def new_run(server: UpServer, client: needletail.Client) -> str:
-    """Create a run on a server of the test's own."""
+def new_run(server: UpServer, client: needletail.Client, experiment_name: str = "files") -> str:
+    """Create a run of a new experiment on a server of the test's own."""
     experiment = client.tracking.create_experiment(
-        project_id=server.connection["project_id"], name="files"
+        project_id=server.connection["project_id"], name=experiment_name
     )
     return client.tracking.create_run(experiment_id=experiment.id).id
 

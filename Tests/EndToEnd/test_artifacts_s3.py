@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from authority import Authority
 from needletail import AbortedError
+from postgres import create_database, drop_database
 from program import UpServer, new_folder, remove
 from seaweed import Fault, Relay, Seaweed, keys_file
 
@@ -47,19 +49,6 @@ PREFIX = "artifact-s3-prefix="
 
 
 @pytest.fixture(scope="module")
-def seaweed() -> Iterator[Seaweed]:
-    """One SeaweedFS for all servers of this file that leave it unharmed."""
-    folder = new_folder()
-    started = Seaweed(folder / "weed")
-    try:
-        started.start()
-        yield started
-    finally:
-        started.kill()
-        remove(folder)
-
-
-@pytest.fixture(scope="module")
 def served(seaweed: Seaweed) -> Iterator[UpServer]:
     """One server for all tests that leave it unharmed."""
     folder = new_folder()
@@ -74,36 +63,62 @@ def served(seaweed: Seaweed) -> Iterator[UpServer]:
 
 
 @pytest.fixture
-def own_server(place: Path, seaweed: Seaweed) -> Iterator[Callable[..., UpServer]]:
-    """Makes servers that a test may harm."""
-    servers: list[UpServer] = []
+def own_server(
+    place: Path, seaweed: Seaweed, cluster_url: str
+) -> Iterator[Callable[..., UpServer]]:
+    """Makes servers that a test may harm, each with a database and a prefix of its own."""
+    made: list[tuple[UpServer, str]] = []
 
-    def make(*options: str) -> UpServer:
-        servers.append(UpServer(place / "server", *seaweed.settings(), *options))
-        return servers[-1]
+    def make(*options: str, weed: Seaweed = seaweed) -> UpServer:
+        url = create_database(cluster_url)
+        folder = place / f"server{len(made)}"
+        made.append((UpServer(folder, *weed.settings(), *options, postgres=url), url))
+        return made[-1][0]
 
     yield make
-    for server in servers:
+    for server, url in made:
         server.discard()
+        drop_database(cluster_url, url)
+
+
+@pytest.fixture(scope="module")
+def relayed_server(seaweed: Seaweed, cluster_url: str) -> Iterator[tuple[UpServer, Relay]]:
+    """One server that sees SeaweedFS through a relay."""
+    folder, url = new_folder(), create_database(cluster_url)
+    relay = Relay(seaweed.port)
+    server = UpServer(
+        folder, *seaweed.settings(relay.endpoint, s3_stall_timeout="1s"), postgres=url
+    )
+    try:
+        server.start()
+        with server.client() as client:
+            # The store is known to be its own from here on.
+            upload(client, new_run(server, client), "first", b"first")
+        yield server, relay
+    finally:
+        # First, so that no request of the server's end waits for it.
+        relay.close()
+        server.discard()
+        drop_database(cluster_url, url)
+        remove(folder)
 
 
 @pytest.fixture
-def relay(seaweed: Seaweed) -> Iterator[Relay]:
-    """What a test's server sees of SeaweedFS."""
-    made = Relay(seaweed.port)
+def relay(relayed_server: tuple[UpServer, Relay]) -> Iterator[Relay]:
+    """What a test's server sees of SeaweedFS, harmless at first."""
+    made = relayed_server[1]
     yield made
-    made.close()
+    made.heal()
 
 
 @pytest.fixture
 def relayed(
-    own_server: Callable[..., UpServer], seaweed: Seaweed, relay: Relay
+    relayed_server: tuple[UpServer, Relay], relay: Relay
 ) -> Iterator[tuple[UpServer, needletail.Client, str]]:
-    """A server behind a relay, a client of it, and a run."""
-    server = own_server(*seaweed.settings(relay.endpoint, s3_stall_timeout="1s"))
-    server.start()
+    """A server behind the relay, a client of it, and a run."""
+    server = relayed_server[0]
     with server.client() as client:
-        yield server, client, new_run(server, client)
+        yield server, client, new_run(server, client, f"files {uuid.uuid4()}")
 
 
 def is_body(method: str, path: str) -> bool:
@@ -114,8 +129,16 @@ def is_body(method: str, path: str) -> bool:
 def place_of(server: UpServer) -> str:
     """Return what the keys of the server's first organization begin with."""
     options = map(str, server.arguments)
-    prefix = next(one.removeprefix(PREFIX) for one in options if one.startswith(PREFIX))
+    # The last of several is the one that holds.
+    *_, prefix = (one.removeprefix(PREFIX) for one in options if one.startswith(PREFIX))
     return f"{prefix}{server.connection['organization_id']}/"
+
+
+def resumed(client: needletail.Client, run_id: str, sent: Upload) -> Upload | None:
+    """Go on with an upload, unless the stream that failed still has it."""
+    with contextlib.suppress(AbortedError):
+        return Upload(client, run_id, upload_id=sent.id)
+    return None
 
 
 def test_the_same_content_is_one_object(
@@ -175,62 +198,54 @@ def test_what_nothing_refers_to_is_removed(
         assert download(client, run_id, "kept") == b"kept"
 
 
-def test_without_s3_the_server_serves_and_artifacts_wait(place: Path) -> None:
-    weed = Seaweed(place / "weed")
-    server = UpServer(place / "server", *weed.settings())
-    try:
-        server.start()
-        with server.client() as client:
-            run_id = new_run(server, client)
-            error = refusal(upload, client, run_id, "a", b"1")
-            assert (error.code.name, error.reason) == ("UNAVAILABLE", "ARTIFACT_STORE_AWAY")
-            server.logged("S3 does not answer")
-            weed.start()
-            upload(client, run_id, "a", b"1")
-            server.logged("S3 answers again")
-            assert download(client, run_id, "a") == b"1"
-            weed.kill()
-            assert refusal(download, client, run_id, "a").reason == "ARTIFACT_STORE_AWAY"
-            assert paths(client, run_id) == ["a"]
-    finally:
-        server.discard()
-        weed.kill()
+def test_without_s3_the_server_serves_and_artifacts_wait(
+    own_server: Callable[..., UpServer], mortal_seaweed: Seaweed
+) -> None:
+    mortal_seaweed.kill()
+    server = own_server(weed=mortal_seaweed)
+    server.start()
+    with server.client() as client:
+        run_id = new_run(server, client)
+        error = refusal(upload, client, run_id, "a", b"1")
+        assert (error.code.name, error.reason) == ("UNAVAILABLE", "ARTIFACT_STORE_AWAY")
+        server.logged("S3 does not answer")
+        mortal_seaweed.start()
+        upload(client, run_id, "a", b"1")
+        server.logged("S3 answers again")
+        assert download(client, run_id, "a") == b"1"
 
 
-def test_s3_that_is_killed_keeps_what_was_acknowledged(place: Path) -> None:
-    weed = Seaweed(place / "weed")
-    weed.start()
-    server = UpServer(place / "server", *weed.settings())
-    try:
-        server.start()
-        with server.client() as client:
-            run_id = new_run(server, client)
-            sent = Upload(client, run_id, "large", size_bytes=len(LARGE), sha256=digest_of(LARGE))
-            sent.send(LARGE, 0, 20 * MIB)
-            sent.wait_until_durable(16 * MIB)
-            weed.kill()
+def test_s3_that_is_killed_keeps_what_was_acknowledged(
+    own_server: Callable[..., UpServer], mortal_seaweed: Seaweed
+) -> None:
+    if not mortal_seaweed.is_running:
+        mortal_seaweed.start()
+    server = own_server(weed=mortal_seaweed)
+    server.start()
+    with server.client() as client:
+        run_id = new_run(server, client)
+        upload(client, run_id, "a", b"1")
+        sent = Upload(client, run_id, "large", size_bytes=len(LARGE), sha256=digest_of(LARGE))
+        sent.send(LARGE, 0, 20 * MIB)
+        sent.wait_until_durable(16 * MIB)
+        mortal_seaweed.kill()
 
-            def rest() -> None:
-                sent.send(LARGE, 20 * MIB)
-                sent.finish()
+        def rest() -> None:
+            sent.send(LARGE, 20 * MIB)
+            sent.finish()
 
-            assert refusal(rest).reason == "ARTIFACT_STORE_AWAY"
-            assert paths(client, run_id) == []
-            weed.start()
-
-            def resumed() -> Upload | None:
-                with contextlib.suppress(AbortedError):
-                    return Upload(client, run_id, upload_id=sent.id)
-                return None
-
-            again = wait_until("the stream that failed is over", resumed)
-            assert again.durable >= 16 * MIB
-            again.send(LARGE, again.durable)
-            assert again.finish().sha256 == digest_of(LARGE)
-            assert download(client, run_id, "large") == LARGE
-    finally:
-        server.discard()
-        weed.kill()
+        assert refusal(rest).reason == "ARTIFACT_STORE_AWAY"
+        # Until its time is over the SDK asks again.
+        error = refusal(download, client, run_id, "a", timeout_seconds=3)
+        assert error.reason == "ARTIFACT_STORE_AWAY"
+        assert paths(client, run_id) == ["a"]
+        mortal_seaweed.start()
+        again = wait_until("the stream that failed is over", lambda: resumed(client, run_id, sent))
+        assert again.durable >= 16 * MIB
+        again.send(LARGE, again.durable)
+        assert again.finish().sha256 == digest_of(LARGE)
+        assert download(client, run_id, "large") == LARGE
+        assert download(client, run_id, "a") == b"1"
 
 
 @pytest.mark.parametrize(
@@ -251,10 +266,11 @@ def test_an_upload_hears_what_is_wrong_with_s3(
 ) -> None:  # fmt: skip
     _, client, run_id = relayed
     relay.fault = lambda method, _path: fault if method == "PUT" else None
+    # One byte: libcurl takes a rate below a byte per second, over some seconds, for a stall.
     error = refusal(upload, client, run_id, "a", b"1")
     assert (error.code.name, error.reason) == (code, reason)
     assert paths(client, run_id) == []
-    relay.fault = lambda _method, _path: None
+    relay.heal()
     assert upload(client, run_id, "a", b"1").size_bytes == 1
 
 
@@ -294,6 +310,8 @@ def test_an_end_that_fails_leaves_nothing_and_can_be_had_again(
     relayed: tuple[UpServer, needletail.Client, str], relay: Relay, seaweed: Seaweed
 ) -> None:
     server, client, run_id = relayed
+    blob = f"{place_of(server)}blobs/{digest_of(LARGE)}"
+    assert seaweed.keys(blob) == []
     sent = Upload(client, run_id, "large")
     sent.send(LARGE)
     relay.fault = lambda method, path: (
@@ -301,19 +319,14 @@ def test_an_end_that_fails_leaves_nothing_and_can_be_had_again(
     )
     assert refusal(sent.finish).reason == "ARTIFACT_STORE_DENIED"
     assert paths(client, run_id) == []
-    assert seaweed.keys(f"{place_of(server)}blobs/") == []
+    assert seaweed.keys(blob) == []
     assert any(method == "DELETE" and "uploadId" in path for method, path in relay.seen)
-    relay.fault = lambda _method, _path: None
-
-    def resumed() -> Upload | None:
-        with contextlib.suppress(AbortedError):
-            return Upload(client, run_id, upload_id=sent.id)
-        return None
-
-    again = wait_until("the stream that failed is over", resumed)
+    relay.heal()
+    again = wait_until("the stream that failed is over", lambda: resumed(client, run_id, sent))
     assert again.durable == len(LARGE)
     assert again.finish().sha256 == digest_of(LARGE)
     assert download(client, run_id, "large") == LARGE
+    assert seaweed.keys(blob) == [blob]
 
 
 def test_keys_are_read_again_when_they_are_refused(
@@ -331,30 +344,21 @@ def test_keys_are_read_again_when_they_are_refused(
         upload(client, run_id, "a", b"1")
 
 
-def test_over_tls_the_endpoint_must_be_who_it_says(place: Path) -> None:
-    (place / "ours").mkdir()
-    (place / "theirs").mkdir()
-    ours, theirs = Authority(place / "ours"), Authority(place / "theirs")
-    weed = Seaweed(place / "weed", ours.pair("seaweed"))
-    weed.start()
-    endpoint = f"https://127.0.0.1:{weed.https_port}"
-    for number, (authority, is_trusted) in enumerate([(ours, True), (theirs, False)]):
-        server = UpServer(
-            place / f"server{number}", *weed.settings(endpoint, s3_ca_file=str(authority.ca_file))
-        )
-        try:
-            server.start()
-            with server.client() as client:
-                run_id = new_run(server, client)
-                if is_trusted:
-                    upload(client, run_id, "a", LARGE)
-                    assert download(client, run_id, "a") == LARGE
-                else:
-                    error = refusal(upload, client, run_id, "a", b"1")
-                    assert error.reason == "ARTIFACT_STORE_DENIED"
-        finally:
-            server.discard()
-    weed.kill()
+def test_over_tls_the_endpoint_must_be_who_it_says(
+    own_server: Callable[..., UpServer], seaweed: Seaweed, place: Path
+) -> None:
+    endpoint = f"https://127.0.0.1:{seaweed.https_port}"
+    for authority, is_trusted in ((seaweed.authority, True), (Authority(place), False)):
+        server = own_server(*seaweed.settings(endpoint, s3_ca_file=str(authority.ca_file)))
+        server.start()
+        with server.client() as client:
+            run_id = new_run(server, client)
+            if is_trusted:
+                upload(client, run_id, "a", LARGE)
+                assert download(client, run_id, "a") == LARGE
+            else:
+                error = refusal(upload, client, run_id, "a", b"1")
+                assert error.reason == "ARTIFACT_STORE_DENIED"
 
 
 def test_a_bucket_is_named_by_the_host_where_that_is_said(

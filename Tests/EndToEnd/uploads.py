@@ -64,10 +64,15 @@ def upload(
     return sent.finish()
 
 
-def download(client: needletail.Client, run_id: str, path: str, offset: int = 0) -> bytes:
+def download(
+    client: needletail.Client, run_id: str, path: str, offset: int = 0,
+    timeout_seconds: float | None = None,
+) -> bytes:  # fmt: skip
     """Return the bytes of a file from an offset on."""
     parts: list[bytes] = []
-    for piece in client.tracking.download_artifact(run_id=run_id, path=path, offset=offset):
+    for piece in client.tracking.download_artifact(
+        run_id=run_id, path=path, offset=offset, timeout_seconds=timeout_seconds
+    ):
         assert piece.offset == offset + sum(map(len, parts))
         assert len(piece.data) <= CHUNK_BYTES
         parts.append(piece.data)

@@ -6,6 +6,7 @@ internal import Synchronization
 ///
 ///     <prefix><organization>/blobs/<SHA-256>
 ///     <prefix><organization>/uploads/<upload>/<offset>-<number>
+///     <prefix>installation
 ///
 /// An upload's bytes are segments, each an object of its own that never changes: S3 neither appends
 /// nor lets the parts of a multipart upload be read again, which the digest of an upload that goes
@@ -133,6 +134,41 @@ public final class S3ArtifactStore: ArtifactStore {
         .compactMap { Hexadecimal.bytes(String($0.key.dropFirst(place.blobs.count))) },
       next: page.token == nil
         ? nil : page.objects.last.map { String($0.key.dropFirst(place.blobs.count)) })
+  }
+
+  // MARK: Whose it is
+
+  private var marker: String { client.settings.prefix + OwnerMarker.name }
+
+  /// Whose the prefix's marker says it is.
+  public func owner() async throws(ArtifactStoreError) -> String? {
+    let answer = try await client.ask(S3Request("GET", marker), or: [404])
+    if answer.isSuccess { return OwnerMarker.owner(answer.body) }
+    let failure = S3Failure(answer)
+    // A bucket that is not there has no marker, but nobody should think it empty.
+    if failure.error != .missing { throw failure.error }
+    return nil
+  }
+
+  /// Marks the prefix.
+  public func mark(_ owner: String, replacing: Bool) async throws(ArtifactStoreError) {
+    var request = S3Request("PUT", marker)
+    request.body = OwnerMarker.content(owner)
+    if !replacing {
+      var condition = request
+      condition.headers = [("if-none-match", "*")]
+      // 412: there is one. A server that cannot tell says so, and then the last of many at once
+      // marks it; who reads the marker afterwards sees who that was.
+      if try await client.ask(condition, or: [412, 501]).status != 501 { return }
+    }
+    _ = try await client.ask(request)
+  }
+
+  /// The bucket, and what its keys begin with.
+  public var place: String {
+    let settings = client.settings
+    return "artifact-s3-bucket \(settings.bucket ?? "") with artifact-s3-prefix "
+      + (settings.prefix.isEmpty ? "(empty)" : settings.prefix)
   }
 
   /// What ended in the middle of being put together.

@@ -115,6 +115,7 @@ final class S3Client: Sendable {
     var attempt = 1
     while true {
       let problem: ArtifactStoreError
+      let begun = WallClock.microseconds()
       switch try attemptOnce(request, digest, credentials) {
       case .answer(let answer):
         noteAnswer()
@@ -134,7 +135,7 @@ final class S3Client: Sendable {
         problem = failure.error
       case .away(let cause):
         problem = .away(cause)
-        if noteAway(cause), attempt > 1 { throw problem }
+        if noteAway(cause, begun), attempt > 1 { throw problem }
       case .failed(let error):
         tell("S3: \(error)")
         throw error
@@ -183,15 +184,15 @@ final class S3Client: Sendable {
     if wasAway { tell("S3 answers again") }
   }
 
-  /// Remembers that nobody answered; says whether that was so shortly before, too.
-  private func noteAway(_ cause: String) -> Bool {
-    let now = WallClock.microseconds()
+  /// Remembers that nobody answered; says whether that was so shortly before, too: before the
+  /// attempt began, since one that waits in vain may take longer than what is short.
+  private func noteAway(_ cause: String, _ begun: Int64) -> Bool {
     let before = state.withLock { state in
-      defer { state.awaySince = now }
+      defer { state.awaySince = WallClock.microseconds() }
       return state.awaySince
     }
     if before == nil { tell("S3 does not answer: \(cause)") }
-    return before.map { now - $0 < S3Client.awayMicroseconds } ?? false
+    return before.map { begun - $0 < S3Client.awayMicroseconds } ?? false
   }
 
   /// Waits a while, drawn so that many do not come again at once.

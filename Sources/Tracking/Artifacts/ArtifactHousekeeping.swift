@@ -18,12 +18,14 @@ public enum ArtifactHousekeeping {
   /// - Parameters:
   ///   - store: Where the files are.
   ///   - database: Connected as the maintenance role.
-  ///   - failed: Told of a file that could not be removed; the next run tries again.
-  /// - Throws: ``PostgresError``; what was done before it stays, and the next run does the rest.
+  /// - Returns: Why it ended early: the store did not do what it was asked, or, before anything is
+  ///   removed, is not this database's; nil when it did not. The next run does the rest.
+  /// - Throws: ``PostgresError``; what was done before it stays, too.
   public static func run(
-    _ store: any ArtifactStore, _ database: Database, failed: (ArtifactStoreError) -> Void
-  ) async throws(PostgresError) {
+    _ store: any ArtifactStore, _ database: Database
+  ) async throws(PostgresError) -> Problem? {
     do throws(Failure) {
+      try await requireOwn(store, database)
       try await giveUpUploads(store, database)
       for organization in try await asking({ () throws(ArtifactStoreError) in
         try await store.organizations()
@@ -31,17 +33,36 @@ public enum ArtifactHousekeeping {
         try await sweep(organization, store, database)
       }
       while try await removeBlobs(store, database) == batchSize {}
+      return nil
     } catch {
       switch error {
       case .database(let error): throw error
-      case .store(let error): failed(error)
+      case .store(let error): return .store(error)
+      case .foreign(let reason): return .foreign(reason)
       }
     }
   }
 
-  private enum Failure: DatabaseFailure {
+  /// Why files stay that should go.
+  public enum Problem: Sendable, CustomStringConvertible {
+    /// The store's answer.
+    case store(ArtifactStoreError)
+    /// The store is another database's; what to do.
+    case foreign(String)
+
+    /// For people.
+    public var description: String {
+      switch self {
+      case .store(let error): "\(error)"
+      case .foreign(let reason): reason
+      }
+    }
+  }
+
+  enum Failure: DatabaseFailure {
     case database(PostgresError)
     case store(ArtifactStoreError)
+    case foreign(String)
 
     init(database error: PostgresError) { self = .database(error) }
   }
@@ -97,6 +118,8 @@ public enum ArtifactHousekeeping {
     let known = try await committing(
       database, ArtifactMaintenanceQueries.listKnownOrganizations(ids: [organization]))
     if known.isEmpty {
+      // Nothing of it comes back: look once more whose it is.
+      try await requireOwn(store, database)
       return try await asking { () throws(ArtifactStoreError) in
         try await store.removeAll(of: organization)
       }
@@ -131,7 +154,7 @@ public enum ArtifactHousekeeping {
     } while cursor != nil
   }
 
-  private static func committing<Output>(
+  static func committing<Output>(
     _ database: Database, _ query: Query<Output>
   ) async throws(Failure) -> Output {
     do throws(PostgresError) {
@@ -141,7 +164,7 @@ public enum ArtifactHousekeeping {
     }
   }
 
-  private static func asking<Value>(
+  static func asking<Value>(
     _ work: () async throws(ArtifactStoreError) -> Value
   ) async throws(Failure) -> Value {
     do throws(ArtifactStoreError) { return try await work() } catch { throw .store(error) }

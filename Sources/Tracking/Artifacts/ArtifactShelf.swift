@@ -26,6 +26,8 @@ public struct ArtifactSettings: Sendable {
   public var chunkBytes = 1 << 20
   /// Bytes that an organization may store, each content counted once; 0 = any number.
   public var quotaBytes: Int64 = 0
+  /// The database whose store this one takes over; nil = none's.
+  public var adopted: String?
 
   /// Makes settings with every bound at its default.
   public init() {}
@@ -36,6 +38,7 @@ public struct ArtifactShelf: Sendable {
   /// Where the bytes are.
   public let store: any ArtifactStore
   private(set) var settings: ArtifactSettings
+  let ownership = ArtifactOwnership()
 
   /// Puts the two together.
   public init(_ store: any ArtifactStore, _ settings: ArtifactSettings) {

@@ -14,6 +14,7 @@ extension TrackingService {
     let shelf = try openShelf()
     let target = try UploadTarget(opening?.request ?? UploadArtifactRequest(), shelf.settings)
     _ = try await run(target.runID, call)
+    try await shelf.ownership.wait(call)
     guard var upload = try await open(target, shelf, call) else {
       return try await responses.send(try await finished(target, call))
     }

@@ -38,3 +38,11 @@ where organization.id = any(:ids::uuid[]);
 select upload.id
 from artifact_uploads as upload
 where upload.organization_id = :organization_id and upload.id = any(:ids::uuid[]);
+
+-- What the store's marker calls this database: its cluster and itself. A failover changes the
+-- timeline, but neither of them. Maintenance only.
+-- name: getStoreOwner :one
+select control.system_identifier::text || '-' || own.oid::text as "id!"
+from pg_control_system() as control
+cross join pg_database as own
+where own.datname = current_database();
