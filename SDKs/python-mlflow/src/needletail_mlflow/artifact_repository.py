@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from mlflow.entities import FileInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, verify_artifact_path
-
 from needletail import artifacts
 from needletail.errors import CallError
+
 from needletail_mlflow import ids
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
@@ -120,8 +120,8 @@ class NeedletailArtifactRepository(ArtifactRepository):
         run = ids.to_uuid(found["run"]) if found else None
         if found is None or run is None:
             raise invalid(
-                f"no run has artifacts at {self.artifact_uri}, path {path!r}: Needletail keeps files"
-                " of runs, at <experiment>/<run>/artifacts"
+                f"no run has artifacts at {self.artifact_uri}, path {path!r}: Needletail keeps"
+                " files of runs, at <experiment>/<run>/artifacts"
             )
         return run, (found["rest"] or "").strip("/")
 

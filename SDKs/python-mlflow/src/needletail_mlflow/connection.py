@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 import needletail
 from needletail import settings as settings_module
+
 from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 
 if TYPE_CHECKING:
     from needletail.client import Client
     from needletail.settings import Settings
+
     from needletail_mlflow.uri import Place
 
 _PROJECTS_PER_PAGE = 1_000

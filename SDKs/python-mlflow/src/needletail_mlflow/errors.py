@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2
-
 from needletail.errors import CallError, Code, SettingsError
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def to_mlflow(error: CallError | SettingsError) -> MlflowException:
     """MLflow's error for one of the SDK's."""
     if isinstance(error, SettingsError):
         return MlflowException(str(error), databricks_pb2.INVALID_PARAMETER_VALUE)
+    if error.reason == "PAGE_TOKEN_INVALID":
+        return invalid(f"Invalid page token: {error}")
     code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
     if error.reason in _WRONG_REQUESTS:
         code = databricks_pb2.INVALID_PARAMETER_VALUE

@@ -18,9 +18,9 @@ from mlflow.utils.validation import (
     _validate_experiment_name,
     _validate_experiment_tag,
 )
-
-from needletail.errors import CallError
+from needletail.errors import CallError, Code
 from needletail.tracking import Tag
+
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from needletail.tracking import Experiment as Stored
+
     from needletail_mlflow.connection import Connection
 
 DEFAULT_ID = "0"
@@ -239,7 +240,7 @@ class Experiments:
         except CallError as error:
             if error.reason == "EXPERIMENT_NAME_TAKEN":
                 return self._find_default() or self._adopt_default()
-            if error.reason == "PERMISSION_DENIED" or error.code.name == "PERMISSION_DENIED":
+            if error.code is Code.PERMISSION_DENIED:
                 # Whoever may only read finds the project as it is.
                 return ""
             raise
@@ -274,9 +275,10 @@ class Experiments:
         project = self._connection.project_id
         for is_deleted in (False, True):
             page = self._tracking.list_experiments(
-                project_id=project, name=name, include_archived=True, deleted=is_deleted
-            ) if not is_deleted else self._tracking.list_experiments(
-                project_id=project, name=name, deleted=True
+                project_id=project,
+                name=name,
+                include_archived=not is_deleted,
+                deleted=is_deleted,
             )
             for one in page.experiments:
                 if one.name == name or not exactly:
@@ -322,8 +324,7 @@ class Experiments:
         return Experiment(
             experiment_id=public_id,
             name=stored.name,
-            artifact_location=self._location(stored)
-            or f"needletail:/experiments/{stored.id}",
+            artifact_location=self._location(stored) or f"needletail:/experiments/{stored.id}",
             lifecycle_stage=LifecycleStage.ACTIVE if is_live else LifecycleStage.DELETED,
             tags=[ExperimentTag(key, value) for key, value in tags.items()],
             creation_time=times.to_ms(stored.created_at),
@@ -349,6 +350,11 @@ class Experiments:
     def _live_uuid(self, experiment_id) -> str:
         uuid = self.uuid(experiment_id)
         if not uuid:
+            if not str(experiment_id).isdigit():
+                raise invalid(
+                    f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid"
+                    " integer."
+                )
             raise self._no_such(experiment_id)
         return uuid
 

@@ -15,13 +15,14 @@ from mlflow.entities import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from mlflow.utils.validation import _validate_dataset_inputs
-
 from needletail.tracking import InputDataset, ModelRole, NewRunInput, NewRunModel, Tag
+
 from needletail_mlflow.errors import TRANSLATED, invalid
 from needletail_mlflow.searching import LINKS_TAG
 
 if TYPE_CHECKING:
     from needletail.tracking import RunInput, RunModel
+
     from needletail_mlflow.connection import Connection
 
 _PAGE = 1_000
@@ -42,7 +43,9 @@ class Inputs:
             raise invalid("Dataset input must have a dataset associated with it.")
         with TRANSLATED:
             if datasets:
-                self._tracking.log_inputs(run_id=run_uuid, inputs=_new_inputs(datasets))
+                inputs = _new_inputs(datasets)
+                for start in range(0, len(inputs), _PAGE):
+                    self._tracking.log_inputs(run_id=run_uuid, inputs=inputs[start : start + _PAGE])
             if models:
                 self._log_models(run_uuid, ModelRole.INPUT, [(one.model_id, 0) for one in models])
             self._mark(run_uuid)
@@ -100,7 +103,7 @@ def _new_inputs(datasets: list[DatasetInput]) -> list[NewRunInput]:
                     profile=dataset.profile or "",
                 ),
                 context=context,
-                tags=[Tag(key=key, value=value) for key, value in tags.items()],
+                tags=tuple(Tag(key=key, value=value) for key, value in tags.items()),
             ),
         )
     return list(found.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,15 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.validation import (
     _validate_batch_log_data,
     _validate_batch_log_limits,
+    _validate_metric,
     _validate_param,
     _validate_param_keys_unique,
     _validate_run_id,
     _validate_tag,
 )
-
 from needletail.errors import CallError
-from needletail.tracking import MetricSeries, Parameter, Tag
+from needletail.tracking import MetricSeries, Parameter, RunStatus, Tag
+
 from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.telling import told_value
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from needletail.histories import MetricHistory
+
     from needletail_mlflow.connection import Connection
     from needletail_mlflow.runs import Runs
 
@@ -58,6 +61,11 @@ class Logged:
             uuid = self._runs.uuid(run_id)
             self._log(run_id, uuid, metrics, params, tags, _several_differ)
 
+    def metric(self, run_id, metric) -> None:
+        # Alone it has no place in a list that a message would name.
+        _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
+        self.batch(run_id, [metric], (), ())
+
     def param(self, run_id, param) -> None:
         param = _validate_param(param.key, param.value)
         with TRANSLATED:
@@ -71,6 +79,9 @@ class Logged:
     def delete_tag(self, run_id, key) -> None:
         with TRANSLATED:
             uuid = self._runs.uuid(run_id)
+            if key == MLFLOW_RUN_NAME:
+                # A run keeps its name, of which this tag is made.
+                return
             try:
                 if key not in self.tags(uuid):
                     raise missing(f"No tag with name: {key} in run with id {run_id}")
@@ -192,8 +203,6 @@ class Logged:
                 raise
 
     def _start(self, uuid: str) -> None:
-        from needletail.tracking import RunStatus  # noqa: PLC0415
-
         self._tracking.update_run(id=uuid, status=RunStatus.RUNNING)
 
     def _send_to_ended(self, uuid: str, request) -> None:
@@ -204,20 +213,19 @@ class Logged:
                 self._runs.reopen(uuid)
                 try:
                     self._tracking.log_batch(**request)
-                    return
                 except CallError as error:
                     # Another process ended it again in between.
                     if error.reason != "RUN_FINISHED" or not tries_left:
                         raise
+                else:
+                    return
                 finally:
                     if ended.completed_at is not None:
                         self._end_again(uuid, ended)
 
     def _end_again(self, uuid: str, ended) -> None:
         try:
-            self._tracking.finish_run(
-                id=uuid, status=ended.status, completed_at=ended.completed_at
-            )
+            self._tracking.finish_run(id=uuid, status=ended.status, completed_at=ended.completed_at)
         except CallError as error:
             if error.reason != "RUN_FINISHED":
                 raise
@@ -228,6 +236,8 @@ class Logged:
 
     def _page(self, uuid: str, key: str, max_results, page_token) -> PagedList[Metric]:
         wanted = _POINTS_PER_PAGE if max_results is None else max_results
+        if wanted < 1:
+            return PagedList([], None)
         points: list[Point] = []
         token = page_token or ""
         while True:
@@ -267,14 +277,12 @@ def _series(metrics: Sequence[Metric]) -> list[MetricSeries]:
         found[1].append(metric.timestamp * 1_000)
         found[2].append(metric.value)
     return [
-        MetricSeries(key=key, steps=steps, times_us=stamps, values=values)
+        MetricSeries(key=key, steps=tuple(steps), times_us=tuple(stamps), values=tuple(values))
         for key, (steps, stamps, values) in columns.items()
     ]
 
 
-def _points(
-    steps: Sequence[int], times_us: Sequence[int], values: Sequence[float]
-) -> list[Point]:
+def _points(steps: Sequence[int], times_us: Sequence[int], values: Sequence[float]) -> list[Point]:
     points = [
         (time_us // 1_000, step, value)
         for step, time_us, value in zip(steps, times_us, values, strict=True)
@@ -296,8 +304,6 @@ def _within(series: MetricHistory, end_step: int | None) -> int:
     """How many points there are up to a step: they come by step."""
     if end_step is None:
         return len(series)
-    import bisect  # noqa: PLC0415
-
     return bisect.bisect_right(series.steps, end_step)
 
 

@@ -12,6 +12,7 @@ from mlflow.entities import (
     RunOutputs,
     ViewType,
 )
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import (
     MLFLOW_PARENT_RUN_ID,
     MLFLOW_RUN_NAME,
@@ -21,10 +22,10 @@ from mlflow.utils.mlflow_tags import (
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_tag
-
 from needletail.errors import CallError
 from needletail.tracking import FoundRun, SearchInclude, Tag
 from needletail.tracking import RunStatus as Status
+
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import (
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mlflow.exceptions import MlflowException
-
     from needletail.tracking import Run as Stored
+
     from needletail_mlflow.connection import Connection
     from needletail_mlflow.experiments import Experiments
     from needletail_mlflow.inputs import Inputs
@@ -134,6 +135,8 @@ class Runs:
     def search(
         self, experiment_ids, filter_string, view_type, max_results, order_by, page_token
     ) -> tuple[list[Run], str | None]:
+        if max_results is None:
+            max_results = SEARCH_MAX_RESULTS_THRESHOLD
         check_max_results(max_results)
         condition = run_filter(filter_string or "")
         order = run_order(tuple(order_by or ()))
@@ -204,7 +207,9 @@ class Runs:
         if stored.status is status:
             return stored
         if status is Status.SCHEDULED:
-            raise invalid(f"The run {ids.to_mlflow(uuid)} has started: it cannot be SCHEDULED again.")
+            raise invalid(
+                f"The run {ids.to_mlflow(uuid)} has started: it cannot be SCHEDULED again."
+            )
         if stored.status in _ENDED:
             return self._tracking.reopen_run(id=uuid)
         return self._tracking.update_run(id=uuid, status=status)
@@ -213,9 +218,7 @@ class Runs:
         completed_at = times.from_ms(end_time) if end_time else None
         while True:
             try:
-                return self._tracking.finish_run(
-                    id=uuid, status=status, completed_at=completed_at
-                )
+                return self._tracking.finish_run(id=uuid, status=status, completed_at=completed_at)
             except CallError as error:
                 if "completed_at" in _refused(error) and completed_at is not None:
                     completed_at = None
@@ -342,4 +345,3 @@ def _tags(tags: dict[str, str]) -> tuple[Tag, ...]:
 
 def _refused(error: CallError) -> set[str]:
     return {violation.field for violation in error.field_violations}
-

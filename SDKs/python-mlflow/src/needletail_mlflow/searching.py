@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from mlflow.entities import RunStatus
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
@@ -32,12 +33,13 @@ _ALIASES = {
     "created": "start_time", "Created": "start_time", "run name": "run_name",
     "Run name": "run_name", "Run Name": "run_name", "run_uuid": "run_id",
 }  # fmt: skip
+_STATUSES = {RunStatus.to_string(status) for status in RunStatus.all_status()}
 _ENTITIES = {"metric": "metrics", "parameter": "params", "tag": "tags", "dataset": "datasets"}
 _NUMBERS = {"start_time", "end_time", "creation_time", "last_update_time"}
 Comparison = dict[str, Any]
 
 
-def check_max_results(max_results: int | None) -> None:
+def check_max_results(max_results: int) -> None:
     """Refuses what MLflow refuses, in its words."""
     if max_results is None or max_results < 1:
         raise invalid(
@@ -91,20 +93,40 @@ def _joined(comparisons: list[Comparison], one: Callable[[Comparison], str]) -> 
 def _run_comparison(comparison: Comparison) -> str:
     kind, key = comparison["type"], comparison["key"]
     key = _ALIASES.get(key, key) if kind == "attribute" else key
+    _check_operator(kind, key, comparison["comparator"])
     comparison = {**comparison, "key": key}
     if (kind, key) == ("attribute", "run_id"):
         return _by_id("attributes.run_id", comparison, ids.to_uuid)
     if (kind, key) == ("attribute", "user_id"):
-        named = (_plain({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG))
+        named = (
+            _plain({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
+        )
         return f"({' OR '.join(named)})"
     if (kind, key) == ("tag", MLFLOW_RUN_NAME):
         return _plain({**comparison, "type": "attribute", "key": "run_name"})
+    if (kind, key) == ("attribute", "status") and comparison["comparator"] in {"=", "!="}:
+        return _by_status(comparison)
     return _plain(comparison)
 
 
+def _check_operator(kind: str, key: str, operator: str) -> None:
+    # Each of these is false of another kind, and refuses an operator of its own.
+    SearchUtils.is_metric(kind, operator)
+    SearchUtils.is_param(kind, operator)
+    SearchUtils.is_tag(kind, operator)
+    SearchUtils.is_string_attribute(kind, key, operator)
+    SearchUtils.is_numeric_attribute(kind, key, operator)
+    SearchUtils.is_dataset(kind, operator)
+
+
+def _by_status(comparison: Comparison) -> str:
+    # To MLflow a status that there is not is a text like any other: no run has it.
+    if comparison["value"] in _STATUSES:
+        return _plain(comparison)
+    return f"attributes.run_id {comparison['comparator']} '{_NOBODY}'"
+
+
 def _run_order(kind: str, key: str, is_rising: bool) -> str:
-    if kind == "attribute":
-        key = _ALIASES.get(key, key)
     if (kind, key) == ("tag", MLFLOW_RUN_NAME):
         kind, key = "attribute", "run_name"
     if (kind, key) == ("attribute", "user_id"):
@@ -114,16 +136,15 @@ def _run_order(kind: str, key: str, is_rising: bool) -> str:
 
 def _without_twins(parsed: Iterable[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
     found: dict[tuple[str, str], bool] = {}
-    for kind, key, is_rising in parsed:
+    for kind, written, is_rising in parsed:
+        key = _ALIASES.get(written, written) if kind == "attribute" else written
         if (kind, key) in found:
             raise invalid(f"`order_by` contains duplicate fields: {kind}s.{key}")
         found[kind, key] = is_rising
     return [(kind, key, is_rising) for (kind, key), is_rising in found.items()]
 
 
-def _by_id(
-    field: str, comparison: Comparison, to_uuid: Callable[[str], str | None]
-) -> str:
+def _by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | None]) -> str:
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if operator in {"IN", "NOT IN"}:
         known = [to_uuid(str(one)) or _NOBODY for one in value]

@@ -18,8 +18,8 @@ from mlflow.entities import (
     RunTag,
 )
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
-
 from needletail.tracking import RunStatus as Status
+
 from needletail_mlflow import ids, times
 from needletail_mlflow.searching import OWN_TAGS, USER_TAG
 

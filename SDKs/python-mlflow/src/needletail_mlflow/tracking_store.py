@@ -11,7 +11,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
-from needletail_mlflow.experiments import Experiments
+from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
@@ -24,6 +24,8 @@ class TrackingStore(AbstractStore):
     Nothing is connected before the first call. One object is good for any number of threads, and
     goes on in forked children.
     """
+
+    DEFAULT_EXPERIMENT_ID = DEFAULT_ID
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
         super().__init__()
@@ -39,9 +41,7 @@ class TrackingStore(AbstractStore):
         self, view_type=1, max_results=SEARCH_MAX_RESULTS_DEFAULT, filter_string=None,
         order_by=None, page_token=None,
     ):  # fmt: skip
-        return self._experiments.search(
-            view_type, max_results, filter_string, order_by, page_token
-        )
+        return self._experiments.search(view_type, max_results, filter_string, order_by, page_token)
 
     def create_experiment(self, name, artifact_location=None, tags=None):
         return self._experiments.create(name, artifact_location, tags)
@@ -95,6 +95,9 @@ class TrackingStore(AbstractStore):
 
     def log_batch(self, run_id, metrics, params, tags):
         self._logged.batch(run_id, metrics, params, tags)
+
+    def log_metric(self, run_id, metric):
+        self._logged.metric(run_id, metric)
 
     def log_param(self, run_id, param):
         self._logged.param(run_id, param)

@@ -7,7 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
-
 from needletail.settings import DEFAULT_PORT
 
 SCHEME = "needletail"
