@@ -45,11 +45,12 @@ def test_a_filter_that_mlflow_refuses_is_refused(text: str) -> None:
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
 
 
-def test_an_order_ends_with_the_latest_start() -> None:
-    assert run_order(()) == ["attributes.start_time DESC"]
+def test_an_order_ends_with_the_latest_start_and_the_id() -> None:
+    assert run_order(()) == ["attributes.start_time DESC", "attributes.run_id ASC"]
     assert run_order(("metrics.loss ASC", "created")) == [
         "metrics.`loss` ASC",
         "attributes.start_time ASC",
+        "attributes.run_id ASC",
     ]
     with pytest.raises(MlflowException, match="contains duplicate fields"):
         run_order(("start_time", "created DESC"))

@@ -61,11 +61,14 @@ def run_filter(text: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def run_order(clauses: tuple[str, ...]) -> list[str]:
-    """An order of runs; MLflow's is the latest start first."""
+    """An order of runs; MLflow's ends with the latest start first, then by id."""
     parsed = _without_twins(map(SearchUtils.parse_order_by_for_search_runs, clauses))
     found = [_run_order(kind, key, is_rising) for kind, key, is_rising in parsed]
-    if not any(one.startswith(("attributes.start_time ", "attributes.run_id ")) for one in found):
+    fields = {(kind, key) for kind, key, _ in parsed}
+    if ("attribute", "start_time") not in fields:
         found.append("attributes.start_time DESC")
+    if ("attribute", "run_id") not in fields:
+        found.append("attributes.run_id ASC")
     return found
 
 
@@ -109,7 +112,7 @@ def _run_comparison(comparison: Comparison) -> str:
     return _plain(comparison)
 
 
-def _check_operator(kind: str, key: str, operator: str) -> None:
+def _check_operator(kind: Any, key: Any, operator: Any) -> None:
     # Each of these is false of another kind, and refuses an operator of its own.
     SearchUtils.is_metric(kind, operator)
     SearchUtils.is_param(kind, operator)

@@ -15,10 +15,11 @@ from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
+from needletail_mlflow.unkept import NotKeptError, Unkept
 from needletail_mlflow.uri import parse_tracking_uri
 
 
-class TrackingStore(AbstractStore):
+class TrackingStore(Unkept, AbstractStore):
     """Experiments and runs on Needletail.
 
     Nothing is connected before the first call. One object is good for any number of threads, and
@@ -145,4 +146,4 @@ class TrackingStore(AbstractStore):
 
     def link_traces_to_run(self, trace_ids, run_id):
         del trace_ids, run_id
-        raise NotImplementedError("Needletail does not keep traces")
+        raise NotKeptError("link_traces_to_run")
