@@ -27,9 +27,14 @@ def test_a_tracking_uri_names_a_server_and_a_project(uri: str, place: Place) -> 
 
 @pytest.mark.parametrize(
     "uri",
-    ["needletail:///vision", "needletail://host:port/vision", "needletail://host/a/b", "http://host/a",
-     "needletail://host/a?b=c"],
-)  # fmt: skip
+    [
+        "needletail:///vision",
+        "needletail://host:port/vision",
+        "needletail://host/a/b",
+        "http://host/a",
+        "needletail://host/a?b=c",
+    ],
+)
 def test_another_uri_is_refused_with_an_example(uri: str) -> None:
     with pytest.raises(MlflowException, match="write needletail://host:7443/project") as caught:
         parse_tracking_uri(uri)
