@@ -6,6 +6,7 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import mlflow
 from mlflow.entities import FileInfo
 from mlflow.store.artifact.artifact_repo import ArtifactRepository, verify_artifact_path
 from needletail import artifacts
@@ -133,7 +134,8 @@ class NeedletailArtifactRepository(ArtifactRepository):
 
 
 def _tracked(tracking_uri: str | None) -> Place:
-    """The server that the tracking URI names, where it is one of ours."""
-    if tracking_uri and tracking_uri.partition(":")[0] in SCHEMES:
-        return parse_tracking_uri(tracking_uri)
+    """The server that a tracking URI names, the given one or the current, where it is one of ours."""
+    for uri in (tracking_uri, mlflow.get_tracking_uri()):
+        if uri and uri.partition(":")[0] in SCHEMES:
+            return parse_tracking_uri(uri)
     return Place()

@@ -84,3 +84,13 @@ def test_a_server_finds_runs_below_its_destination(
     assert [one.path for one in own.list_artifacts()] == ["deep", "empty.bin"]
     with pytest.raises(MlflowException, match="no run has artifacts"):
         served.list_artifacts("0")
+
+
+def test_artifacts_of_a_run_are_found_at_the_current_tracking_uri(
+    store: TrackingStore, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create_run("0", "ada", 1, [], "first")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    repository = get_artifact_repository(run.info.artifact_uri)
+    repository.log_artifacts(str(make_files(tmp_path)))
+    assert [one.path for one in repository.list_artifacts()] == ["deep", "empty.bin"]
