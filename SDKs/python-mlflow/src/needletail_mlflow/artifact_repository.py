@@ -134,7 +134,7 @@ class NeedletailArtifactRepository(ArtifactRepository):
 
 
 def _tracked(tracking_uri: str | None) -> Place:
-    """The server that a tracking URI names, the given one or the current, where it is one of ours."""
+    """The server of the tracking URI, the given one or the current, where that is one of ours."""
     for uri in (tracking_uri, mlflow.get_tracking_uri()):
         if uri and uri.partition(":")[0] in SCHEMES:
             return parse_tracking_uri(uri)
