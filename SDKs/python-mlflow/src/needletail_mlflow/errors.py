@@ -1,0 +1,75 @@
+"""Errors: Needletail's as MLflow's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos import databricks_pb2
+from needletail.errors import CallError, Code, SettingsError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_CODES = {
+    Code.CANCELLED: databricks_pb2.CANCELLED,
+    Code.INVALID_ARGUMENT: databricks_pb2.INVALID_PARAMETER_VALUE,
+    Code.OUT_OF_RANGE: databricks_pb2.INVALID_PARAMETER_VALUE,
+    Code.FAILED_PRECONDITION: databricks_pb2.INVALID_STATE,
+    Code.DEADLINE_EXCEEDED: databricks_pb2.DEADLINE_EXCEEDED,
+    Code.NOT_FOUND: databricks_pb2.RESOURCE_DOES_NOT_EXIST,
+    Code.ALREADY_EXISTS: databricks_pb2.RESOURCE_ALREADY_EXISTS,
+    Code.PERMISSION_DENIED: databricks_pb2.PERMISSION_DENIED,
+    Code.UNAUTHENTICATED: databricks_pb2.UNAUTHENTICATED,
+    Code.RESOURCE_EXHAUSTED: databricks_pb2.RESOURCE_EXHAUSTED,
+    Code.ABORTED: databricks_pb2.ABORTED,
+    Code.UNIMPLEMENTED: databricks_pb2.NOT_IMPLEMENTED,
+    Code.UNAVAILABLE: databricks_pb2.TEMPORARILY_UNAVAILABLE,
+    Code.DATA_LOSS: databricks_pb2.DATA_LOSS,
+}
+# What a client asked for, and not the server's state, is wrong with these.
+_WRONG_REQUESTS = {"PARAMETER_DIFFERS", "RUN_FINISHED", "RUN_NOT_STARTED", "RECOVERY_OVER"}
+
+
+class Translated:
+    """Within it, what goes wrong is raised as MLflow raises it."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        if isinstance(error, (CallError, SettingsError)):
+            raise to_mlflow(error) from error
+
+
+TRANSLATED = Translated()
+
+
+def to_mlflow(error: CallError | SettingsError) -> MlflowException:
+    """MLflow's error for one of the SDK's."""
+    if isinstance(error, SettingsError):
+        return MlflowException(str(error), databricks_pb2.INVALID_PARAMETER_VALUE)
+    if error.reason == "PAGE_TOKEN_INVALID":
+        return invalid(f"Invalid page token: {error}")
+    code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
+    if error.reason in _WRONG_REQUESTS:
+        code = databricks_pb2.INVALID_PARAMETER_VALUE
+    return MlflowException(str(error), code)
+
+
+def invalid(message: str) -> MlflowException:
+    """A value that cannot be."""
+    return MlflowException(message, databricks_pb2.INVALID_PARAMETER_VALUE)
+
+
+def missing(message: str) -> MlflowException:
+    """Something that is not there."""
+    return MlflowException(message, databricks_pb2.RESOURCE_DOES_NOT_EXIST)

@@ -1,0 +1,376 @@
+"""Experiments, and the one that MLflow knows as "0"."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Experiment, ExperimentTag, LifecycleStage, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_STATE, RESOURCE_ALREADY_EXISTS
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
+from mlflow.utils.search_utils import SearchExperimentsUtils
+from mlflow.utils.uri import append_to_uri_path, resolve_uri_if_local
+from mlflow.utils.validation import (
+    _validate_experiment_artifact_location_length,
+    _validate_experiment_name,
+    _validate_experiment_tag,
+)
+from needletail.errors import CallError, Code
+from needletail.tracking import Tag
+
+from needletail_mlflow import ids, times
+from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.searching import (
+    DEFAULT_EXPERIMENT_TAG,
+    check_max_results,
+    experiment_filter,
+    experiment_order,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from needletail.tracking import Experiment as Stored
+
+    from needletail_mlflow.connection import Connection
+
+DEFAULT_ID = "0"
+_CONFIG_KEY = "mlflow"
+_PAGE = 1_000
+
+
+class Experiments:
+    """The experiments of a project."""
+
+    def __init__(self, connection: Connection, artifact_root: str | None) -> None:
+        self._connection = connection
+        self._artifact_root = artifact_root
+        self._lock = threading.Lock()
+        self._default_uuid: str | None = None
+        # Where artifacts of an experiment go, by its UUID: it never changes.
+        self._locations: dict[str, str] = {}
+
+    # What MLflow calls.
+
+    def create(self, name, artifact_location=None, tags=None) -> str:
+        _validate_experiment_name(name)
+        if artifact_location:
+            artifact_location = resolve_uri_if_local(artifact_location)
+            _validate_experiment_artifact_location_length(artifact_location)
+        for tag in tags or ():
+            _validate_experiment_tag(tag.key, tag.value)
+        config = {"artifact_location": artifact_location} if artifact_location else {}
+        wanted = {tag.key: str(tag.value) for tag in tags or ()}
+        with TRANSLATED:
+            # A name that "Default" may come to need is not taken before it.
+            self._default()
+            try:
+                stored = self._create(name, config, wanted)
+            except CallError as error:
+                if error.reason != "EXPERIMENT_NAME_TAKEN":
+                    raise
+                raise MlflowException(
+                    f"Experiment(name={name}) already exists. Error: {error}",
+                    RESOURCE_ALREADY_EXISTS,
+                ) from error
+        self._locations[stored.id] = self._location(stored)
+        return ids.to_mlflow(stored.id)
+
+    def get(self, experiment_id) -> Experiment:
+        with TRANSLATED:
+            return self._told(self._stored(experiment_id))
+
+    def get_by_name(self, name) -> Experiment | None:
+        with TRANSLATED:
+            found = self._named(name)
+            return None if found is None else self._told(found)
+
+    def delete(self, experiment_id) -> None:
+        with TRANSLATED:
+            uuid = self._live_uuid(experiment_id)
+            try:
+                self._tracking.delete_experiment(id=uuid)
+            except CallError as error:
+                raise self._missing_or(error, experiment_id) from error
+
+    def restore(self, experiment_id) -> None:
+        with TRANSLATED:
+            try:
+                self._tracking.undelete_experiment(id=self._live_uuid(experiment_id))
+            except CallError as error:
+                if error.reason == "RECOVERY_OVER":
+                    raise self._no_such(experiment_id) from error
+                raise self._missing_or(error, experiment_id) from error
+
+    def rename(self, experiment_id, new_name) -> None:
+        _validate_experiment_name(new_name)
+        with TRANSLATED:
+            try:
+                self._tracking.update_experiment(id=self._live_uuid(experiment_id), name=new_name)
+            except CallError as error:
+                if error.reason != "EXPERIMENT_NOT_FOUND":
+                    raise
+                self._stored(experiment_id)
+                raise MlflowException(
+                    "Cannot rename a non-active experiment.", INVALID_STATE
+                ) from error
+
+    def search(
+        self,
+        view_type=ViewType.ACTIVE_ONLY,
+        max_results=SEARCH_MAX_RESULTS_DEFAULT,
+        filter_string=None,
+        order_by=None,
+        page_token=None,
+    ) -> PagedList[Experiment]:
+        check_max_results(max_results)
+        with TRANSLATED:
+            if view_type != ViewType.ACTIVE_ONLY:
+                return self._search_all(view_type, max_results, filter_string, order_by, page_token)
+            self._default()
+            order = experiment_order(order_by)
+            condition = experiment_filter(filter_string, self.uuid)
+            found: list[Stored] = []
+            token = page_token or ""
+            while True:
+                page = self._tracking.list_experiments(
+                    project_id=self._connection.project_id,
+                    filter=condition,
+                    order_by=order,
+                    page_size=min(_PAGE, max_results - len(found)),
+                    page_token=token,
+                )
+                found += page.experiments
+                token = page.next_page_token
+                if not token or len(found) >= max_results:
+                    return PagedList([self._told(one) for one in found], token or None)
+
+    def set_tag(self, experiment_id, tag) -> None:
+        _validate_experiment_tag(tag.key, tag.value)
+        with TRANSLATED:
+            uuid = self._live_uuid(experiment_id)
+            try:
+                self._tracking.set_experiment_tags(
+                    experiment_id=uuid, tags=[Tag(key=tag.key, value=str(tag.value))]
+                )
+            except CallError as error:
+                raise self._inactive_or(error, experiment_id) from error
+
+    def delete_tag(self, experiment_id, key) -> None:
+        with TRANSLATED:
+            uuid = self._live_uuid(experiment_id)
+            try:
+                if key not in self._tags(uuid):
+                    raise missing(f"No tag with name: {key} in experiment with id {experiment_id}")
+                self._tracking.set_experiment_tags(experiment_id=uuid, delete_keys=[key])
+            except CallError as error:
+                raise self._inactive_or(error, experiment_id) from error
+
+    # What runs need to know.
+
+    def uuid(self, experiment_id) -> str | None:
+        """The UUID of an experiment; None = there can be none."""
+        text = DEFAULT_ID if experiment_id in {None, ""} else str(experiment_id)
+        return self._default() if text == DEFAULT_ID else ids.to_uuid(text)
+
+    def public_id(self, uuid: str) -> str:
+        """How MLflow calls an experiment."""
+        return DEFAULT_ID if uuid == self._default() else ids.to_mlflow(uuid)
+
+    def run_artifacts(self, experiment_uuid: str, run_uuid: str) -> str:
+        """Where the artifacts of a run are."""
+        location = self._locations.get(experiment_uuid)
+        if location is None:
+            stored = self._tracking.get_experiment(id=experiment_uuid)
+            location = self._locations[experiment_uuid] = self._location(stored)
+        if not location:
+            return f"needletail:/runs/{run_uuid}/artifacts"
+        return append_to_uri_path(location, ids.to_mlflow(run_uuid), "artifacts")
+
+    def check_is_active(self, experiment_id) -> None:
+        """Raises what MLflow says of an experiment that is deleted, or was never there."""
+        experiment = self.get(experiment_id)
+        if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
+            raise invalid(
+                f"The experiment {experiment.experiment_id} must be in the 'active' state. "
+                f"Current state is {experiment.lifecycle_stage}."
+            )
+
+    # How it is done.
+
+    @property
+    def _tracking(self):
+        return self._connection.client.tracking
+
+    def _create(self, name: str, config: dict[str, str], tags: dict[str, str]) -> Stored:
+        return self._tracking.create_experiment(
+            project_id=self._connection.project_id,
+            name=name,
+            config_json=json.dumps({_CONFIG_KEY: config}) if config else "",
+            tags=[Tag(key=key, value=value) for key, value in tags.items()],
+        )
+
+    def _default(self) -> str | None:
+        """UUID of the experiment "0", which is made when it was never there."""
+        if self._default_uuid is None:
+            with self._lock:
+                if self._default_uuid is None:
+                    self._default_uuid = self._find_default() or self._make_default()
+        return self._default_uuid
+
+    def _find_default(self) -> str | None:
+        page = self._tracking.list_experiments(
+            project_id=self._connection.project_id,
+            filter=f"tags.`{DEFAULT_EXPERIMENT_TAG}` = '{DEFAULT_ID}'",
+            include_archived=True,
+            page_size=1,
+        )
+        found = list(page.experiments) or [
+            one for one in self._deleted() if _config(one).get("id") == DEFAULT_ID
+        ]
+        return found[0].id if found else None
+
+    def _make_default(self) -> str | None:
+        mark = {DEFAULT_EXPERIMENT_TAG: DEFAULT_ID}
+        try:
+            return self._create(Experiment.DEFAULT_EXPERIMENT_NAME, {"id": DEFAULT_ID}, mark).id
+        except CallError as error:
+            if error.reason == "EXPERIMENT_NAME_TAKEN":
+                return self._find_default() or self._adopt_default()
+            if error.code is Code.PERMISSION_DENIED:
+                # Whoever may only read finds the project as it is.
+                return ""
+            raise
+
+    def _adopt_default(self) -> str | None:
+        """Makes an experiment that is called Default already the one that MLflow means."""
+        stored = self._named(Experiment.DEFAULT_EXPERIMENT_NAME, exactly=False)
+        if stored is None:
+            return None
+        config = json.loads(stored.config_json or "{}")
+        config[_CONFIG_KEY] = {**config.get(_CONFIG_KEY, {}), "id": DEFAULT_ID}
+        self._tracking.update_experiment(id=stored.id, config_json=json.dumps(config))
+        self._tracking.set_experiment_tags(
+            experiment_id=stored.id, tags=[Tag(key=DEFAULT_EXPERIMENT_TAG, value=DEFAULT_ID)]
+        )
+        return stored.id
+
+    def _stored(self, experiment_id) -> Stored:
+        uuid = self._live_uuid(experiment_id)
+        try:
+            return self._tracking.get_experiment(id=uuid)
+        except CallError as error:
+            if error.reason != "EXPERIMENT_NOT_FOUND":
+                raise
+            for one in self._deleted():
+                if one.id == uuid:
+                    return one
+            raise self._no_such(experiment_id) from error
+
+    def _named(self, name: str, *, exactly: bool = True) -> Stored | None:
+        """The living experiment of this name, or else the one deleted last."""
+        project = self._connection.project_id
+        for is_deleted in (False, True):
+            page = self._tracking.list_experiments(
+                project_id=project,
+                name=name,
+                include_archived=not is_deleted,
+                deleted=is_deleted,
+            )
+            for one in page.experiments:
+                if one.name == name or not exactly:
+                    return one
+        return None
+
+    def _deleted(self) -> Iterator[Stored]:
+        token = ""
+        while True:
+            page = self._tracking.list_experiments(
+                project_id=self._connection.project_id,
+                deleted=True,
+                page_size=_PAGE,
+                page_token=token,
+            )
+            yield from page.experiments
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _search_all(self, view_type, max_results, filter_string, order_by, page_token):
+        # Deleted experiments have no filter there; there are few of them, for 30 days.
+        found = [self._told(one) for one in self._deleted()]
+        if view_type == ViewType.ALL:
+            found += self._search_every_page()
+        found = SearchExperimentsUtils.filter(found, filter_string)
+        found = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC"])
+        return PagedList(*SearchExperimentsUtils.paginate(found, page_token, max_results))
+
+    def _search_every_page(self) -> Iterator[Experiment]:
+        token = None
+        while True:
+            page = self.search(max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _told(self, stored: Stored) -> Experiment:
+        is_live = stored.deleted_at is None
+        tags = self._tags(stored.id) if is_live else {}
+        public_id = self.public_id(stored.id)
+        return Experiment(
+            experiment_id=public_id,
+            name=stored.name,
+            artifact_location=self._location(stored) or f"needletail:/experiments/{stored.id}",
+            lifecycle_stage=LifecycleStage.ACTIVE if is_live else LifecycleStage.DELETED,
+            tags=[ExperimentTag(key, value) for key, value in tags.items()],
+            creation_time=times.to_ms(stored.created_at),
+            last_update_time=times.to_ms(stored.updated_at),
+        )
+
+    def _tags(self, uuid: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for tag in self._tracking.iterate_experiment_tags(experiment_id=uuid, page_size=_PAGE):
+            if tag.key != DEFAULT_EXPERIMENT_TAG:
+                found[tag.key] = tag.value
+        return found
+
+    def _location(self, stored: Stored) -> str:
+        """Where its artifacts go; empty = with Needletail."""
+        own = _config(stored).get("artifact_location")
+        if own:
+            return own
+        if not self._artifact_root:
+            return ""
+        return append_to_uri_path(self._artifact_root, self.public_id(stored.id))
+
+    def _live_uuid(self, experiment_id) -> str:
+        uuid = self.uuid(experiment_id)
+        if not uuid:
+            if not str(experiment_id).isdigit():
+                raise invalid(
+                    f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid"
+                    " integer."
+                )
+            raise self._no_such(experiment_id)
+        return uuid
+
+    def _missing_or(self, error: CallError, experiment_id) -> Exception:
+        return self._no_such(experiment_id) if error.reason == "EXPERIMENT_NOT_FOUND" else error
+
+    def _inactive_or(self, error: CallError, experiment_id) -> Exception:
+        if error.reason == "EXPERIMENT_NOT_FOUND":
+            self.check_is_active(experiment_id)
+        return error
+
+    @staticmethod
+    def _no_such(experiment_id) -> MlflowException:
+        return missing(f"No Experiment with id={experiment_id} exists")
+
+
+def _config(stored: Stored) -> dict[str, str]:
+    found = json.loads(stored.config_json or "{}").get(_CONFIG_KEY)
+    return found if isinstance(found, dict) else {}

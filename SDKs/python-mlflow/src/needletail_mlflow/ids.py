@@ -1,0 +1,21 @@
+"""Ids: MLflow's are 32 hexadecimal digits where Needletail's are UUIDs."""
+
+from __future__ import annotations
+
+import re
+
+_HEX = re.compile(r"[0-9a-f]{32}\Z")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+
+
+def to_mlflow(uuid: str) -> str:
+    """A UUID as MLflow writes ids."""
+    return uuid.replace("-", "")
+
+
+def to_uuid(mlflow_id: object) -> str | None:
+    """The UUID of an id of MLflow, in either form; None = no UUID has it."""
+    text = str(mlflow_id).lower()
+    if _HEX.match(text):
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    return text if _UUID.match(text) else None

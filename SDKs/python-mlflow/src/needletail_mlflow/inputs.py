@@ -1,0 +1,134 @@
+"""What runs read and made: datasets, and models by their ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    LoggedModelOutput,
+    RunInputs,
+    RunOutputs,
+)
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+from mlflow.utils.validation import _validate_dataset_inputs
+from needletail.tracking import InputDataset, ModelRole, NewRunInput, NewRunModel, Tag
+
+from needletail_mlflow.errors import TRANSLATED, invalid
+from needletail_mlflow.searching import LINKS_TAG
+
+if TYPE_CHECKING:
+    from needletail.tracking import RunInput, RunModel
+
+    from needletail_mlflow.connection import Connection
+
+_PAGE = 1_000
+
+
+class Inputs:
+    """Links of runs to datasets and models."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def log_inputs(self, run_uuid: str, datasets=None, models=None) -> None:
+        if datasets is not None:
+            if not isinstance(datasets, list):
+                raise TypeError(f"Argument 'datasets' should be a list, got '{type(datasets)}'")
+            _validate_dataset_inputs(datasets)
+        if any(one.dataset is None for one in datasets or ()):
+            raise invalid("Dataset input must have a dataset associated with it.")
+        with TRANSLATED:
+            if datasets:
+                inputs = _new_inputs(datasets)
+                for start in range(0, len(inputs), _PAGE):
+                    self._tracking.log_inputs(run_id=run_uuid, inputs=inputs[start : start + _PAGE])
+            if models:
+                self._log_models(run_uuid, ModelRole.INPUT, [(one.model_id, 0) for one in models])
+            self._mark(run_uuid)
+
+    def log_outputs(self, run_uuid: str, models) -> None:
+        if not models:
+            return
+        with TRANSLATED:
+            self._log_models(
+                run_uuid, ModelRole.OUTPUT, [(one.model_id, one.step or 0) for one in models]
+            )
+            self._mark(run_uuid)
+
+    def of_run(self, run_uuid: str) -> tuple[RunInputs, RunOutputs]:
+        """All that a run is linked to."""
+        tracking = self._tracking
+        inputs = list(tracking.iterate_run_inputs(run_id=run_uuid, page_size=_PAGE))
+        models = list(tracking.iterate_run_models(run_id=run_uuid, page_size=_PAGE))
+        # MLflow tells them in the order in which they were logged.
+        return _told(inputs[::-1], models[::-1])
+
+    @property
+    def _tracking(self):
+        return self._connection.client.tracking
+
+    def _mark(self, run_uuid: str) -> None:
+        self._tracking.set_run_tags(run_id=run_uuid, tags=[Tag(key=LINKS_TAG, value="1")])
+
+    def _log_models(self, run_uuid: str, role: ModelRole, models: list[tuple[str, int]]) -> None:
+        self._tracking.log_models(
+            run_id=run_uuid,
+            models=[
+                NewRunModel(role=role, name=model_id, step=step)
+                for model_id, step in dict.fromkeys(models)
+            ],
+        )
+
+
+def _new_inputs(datasets: list[DatasetInput]) -> list[NewRunInput]:
+    # A dataset may come once for each context; MLflow takes the first of equal ones.
+    found: dict[tuple[str, str, str], NewRunInput] = {}
+    for one in datasets:
+        tags = {tag.key: tag.value for tag in one.tags}
+        context = tags.get(MLFLOW_DATASET_CONTEXT, "")
+        dataset = one.dataset
+        found.setdefault(
+            (dataset.name, dataset.digest, context),
+            NewRunInput(
+                dataset=InputDataset(
+                    name=dataset.name,
+                    digest=dataset.digest,
+                    source_type=dataset.source_type or "",
+                    source=dataset.source or "",
+                    schema=dataset.schema or "",
+                    profile=dataset.profile or "",
+                ),
+                context=context,
+                tags=tuple(Tag(key=key, value=value) for key, value in tags.items()),
+            ),
+        )
+    return list(found.values())
+
+
+def _told(inputs: list[RunInput], models: list[RunModel]) -> tuple[RunInputs, RunOutputs]:
+    # A model that MLflow made has an id and no place of its own among the run's files.
+    named = [one for one in models if not one.artifact_path]
+    read = [LoggedModelInput(one.name) for one in named if one.role is ModelRole.INPUT]
+    made = [LoggedModelOutput(one.name, one.step) for one in named if one.role is ModelRole.OUTPUT]
+    return RunInputs([_told_input(one) for one in inputs], read), RunOutputs(made)
+
+
+def _told_input(one: RunInput) -> DatasetInput:
+    stored = one.dataset
+    assert stored is not None  # noqa: S101 the server always sends it
+    tags = {tag.key: tag.value for tag in one.tags}
+    if one.context:
+        tags.setdefault(MLFLOW_DATASET_CONTEXT, one.context)
+    dataset = Dataset(
+        name=stored.name,
+        digest=stored.digest,
+        source_type=stored.source_type,
+        source=stored.source,
+        schema=stored.schema or None,
+        profile=stored.profile or None,
+    )
+    return DatasetInput(dataset, [InputTag(key, value) for key, value in tags.items()])

@@ -1,0 +1,338 @@
+"""What runs log: points, parameters and tags; and what they logged."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities.metric import MetricWithRunId
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.validation import (
+    _validate_batch_log_data,
+    _validate_batch_log_limits,
+    _validate_metric,
+    _validate_param,
+    _validate_param_keys_unique,
+    _validate_run_id,
+    _validate_tag,
+)
+from needletail.errors import CallError
+from needletail.tracking import MetricSeries, Parameter, RunStatus, Tag
+
+from needletail_mlflow import ids
+from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.telling import told_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from needletail.histories import MetricHistory
+
+    from needletail_mlflow.connection import Connection
+    from needletail_mlflow.runs import Runs
+
+_PAGE = 1_000
+_POINTS_PER_PAGE = 25_000
+_TRIES = 10
+Point = tuple[int, int, float]
+"""Milliseconds since 1970, step, value: MLflow's order of a history."""
+
+
+class Logged:
+    """Points, parameters and tags of runs."""
+
+    def __init__(self, connection: Connection, runs: Runs) -> None:
+        self._connection = connection
+        self._runs = runs
+        # Ended runs are reopened by one thread at a time.
+        self._reopening = threading.Lock()
+
+    # What MLflow calls.
+
+    def batch(self, run_id, metrics, params, tags) -> None:
+        _validate_run_id(run_id)
+        metrics, params, tags = _validate_batch_log_data(metrics, params, tags)
+        _validate_batch_log_limits(metrics, params, tags)
+        _validate_param_keys_unique(params)
+        with TRANSLATED:
+            uuid = self._runs.uuid(run_id)
+            self._log(run_id, uuid, metrics, params, tags, _several_differ)
+
+    def metric(self, run_id, metric) -> None:
+        # Alone it has no place in a list that a message would name.
+        _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
+        self.batch(run_id, [metric], (), ())
+
+    def param(self, run_id, param) -> None:
+        param = _validate_param(param.key, param.value)
+        with TRANSLATED:
+            self._log(run_id, self._runs.uuid(run_id), (), (param,), (), _one_differs)
+
+    def set_tag(self, run_id, tag) -> None:
+        tag = _validate_tag(tag.key, tag.value)
+        with TRANSLATED:
+            self._log(run_id, self._runs.uuid(run_id), (), (), (tag,), _several_differ)
+
+    def delete_tag(self, run_id, key) -> None:
+        with TRANSLATED:
+            uuid = self._runs.uuid(run_id)
+            if key == MLFLOW_RUN_NAME:
+                # A run keeps its name, of which this tag is made.
+                return
+            try:
+                if key not in self.tags(uuid):
+                    raise missing(f"No tag with name: {key} in run with id {run_id}")
+                self._tracking.set_run_tags(run_id=uuid, delete_keys=[key])
+            except CallError as error:
+                raise self._runs.inactive_or(error, run_id) from error
+
+    def history(self, run_id, key, max_results=None, page_token=None) -> PagedList[Metric]:
+        with TRANSLATED:
+            uuid = self._runs.uuid(run_id)
+            if max_results is None and page_token is None:
+                series = self._connection.client.history(uuid, key)[uuid, key]
+                points = _points(series.steps, series.times_us, series.values)
+                return PagedList(_metrics(key, points), None)
+            return self._page(uuid, key, max_results, page_token)
+
+    def bulk(self, run_ids, key, max_results) -> list[MetricWithRunId]:
+        found: list[MetricWithRunId] = []
+        with TRANSLATED:
+            for run_id, series in self._histories(sorted(set(run_ids)), key):
+                points = _points(series.steps, series.times_us, series.values)
+                points = points[: max_results - len(found)]
+                found += [MetricWithRunId(one, run_id) for one in _metrics(key, points)]
+                if len(found) >= max_results:
+                    break
+        return found
+
+    def interval(self, run_ids, key, max_results, start_step, end_step) -> list[MetricWithRunId]:
+        if (start_step is None) != (end_step is None):
+            raise invalid(
+                "Both start_step and end_step must be specified together, "
+                "or neither may be specified."
+            )
+        found: list[MetricWithRunId] = []
+        with TRANSLATED:
+            for run_id, series in self._histories(run_ids, key, start_step):
+                places = _sample(_within(series, end_step), max(1, max_results))
+                found += [
+                    MetricWithRunId(
+                        Metric(
+                            key,
+                            told_value(series.values[place]),
+                            series.times_us[place] // 1_000,
+                            series.steps[place],
+                        ),
+                        run_id,
+                    )
+                    for place in places
+                ]
+        return found
+
+    def at_steps(self, run_id, key, steps, max_results) -> list[MetricWithRunId]:
+        with TRANSLATED:
+            uuid = self._runs.uuid(run_id)
+            series = self._connection.client.history(uuid, key)[uuid, key]
+        wanted = set(steps)
+        points = [
+            (step, time_us // 1_000, value)
+            for step, time_us, value in zip(
+                series.steps, series.times_us, series.values, strict=True
+            )
+            if step in wanted
+        ][:max_results]
+        return [
+            MetricWithRunId(Metric(key, told_value(value), time, step), run_id)
+            for step, time, value in points
+        ]
+
+    def tags(self, uuid: str) -> dict[str, str]:
+        """All tags of a run."""
+        found = self._tracking.iterate_run_tags(run_id=uuid, page_size=_PAGE)
+        return {tag.key: tag.value for tag in found}
+
+    # How it is done.
+
+    @property
+    def _tracking(self):
+        return self._connection.client.tracking
+
+    def _log(
+        self,
+        run_id: str,
+        uuid: str,
+        metrics: Sequence[Metric],
+        params: Sequence[Param],
+        tags: Sequence[RunTag],
+        differs: Callable[[str, Sequence[Param], dict[str, str]], Exception],
+    ) -> None:
+        wanted = {tag.key: str(tag.value) for tag in tags}
+        name = wanted.pop(MLFLOW_RUN_NAME, None)
+        request = {
+            "run_id": uuid,
+            "parameters": [Parameter(key=one.key, value=str(one.value)) for one in params],
+            "tags": [Tag(key=key, value=value) for key, value in wanted.items()],
+            "series": _series(metrics),
+        }
+        try:
+            if name:
+                self._tracking.update_run(id=uuid, name=name)
+            if metrics or params or wanted:
+                self._send(uuid, request)
+            elif not name:
+                self._tracking.get_run(id=uuid)
+        except CallError as error:
+            if error.reason == "PARAMETER_DIFFERS":
+                raise differs(run_id, params, self._params(uuid)) from error
+            raise self._runs.inactive_or(error, run_id) from error
+
+    def _send(self, uuid: str, request) -> None:
+        try:
+            self._tracking.log_batch(**request)
+        except CallError as error:
+            if error.reason == "RUN_NOT_STARTED":
+                self._start(uuid)
+                self._tracking.log_batch(**request)
+            elif error.reason == "RUN_FINISHED":
+                self._send_to_ended(uuid, request)
+            else:
+                raise
+
+    def _start(self, uuid: str) -> None:
+        self._tracking.update_run(id=uuid, status=RunStatus.RUNNING)
+
+    def _send_to_ended(self, uuid: str, request) -> None:
+        """To MLflow a run that has ended takes what is logged; here it is open meanwhile."""
+        with self._reopening:
+            for tries_left in reversed(range(_TRIES)):
+                ended = self._tracking.get_run(id=uuid)
+                self._runs.reopen(uuid)
+                try:
+                    self._tracking.log_batch(**request)
+                except CallError as error:
+                    # Another process ended it again in between.
+                    if error.reason != "RUN_FINISHED" or not tries_left:
+                        raise
+                else:
+                    return
+                finally:
+                    if ended.completed_at is not None:
+                        self._end_again(uuid, ended)
+
+    def _end_again(self, uuid: str, ended) -> None:
+        try:
+            self._tracking.finish_run(id=uuid, status=ended.status, completed_at=ended.completed_at)
+        except CallError as error:
+            if error.reason != "RUN_FINISHED":
+                raise
+
+    def _params(self, uuid: str) -> dict[str, str]:
+        found = self._tracking.iterate_run_parameters(run_id=uuid, page_size=_PAGE)
+        return {one.key: one.value for one in found}
+
+    def _page(self, uuid: str, key: str, max_results, page_token) -> PagedList[Metric]:
+        wanted = _POINTS_PER_PAGE if max_results is None else max_results
+        if wanted < 1:
+            return PagedList([], None)
+        points: list[Point] = []
+        token = page_token or ""
+        while True:
+            page = self._tracking.get_metric_history(
+                run_id=uuid,
+                key=key,
+                page_size=min(_POINTS_PER_PAGE, wanted - len(points)),
+                page_token=token,
+            )
+            series = page.series
+            if series is not None:
+                points += _points(series.steps, series.times_us, series.values)
+            token = page.next_page_token
+            if not token or len(points) >= wanted:
+                return PagedList(_metrics(key, points), token or None)
+
+    def _histories(
+        self, run_ids: Sequence[str], key: str, from_step: int | None = None
+    ) -> Iterable[tuple[str, MetricHistory]]:
+        uuids = {run_id: ids.to_uuid(run_id) for run_id in run_ids}
+        known = [uuid for uuid in uuids.values() if uuid]
+        if not known:
+            return []
+        found = self._connection.client.history(
+            list(dict.fromkeys(known)), key, from_step=from_step
+        )
+        return [(run_id, found[uuid, key]) for run_id, uuid in uuids.items() if uuid]
+
+
+def _series(metrics: Sequence[Metric]) -> list[MetricSeries]:
+    columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
+    for metric in metrics:
+        found = columns.get(metric.key)
+        if found is None:
+            found = columns[metric.key] = ([], [], [])
+        found[0].append(metric.step)
+        found[1].append(metric.timestamp * 1_000)
+        found[2].append(metric.value)
+    return [
+        MetricSeries(key=key, steps=tuple(steps), times_us=tuple(stamps), values=tuple(values))
+        for key, (steps, stamps, values) in columns.items()
+    ]
+
+
+def _points(steps: Sequence[int], times_us: Sequence[int], values: Sequence[float]) -> list[Point]:
+    points = [
+        (time_us // 1_000, step, value)
+        for step, time_us, value in zip(steps, times_us, values, strict=True)
+    ]
+    # They come by step; a run that logs step after step has them by time, too.
+    points.sort(key=_place)
+    return points
+
+
+def _place(point: Point) -> tuple[int, int]:
+    return point[:2]
+
+
+def _metrics(key: str, points: list[Point]) -> list[Metric]:
+    return [Metric(key, told_value(value), time, step) for time, step, value in points]
+
+
+def _within(series: MetricHistory, end_step: int | None) -> int:
+    """How many points there are up to a step: they come by step."""
+    if end_step is None:
+        return len(series)
+    return bisect.bisect_right(series.steps, end_step)
+
+
+def _sample(total: int, max_results: int) -> list[int]:
+    """Places of points in equal parts of a history: the first of each, and the very last."""
+    if total <= max_results:
+        return list(range(total))
+    size, larger = divmod(total, max_results)
+    places = [number * size + min(number, larger) for number in range(max_results)]
+    places[-1] = total - 1
+    return places
+
+
+def _one_differs(run_id: str, params: Sequence[Param], stored: dict[str, str]) -> Exception:
+    (param,) = params
+    return invalid(
+        f"Changing param values is not allowed. Param with key='{param.key}' was already"
+        f" logged with value='{stored.get(param.key)}' for run ID='{run_id}'. Attempted logging"
+        f" new value '{param.value}'."
+    )
+
+
+def _several_differ(run_id: str, params: Sequence[Param], stored: dict[str, str]) -> Exception:
+    differing = [
+        {"key": one.key, "old_value": stored[one.key], "new_value": one.value}
+        for one in params
+        if one.key in stored and stored[one.key] != str(one.value)
+    ]
+    return invalid(
+        "Changing param values is not allowed. Params were already"
+        f" logged='{differing}' for run ID='{run_id}'."
+    )

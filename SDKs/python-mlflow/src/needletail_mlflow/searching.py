@@ -1,0 +1,193 @@
+"""Filters and orders: read with MLflow's rules and messages, and written for Needletail."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import RunStatus
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
+from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
+
+from needletail_mlflow import ids
+from needletail_mlflow.errors import invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+DEFAULT_EXPERIMENT_TAG = "needletail.mlflow.experiment_id"
+"""Tag of the experiment that MLflow knows as "0"."""
+
+USER_TAG = "needletail.mlflow.user_id"
+"""Tag of a run with the user that MLflow named, where its own tag names none."""
+
+LINKS_TAG = "needletail.mlflow.links"
+"""Tag of a run that MLflow linked to datasets or models: searches look those up only there."""
+
+OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG, LINKS_TAG}
+"""Tags that MLflow does not see."""
+
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_ALIASES = {
+    "created": "start_time", "Created": "start_time", "run name": "run_name",
+    "Run name": "run_name", "Run Name": "run_name", "run_uuid": "run_id",
+}  # fmt: skip
+_STATUSES = {RunStatus.to_string(status) for status in RunStatus.all_status()}
+_ENTITIES = {"metric": "metrics", "parameter": "params", "tag": "tags", "dataset": "datasets"}
+_NUMBERS = {"start_time", "end_time", "creation_time", "last_update_time"}
+Comparison = dict[str, Any]
+
+
+def check_max_results(max_results: int) -> None:
+    """Refuses what MLflow refuses, in its words."""
+    if max_results is None or max_results < 1:
+        raise invalid(
+            f"Invalid value {max_results} for parameter 'max_results' supplied. It must be "
+            "a positive integer"
+        )
+    if max_results > SEARCH_MAX_RESULTS_THRESHOLD:
+        raise invalid(
+            f"Invalid value {max_results} for parameter 'max_results' supplied. It must be at "
+            f"most {SEARCH_MAX_RESULTS_THRESHOLD}"
+        )
+
+
+@functools.lru_cache(maxsize=256)
+def run_filter(text: str) -> str:
+    """A filter of runs."""
+    return _joined(SearchUtils.parse_search_filter(text), _run_comparison)
+
+
+@functools.lru_cache(maxsize=256)
+def run_order(clauses: tuple[str, ...]) -> list[str]:
+    """An order of runs; MLflow's ends with the latest start first, then by id."""
+    parsed = _without_twins(map(SearchUtils.parse_order_by_for_search_runs, clauses))
+    found = [_run_order(kind, key, is_rising) for kind, key, is_rising in parsed]
+    fields = {(kind, key) for kind, key, _ in parsed}
+    if ("attribute", "start_time") not in fields:
+        found.append("attributes.start_time DESC")
+    if ("attribute", "run_id") not in fields:
+        found.append("attributes.run_id ASC")
+    return found
+
+
+def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) -> str:
+    """A filter of experiments; `to_uuid` knows their ids."""
+
+    def one(comparison: Comparison) -> str:
+        if comparison["type"] == "attribute" and comparison["key"] == "experiment_id":
+            return _by_id("attributes.experiment_id", comparison, to_uuid)
+        return _plain(comparison)
+
+    return _joined(SearchExperimentsUtils.parse_search_filter(text), one)
+
+
+def experiment_order(clauses: Iterable[str] | None) -> list[str]:
+    """An order of experiments."""
+    parsed = map(SearchExperimentsUtils.parse_order_by_for_search_experiments, clauses or ())
+    return [f"{_field(kind, key)} {_direction(rises)}" for kind, key, rises in parsed]
+
+
+def _joined(comparisons: list[Comparison], one: Callable[[Comparison], str]) -> str:
+    return " AND ".join(map(one, comparisons))
+
+
+def _run_comparison(comparison: Comparison) -> str:
+    kind, key = comparison["type"], comparison["key"]
+    key = _ALIASES.get(key, key) if kind == "attribute" else key
+    _check_operator(kind, key, comparison["comparator"])
+    comparison = {**comparison, "key": key}
+    if (kind, key) == ("attribute", "run_id"):
+        return _by_id("attributes.run_id", comparison, ids.to_uuid)
+    if (kind, key) == ("attribute", "user_id"):
+        named = (
+            _plain({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
+        )
+        return f"({' OR '.join(named)})"
+    if (kind, key) == ("tag", MLFLOW_RUN_NAME):
+        return _plain({**comparison, "type": "attribute", "key": "run_name"})
+    if (kind, key) == ("attribute", "status") and comparison["comparator"] in {"=", "!="}:
+        return _by_status(comparison)
+    return _plain(comparison)
+
+
+def _check_operator(kind: Any, key: Any, operator: Any) -> None:
+    # Each of these is false of another kind, and refuses an operator of its own.
+    SearchUtils.is_metric(kind, operator)
+    SearchUtils.is_param(kind, operator)
+    SearchUtils.is_tag(kind, operator)
+    SearchUtils.is_string_attribute(kind, key, operator)
+    SearchUtils.is_numeric_attribute(kind, key, operator)
+    SearchUtils.is_dataset(kind, operator)
+
+
+def _by_status(comparison: Comparison) -> str:
+    # To MLflow a status that there is not is a text like any other: no run has it.
+    if comparison["value"] in _STATUSES:
+        return _plain(comparison)
+    return f"attributes.run_id {comparison['comparator']} '{_NOBODY}'"
+
+
+def _run_order(kind: str, key: str, is_rising: bool) -> str:
+    if (kind, key) == ("tag", MLFLOW_RUN_NAME):
+        kind, key = "attribute", "run_name"
+    if (kind, key) == ("attribute", "user_id"):
+        kind, key = "tag", MLFLOW_USER
+    return f"{_field(kind, key)} {_direction(is_rising)}"
+
+
+def _without_twins(parsed: Iterable[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
+    found: dict[tuple[str, str], bool] = {}
+    for kind, written, is_rising in parsed:
+        key = _ALIASES.get(written, written) if kind == "attribute" else written
+        if (kind, key) in found:
+            raise invalid(f"`order_by` contains duplicate fields: {kind}s.{key}")
+        found[kind, key] = is_rising
+    return [(kind, key, is_rising) for (kind, key), is_rising in found.items()]
+
+
+def _by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | None]) -> str:
+    operator, value = comparison["comparator"].upper(), comparison["value"]
+    if operator in {"IN", "NOT IN"}:
+        known = [to_uuid(str(one)) or _NOBODY for one in value]
+        return f"{field} {operator} ({', '.join(map(_quoted, known))})"
+    if operator in {"LIKE", "ILIKE"}:
+        # Ids are UUIDs there: a pattern can only be a whole id, or its beginning.
+        return f"{field} {operator} {_quoted(_id_pattern(str(value)))}"
+    return f"{field} {operator} {_quoted(to_uuid(str(value)) or _NOBODY)}"
+
+
+def _id_pattern(pattern: str) -> str:
+    uuid = ids.to_uuid(pattern)
+    if uuid is not None:
+        return uuid
+    head = pattern.rstrip("%")
+    dashed = "".join(f"-{c}" if place in {8, 12, 16, 20} else c for place, c in enumerate(head))
+    return dashed + pattern[len(head) :]
+
+
+def _plain(comparison: Comparison) -> str:
+    field = _field(comparison["type"], comparison["key"])
+    operator, value = comparison["comparator"].upper(), comparison["value"]
+    if value is None:
+        return f"{field} {operator}"
+    if isinstance(value, (list, tuple, set)):
+        return f"{field} {operator} ({', '.join(_quoted(str(one)) for one in value)})"
+    if comparison["type"] == "metric" or comparison["key"] in _NUMBERS:
+        return f"{field} {operator} {value}"
+    return f"{field} {operator} {_quoted(value)}"
+
+
+def _field(kind: str, key: str) -> str:
+    name = key.replace("`", "``")
+    return f"attributes.{key}" if kind == "attribute" else f"{_ENTITIES[kind]}.`{name}`"
+
+
+def _direction(is_rising: bool) -> str:
+    return "ASC" if is_rising else "DESC"
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

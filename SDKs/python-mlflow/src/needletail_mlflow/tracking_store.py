@@ -1,0 +1,149 @@
+"""The tracking store: MLflow's interface, with one line for each of its methods."""
+
+from __future__ import annotations
+
+import json
+
+from mlflow.entities import RunTag
+from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
+from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
+
+from needletail_mlflow.connection import Connection
+from needletail_mlflow.errors import TRANSLATED
+from needletail_mlflow.experiments import DEFAULT_ID, Experiments
+from needletail_mlflow.inputs import Inputs
+from needletail_mlflow.metrics import Logged
+from needletail_mlflow.runs import Runs
+from needletail_mlflow.unkept import NotKeptError, Unkept
+from needletail_mlflow.uri import parse_tracking_uri
+
+
+class TrackingStore(Unkept, AbstractStore):
+    """Experiments and runs on Needletail.
+
+    Nothing is connected before the first call. One object is good for any number of threads, and
+    goes on in forked children.
+    """
+
+    DEFAULT_EXPERIMENT_ID = DEFAULT_ID
+
+    def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
+        super().__init__()
+        self._connection = Connection(parse_tracking_uri(store_uri))
+        self._experiments = Experiments(self._connection, artifact_uri)
+        self._inputs = Inputs(self._connection)
+        self._runs = Runs(self._connection, self._experiments, self._inputs)
+        self._logged = Logged(self._connection, self._runs)
+
+    # Experiments.
+
+    def search_experiments(
+        self, view_type=1, max_results=SEARCH_MAX_RESULTS_DEFAULT, filter_string=None,
+        order_by=None, page_token=None,
+    ):  # fmt: skip
+        return self._experiments.search(view_type, max_results, filter_string, order_by, page_token)
+
+    def create_experiment(self, name, artifact_location=None, tags=None):
+        return self._experiments.create(name, artifact_location, tags)
+
+    def get_experiment(self, experiment_id):
+        return self._experiments.get(experiment_id)
+
+    def get_experiment_by_name(self, experiment_name):
+        return self._experiments.get_by_name(experiment_name)
+
+    def delete_experiment(self, experiment_id):
+        self._experiments.delete(experiment_id)
+
+    def restore_experiment(self, experiment_id):
+        self._experiments.restore(experiment_id)
+
+    def rename_experiment(self, experiment_id, new_name):
+        self._experiments.rename(experiment_id, new_name)
+
+    def set_experiment_tag(self, experiment_id, tag):
+        self._experiments.set_tag(experiment_id, tag)
+
+    def delete_experiment_tag(self, experiment_id, key):
+        self._experiments.delete_tag(experiment_id, key)
+
+    # Runs.
+
+    def create_run(self, experiment_id, user_id, start_time, tags, run_name):
+        return self._runs.create(experiment_id, user_id, start_time, tags, run_name)
+
+    def get_run(self, run_id):
+        return self._runs.get(run_id)
+
+    def update_run_info(self, run_id, run_status, end_time, run_name):
+        return self._runs.update(run_id, run_status, end_time, run_name)
+
+    def delete_run(self, run_id):
+        self._runs.delete(run_id)
+
+    def restore_run(self, run_id):
+        self._runs.restore(run_id)
+
+    def _search_runs(
+        self, experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
+    ):
+        return self._runs.search(
+            experiment_ids, filter_string, run_view_type, max_results, order_by, page_token
+        )
+
+    # What they log.
+
+    def log_batch(self, run_id, metrics, params, tags):
+        self._logged.batch(run_id, metrics, params, tags)
+
+    def log_metric(self, run_id, metric):
+        self._logged.metric(run_id, metric)
+
+    def log_param(self, run_id, param):
+        self._logged.param(run_id, param)
+
+    def set_tag(self, run_id, tag):
+        self._logged.set_tag(run_id, tag)
+
+    def delete_tag(self, run_id, key):
+        self._logged.delete_tag(run_id, key)
+
+    def get_metric_history(self, run_id, metric_key, max_results=None, page_token=None):
+        return self._logged.history(run_id, metric_key, max_results, page_token)
+
+    def get_metric_history_bulk(self, run_ids, metric_key, max_results):
+        return self._logged.bulk(run_ids, metric_key, max_results)
+
+    def get_metric_history_bulk_interval(
+        self, run_ids, metric_key, max_results, start_step, end_step
+    ):
+        return self._logged.interval(run_ids, metric_key, max_results, start_step, end_step)
+
+    def get_metric_history_bulk_interval_from_steps(self, run_id, metric_key, steps, max_results):
+        return self._logged.at_steps(run_id, metric_key, steps, max_results)
+
+    # What they read and made.
+
+    def log_inputs(self, run_id, datasets=None, models=None):
+        self._inputs.log_inputs(self._runs.uuid(run_id), datasets, models)
+
+    def log_outputs(self, run_id, models):
+        self._inputs.log_outputs(self._runs.uuid(run_id), models)
+
+    def record_logged_model(self, run_id, mlflow_model):
+        from mlflow.models import Model  # noqa: PLC0415 it takes a second to import
+
+        if not isinstance(mlflow_model, Model):
+            raise TypeError(
+                f"Argument 'mlflow_model' should be mlflow.models.Model, got '{type(mlflow_model)}'"
+            )
+        with TRANSLATED:
+            before = self._logged.tags(self._runs.uuid(run_id)).get(MLFLOW_LOGGED_MODELS)
+        known = json.loads(before) if before else []
+        text = json.dumps([*known, mlflow_model.get_tags_dict()])
+        self.set_tag(run_id, RunTag(MLFLOW_LOGGED_MODELS, text))
+
+    def link_traces_to_run(self, trace_ids, run_id):
+        del trace_ids, run_id
+        raise NotKeptError("link_traces_to_run")

@@ -1,0 +1,62 @@
+"""What MLflow has and Needletail does not keep: searches find none, the rest is refused."""
+
+from __future__ import annotations
+
+import types
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import NOT_IMPLEMENTED
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.store.tracking.abstract_store import AbstractStore
+
+from needletail_mlflow.errors import missing
+
+
+class NotKeptError(MlflowException, NotImplementedError):
+    """MLflow's clients get 501, which they do not try again; its own code sees what it expects."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(f"Needletail does not keep what {method} needs", NOT_IMPLEMENTED)
+
+
+class Unkept:
+    """Methods of a tracking store that are refused; those that this MLflow has."""
+
+    def search_logged_models(self, *_: Any, **__: Any) -> PagedList[Any]:
+        return PagedList([], None)
+
+    def get_logged_model(self, model_id: str, *_: Any, **__: Any) -> Any:
+        raise missing(f"Logged model with ID '{model_id}' not found.")
+
+    def search_traces(self, *_: Any, **__: Any) -> tuple[list[Any], None]:
+        return [], None
+
+    def search_datasets(self, *_: Any, **__: Any) -> PagedList[Any]:
+        return PagedList([], None)
+
+    def list_scorers(self, *_: Any, **__: Any) -> list[Any]:
+        return []
+
+
+def _refuse(name: str) -> None:
+    def refused(_: Unkept, *__: Any, **___: Any) -> Any:
+        raise NotKeptError(name)
+
+    refused.__name__ = name
+    setattr(Unkept, name, refused)
+
+
+def _refuse_what_is_left() -> None:
+    """Covers every method for which MLflow's own class has no answer, whichever the version."""
+    for kind in AbstractStore.__mro__:
+        for name, member in vars(kind).items():
+            if (
+                isinstance(member, types.FunctionType)
+                and "NotImplementedError" in member.__code__.co_names
+                and not hasattr(Unkept, name)
+            ):
+                _refuse(name)
+
+
+_refuse_what_is_left()
