@@ -113,7 +113,7 @@ def _audit_listing(settings: Settings, outcome: Outcome) -> None:
         own = database.query("select id from organizations")[0][0]
         rows = fill(database, organization_id=own, rows=count)
         endpoint = wire.Endpoint.of(started.connection)
-        caller = Caller(stack.enter_context(endpoint.connect(endpoint.context())))
+        caller = stack.enter_context(Caller.of(endpoint))
         listings = [Listing(name, caller, _request(one)) for name, one in _filters(rows)]
         listings.insert(1, Listing("a page in the middle", caller, _middle(caller, rows)))
         outcome.standings = alternate(listings, pairs=settings.pairs, seconds=settings.seconds)

@@ -48,7 +48,7 @@ def _mlflow(settings: Settings, outcome: Outcome) -> None:
         fill(database, organization_ids=[own], runs=_RUNS)
         _fill_mlflow(database)
         endpoint = wire.Endpoint.of(started.connection)
-        caller = Caller(stack.enter_context(endpoint.connect(endpoint.context())))
+        caller = stack.enter_context(Caller.of(endpoint))
         search = Search("a metric, by it", _FILTER, (_ORDER,))
         batches = ("--batch-points", str(_BATCH_POINTS))
         single = ("--batch-points", "1", "--metrics", "1")

@@ -31,6 +31,8 @@ _RUNS_A_CONNECTION = 20
 _EVERY_MS = 1_000
 _CORES_AT_MOST = 1.0
 _P99_MS_AT_MOST = 100.0
+# All runs begin at once, which no ordinary load does; what they log meanwhile is not counted.
+_LEAD_SECONDS = 5
 # With fewer acknowledged than this part of what is due, the load is not held.
 _HELD_FROM = 0.98
 _MORE_RUNS = (3_000, 4_000, 6_000, 8_000, 12_000, 16_000)
@@ -215,7 +217,11 @@ def _ordinary(settings: Settings, outcome: Outcome) -> None:
             outcome.notes.append(f"not held: {least:.0%} of the batches were acknowledged in time")
         most = max((one.runs for one in rounds if one.is_held), default=0)
         for runs in _MORE_RUNS if most else ():
-            more = _hold(database, started, runs, seconds)
+            try:
+                more = _hold(database, started, runs, seconds)
+            except MeasurementError:
+                # Some were refused: the server had more than it can do.
+                break
             if not more.is_held:
                 break
             most = runs
@@ -229,14 +235,15 @@ def _hold(database: Cluster, started: Server, runs: int, seconds: float) -> Held
     options = (
         *("--writers", str(_RUNS_A_CONNECTION), "--metrics", str(_METRICS)),
         *("--batch-points", str(_METRICS), "--every", str(_EVERY_MS)),
+        *("--lead", str(_LEAD_SECONDS)),
     )
     load = Load(started, "append-metrics", runs // _RUNS_A_CONNECTION, 8, options=options)
     opened = _count_writers(database) + runs
-    with subprocess.Popen(load.command(seconds + 2), stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(load.command(seconds), stdout=subprocess.PIPE, text=True) as process:
         # Each run is created first, which is not what is measured.
         while _count_writers(database) < opened and process.poll() is None:
             time.sleep(0.1)
-        time.sleep(_EVERY_MS / 1_000)
+        time.sleep(_LEAD_SECONDS)
         processes = [started.process.pid, database.postmaster]
         before, start = sum(map(cpu_seconds, processes)), time.monotonic()
         time.sleep(seconds - 0.5)

@@ -61,7 +61,7 @@ class BesideLogins:
         while not end.is_set():
             with anonymous.connect(anonymous.context(), source=source) as connection:
                 connection.settimeout(_LIMIT_SECONDS)
-                caller = Caller(connection)
+                caller = Caller(lambda: connection)
                 while not end.is_set():
                     turn += 1
                     try:
@@ -91,8 +91,8 @@ def _password_logins(settings: Settings, outcome: Outcome) -> None:
         database = stack.enter_context(cluster(settings.work / "logins-pg"))
         started = stack.enter_context(server(settings.work / "logins", postgres=database.url))
         endpoint = wire.Endpoint.of(started.connection)
-        with endpoint.connect(endpoint.context()) as connection:
-            if not has_method(Caller(connection), _LOGIN):
+        with Caller.of(endpoint) as caller:
+            if not has_method(caller, _LOGIN):
                 outcome.notes.append(f"skipped: this server has no method {_LOGIN}")
                 return
         load = Load(started, "echo", _CONNECTIONS, 1, options=("--every", str(_EVERY_MS)))

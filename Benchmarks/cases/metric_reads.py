@@ -117,7 +117,7 @@ def _downsample(settings: Settings, outcome: Outcome) -> None:
         fill(database, ids, "small", count // 100)
         merge(database)
         endpoint = wire.Endpoint.of(started.connection)
-        caller = Caller(stack.enter_context(endpoint.connect(endpoint.context())))
+        caller = stack.enter_context(Caller.of(endpoint))
         charts = [
             Chart(
                 name, caller,

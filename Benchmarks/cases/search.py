@@ -246,7 +246,7 @@ def _search(settings: Settings, outcome: Outcome) -> None:
         # Another one, with the same runs, which nothing that is asked for may find.
         rows = fill(database, organization_ids=[own, another_organization(started)], runs=count)
         endpoint = wire.Endpoint.of(started.connection)
-        caller = Caller(stack.enter_context(endpoint.connect(endpoint.context())))
+        caller = stack.enter_context(Caller.of(endpoint))
         table = searches(rows)
         calls = [_calls(caller, search) for search in table]
         bounds = [search.at_most_ms for search in table]
@@ -254,7 +254,7 @@ def _search(settings: Settings, outcome: Outcome) -> None:
         calls += lists
         bounds += [_GOAL_MS] * len(lists)
         member = member_of(started, rows.project)
-        own_caller = Caller(stack.enter_context(member.connect(member.context())))
+        own_caller = stack.enter_context(Caller.of(member))
         seen = member_searches(table)
         calls += [_calls(own_caller, search) for search in seen]
         bounds += [search.at_most_ms for search in seen]

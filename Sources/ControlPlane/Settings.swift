@@ -242,6 +242,10 @@ public struct Setting: Sendable {
       "purge-batch-rows", "rows that one statement deletes for good", \.housekeeping.batchSize,
       most: 100_000),
     duration(
+      "settling-interval",
+      "time between two runs that index the last values of metrics",
+      \.housekeeping.settlingInterval),
+    duration(
       "compaction-interval", "time between two runs that merge chunks of points",
       \.housekeeping.compactionInterval),
     duration(

@@ -7,6 +7,8 @@ public struct HousekeepingSettings: Sendable {
   public var interval = Duration.seconds(3_600)
   /// Rows that one statement removes for good.
   public var batchSize: Int64 = 1_000
+  /// Between two runs that settle the last values of metrics, and how long a value has rested then.
+  public var settlingInterval = Duration.seconds(60)
   /// Between two runs that merge chunks of points.
   public var compactionInterval = Duration.seconds(300)
   /// The age from which chunks of points are merged, and a watch may have to begin again.

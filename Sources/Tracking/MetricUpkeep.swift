@@ -10,6 +10,15 @@ public enum MetricUpkeep {
   /// - Returns: The tasks.
   public static func tasks(_ settings: HousekeepingSettings) -> [UpkeepTask] {
     [
+      UpkeepTask("metric-values", every: settings.settlingInterval) {
+        (database) async throws(PostgresError) in
+        let values = try await database.commit(
+          Upkeep.work(database),
+          MetricMaintenanceQueries.settleMetrics(
+            before: WallClock.microseconds() - settings.settlingInterval.microseconds,
+            batchSize: settings.batchSize))
+        return UpkeepStep(rows: values, isLast: values < settings.batchSize)
+      },
       UpkeepTask("metric-compaction", every: settings.compactionInterval) {
         (database) async throws(PostgresError) in
         let chunks = try await database.commit(

@@ -13,6 +13,8 @@ public struct Search: Sendable {
   let order: [SearchOrder]
   /// Whether what else bounds the search leaves few of the organization's resources.
   let isNarrow: Bool
+  /// Which rows of the first field of the order are read.
+  var branch = SearchBranch.all
   /// Adds ` and …` for whom may see what, and what else bounds the search.
   let restriction: @Sendable (inout ComposedStatement) -> Void
 
@@ -95,15 +97,38 @@ public struct Search: Sendable {
     var compiler = SearchCompiler(schema, organizationID: organizationID)
     compiler.accesses = accesses
     compiler.holdsAll = holdsAll
+    let branches = branches(rank: rank)
+    var sql = ComposedStatement()
+    if branches.count == 1 {
+      addPage(compiler, rank: rank, after: place, until: end, limit: limit, to: &sql)
+      return sql
+    }
+    sql.add("select found.*\nfrom ")
+    addMerged(branches, to: &sql) { part, sql in
+      part.addPage(compiler, rank: rank, after: place, until: end, limit: limit, to: &sql)
+    }
+    addOrder(rank: rank, ofMerged: true, to: &sql)
+    sql.add("\nlimit ")
+    sql.add(int8: Int64(limit))
+    return sql
+  }
+
+  private func addPage(
+    _ compiler: SearchCompiler, rank: Int, after place: SearchPlace?, until end: SearchValue?,
+    limit: Int, to sql: inout ComposedStatement
+  ) {
+    var compiler = compiler
+    compiler.branch = branch
     if rank < 2, let first = order.first, case .pair = first.target {
       compiler.joinedTarget = first.target
     }
-    var sql = ComposedStatement()
     sql.add("select\n    ")
     sql.add(schema.columns)
     for index in order.indices {
       sql.add(", ")
       addValue(index, rank: rank, to: &sql)
+      sql.add(" as ")
+      sql.add(SearchCompiler.values[index])
     }
     sql.add("\nfrom ")
     sql.add(schema.table)
@@ -118,7 +143,6 @@ public struct Search: Sendable {
     addOrder(rank: rank, to: &sql)
     sql.add("\nlimit ")
     sql.add(int8: Int64(limit))
-    return sql
   }
 
   private func addConditions(_ compiler: SearchCompiler, to sql: inout ComposedStatement) {
@@ -142,6 +166,9 @@ public struct Search: Sendable {
       sql.add(SearchCompiler.aliases[index])
       sql.add(" on ")
       compiler.addOwner(pairs, key, SearchCompiler.aliases[index], to: &sql)
+      if index == 0 {
+        compiler.addBranch(branch, of: pairs, SearchCompiler.aliases[index], to: &sql)
+      }
     }
   }
 
@@ -171,13 +198,14 @@ public struct Search: Sendable {
   // MARK: The order
 
   /// The value of a field of the order.
-  private func addValue(_ index: Int, rank: Int, to sql: inout ComposedStatement) {
+  func addValue(_ index: Int, rank: Int, to sql: inout ComposedStatement) {
     switch order[index].target {
     case .pair(let place, _):
       guard index > 0 || rank < 2 else {
         return sql.add(schema.pairs[place].kind == .number ? "null::float8" : "null::text")
       }
-      sql.add(SearchCompiler.aliases[index], schema.pairs[place].sorted)
+      let pairs = schema.pairs[place]
+      sql.add(SearchCompiler.aliases[index], index == 0 ? pairs.sorted(branch) : pairs.sorted)
     case .attribute(let place):
       let attribute = schema.attributes[place]
       sql.add(schema.alias, attribute.column)
@@ -186,7 +214,13 @@ public struct Search: Sendable {
     }
   }
 
-  private func addOrder(rank: Int, to sql: inout ComposedStatement) {
+  private func addOrder(
+    rank: Int, ofMerged isMerged: Bool = false, to sql: inout ComposedStatement
+  ) {
+    func addValue(_ index: Int, rank: Int, to sql: inout ComposedStatement) {
+      if isMerged { return sql.add("found", SearchCompiler.values[index]) }
+      self.addValue(index, rank: rank, to: &sql)
+    }
     sql.add("\norder by ")
     for (index, field) in order.enumerated() where index > 0 || rank == 0 {
       if index > 0, schema.isNullable(field.target) {
@@ -200,7 +234,7 @@ public struct Search: Sendable {
       addValue(index, rank: rank, to: &sql)
       sql.add(field.isDescending ? " desc, " : ", ")
     }
-    sql.add(schema.alias, "id")
+    sql.add(isMerged ? "found" : schema.alias, "id")
     if isIDDescending { sql.add(" desc") }
   }
 

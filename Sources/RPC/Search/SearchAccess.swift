@@ -134,19 +134,24 @@ extension SearchClause {
 extension SearchCompiler {
   /// A select of the ids that satisfy one of the clauses.
   func addIDs(_ clauses: [SearchClause], to sql: inout ComposedStatement) {
-    for (index, clause) in clauses.enumerated() {
+    var isFirst = true
+    for clause in clauses {
       guard case .pair(let place, let key) = clause.target else { continue }
       let pairs = schema.pairs[place]
-      if index > 0 { sql.add(" union all ") }
-      sql.add("select ")
-      sql.add("pair", pairs.owner)
-      sql.add(" from ")
-      sql.add(pairs.table)
-      sql.add(" as pair where ")
-      addKey(key, "pair", to: &sql)
-      guard clause.test != .isPresent else { continue }
-      sql.add(" and ")
-      addTest(clause.test, of: pairs, "pair", to: &sql)
+      for branch in pairs.branches {
+        if !isFirst { sql.add(" union all ") }
+        isFirst = false
+        sql.add("select ")
+        sql.add("pair", pairs.owner)
+        sql.add(" from ")
+        sql.add(pairs.table)
+        sql.add(" as pair where ")
+        addKey(key, "pair", to: &sql)
+        addBranch(branch, of: pairs, "pair", to: &sql)
+        guard clause.test != .isPresent else { continue }
+        sql.add(" and ")
+        addTest(clause.test, of: pairs, "pair", branch, to: &sql)
+      }
     }
   }
 

@@ -6,6 +6,8 @@ struct SearchCompiler {
   let organizationID: UUID
   /// The keyed field whose table is joined as ``joined``, so that its conditions go to that.
   var joinedTarget: SearchTarget?
+  /// Which of its rows are read.
+  var branch = SearchBranch.all
   /// How parts of the condition are decided, by their places; the others are tried one by one.
   var accesses: [Int: SearchAccess] = [:]
   /// Whether every comparison of a keyed field is decided by a set of ids.
@@ -15,6 +17,8 @@ struct SearchCompiler {
   static let joined: StaticString = "k0"
   /// Those of all fields.
   static let aliases: [StaticString] = ["k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"]
+  /// What their values are called.
+  static let values: [StaticString] = ["v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7"]
 
   init(_ schema: SearchSchema, organizationID: UUID) {
     self.schema = schema
@@ -66,7 +70,7 @@ struct SearchCompiler {
     switch clause.test {
     case .isMissing: sql.add("false")
     case .isPresent: sql.add("true")
-    default: addTest(clause.test, of: schema.pairs[index], SearchCompiler.joined, to: &sql)
+    default: addTest(clause.test, of: schema.pairs[index], SearchCompiler.joined, branch, to: &sql)
     }
   }
 
@@ -132,17 +136,18 @@ struct SearchCompiler {
 
   func addTest(
     _ test: SearchTest, of pairs: SearchPairs, _ alias: StaticString,
-    to sql: inout ComposedStatement
+    _ branch: SearchBranch = .all, to sql: inout ComposedStatement
   ) {
     switch test {
     case .number(let comparison, let number):
-      sql.add(alias, pairs.value)
+      let value = pairs.value(branch)
+      sql.add(alias, value)
       sql.add(comparison.sql)
       sql.add(float8: number)
       // The server has NaN as the greatest number; here it is greater than none.
       guard comparison == .greater || comparison == .greaterOrEqual else { return }
       sql.add(" and ")
-      sql.add(alias, pairs.value)
+      sql.add(alias, value)
       sql.add(" <> 'NaN'")
     case .text(.equal, let text) where pairs.hasHead:
       sql.add(alias, pairs.sorted)

@@ -95,6 +95,9 @@ public struct SearchPairs: Sendable {
   public let value: StaticString
   /// The column that is sorted: of texts the beginning, which the index holds.
   public let sorted: StaticString
+  /// The column that the index of values has in the place of ``sorted``: the same once it has
+  /// settled, and null until then; nil where the index has every value at once.
+  public let settled: StaticString?
   /// How it is compared: `text` or `number`.
   public let kind: SearchKind
   /// The keys that there are, of each of which a resource may have several values, so that none is
@@ -119,21 +122,24 @@ public struct SearchPairs: Sendable {
 
   /// Makes keyed fields of numbers.
   public init(
-    numbers names: [String], _ table: StaticString, owner: StaticString, value: StaticString
+    numbers names: [String], _ table: StaticString, owner: StaticString, value: StaticString,
+    settled: StaticString? = nil
   ) {
     self.init(
-      names: names, table: table, owner: owner, value: value, sorted: value, kind: .number)
+      names: names, table: table, owner: owner, value: value, sorted: value, settled: settled,
+      kind: .number)
   }
 
   private init(
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
-    sorted: StaticString, kind: SearchKind, knownKeys: [String]? = nil
+    sorted: StaticString, settled: StaticString? = nil, kind: SearchKind, knownKeys: [String]? = nil
   ) {
     self.names = names
     self.table = table
     self.owner = owner
     self.value = value
     self.sorted = sorted
+    self.settled = settled
     self.kind = kind
     self.knownKeys = knownKeys
   }

@@ -61,27 +61,15 @@ extension Search {
     if let first = order.first, case .pair(let index, let key) = first.target {
       let pairs = schema.pairs[index]
       kind = pairs.kind
-      let compiler = SearchCompiler(schema, organizationID: organizationID)
-      sql.add("select ")
-      sql.add(SearchCompiler.joined, pairs.sorted)
-      sql.add(" from ")
-      sql.add(pairs.table)
-      sql.add(" as k0 where ")
-      compiler.addKey(key, SearchCompiler.joined, to: &sql)
-      if kind.hasNaN {
-        sql.add(" and ")
-        sql.add(SearchCompiler.joined, pairs.sorted)
-        sql.add(" <> 'NaN'")
+      let isDescending: StaticString = first.isDescending ? " desc" : ""
+      sql.add("select found.v0 from ")
+      addMerged(pairs.branches, to: &sql) { part, sql in
+        part.addTrial(pairs, key, after: place, first.isDescending, to: &sql)
+        sql.add(" limit ")
+        sql.add(int8: rows + 1)
       }
-      if let value = place?.values.first, value.rank == 0 {
-        sql.add(" and ")
-        sql.add(SearchCompiler.joined, pairs.sorted)
-        sql.add(first.isDescending ? " <= " : " >= ")
-        value.add(to: &sql)
-      }
-      sql.add(" order by ")
-      sql.add(SearchCompiler.joined, pairs.sorted)
-      sql.add(first.isDescending ? " desc" : "")
+      sql.add(" order by found.v0")
+      sql.add(isDescending)
     } else {
       sql.add("select ")
       sql.add(schema.alias, "id")
@@ -111,11 +99,41 @@ extension Search {
     }
   }
 
+  /// The values of the order's first field in its order, those behind `place`.
+  private func addTrial(
+    _ pairs: SearchPairs, _ key: [UInt8], after place: SearchPlace?, _ isDescending: Bool,
+    to sql: inout ComposedStatement
+  ) {
+    let compiler = SearchCompiler(schema, organizationID: organizationID)
+    let (alias, sorted) = (SearchCompiler.joined, pairs.sorted(branch))
+    sql.add("select ")
+    sql.add(alias, sorted)
+    sql.add(" as v0 from ")
+    sql.add(pairs.table)
+    sql.add(" as k0 where ")
+    compiler.addKey(key, alias, to: &sql)
+    compiler.addBranch(branch, of: pairs, alias, to: &sql)
+    if pairs.kind.hasNaN {
+      sql.add(" and ")
+      sql.add(alias, sorted)
+      sql.add(" <> 'NaN'")
+    }
+    if let value = place?.values.first, value.rank == 0 {
+      sql.add(" and ")
+      sql.add(alias, sorted)
+      sql.add(isDescending ? " <= " : " >= ")
+      value.add(to: &sql)
+    }
+    sql.add(" order by ")
+    sql.add(alias, sorted)
+    sql.add(isDescending ? " desc" : "")
+  }
+
   /// Adds ` and …` for the rows up to where a trial ends.
   func addTrialEnd(_ end: SearchValue, to sql: inout ComposedStatement) {
     sql.add("\n    and ")
-    if let first = order.first, case .pair(let index, _) = first.target {
-      sql.add(SearchCompiler.joined, schema.pairs[index].sorted)
+    if let first = order.first, case .pair = first.target {
+      addValue(0, rank: 0, to: &sql)
       sql.add(first.isDescending ? " >= " : " <= ")
     } else {
       sql.add(schema.alias, "id")

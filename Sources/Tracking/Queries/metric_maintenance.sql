@@ -5,6 +5,11 @@
 -- name: compactMetrics :one
 select needletail_compact_metrics(:before, :batch_size::bigint) as "chunks!";
 
+-- Settles one batch of the last values that changed before a time, so that the index of searches
+-- has them; says how many. Maintenance only.
+-- name: settleMetrics :one
+select needletail_settle_metrics(:before, :batch_size::bigint) as "values!";
+
 -- Removes one batch of points, then of rollups, whose time is over; says how many rows went.
 -- Maintenance only.
 -- name: expireMetrics :one

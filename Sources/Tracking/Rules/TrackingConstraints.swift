@@ -137,5 +137,6 @@ enum TrackingConstraints {
     "run_metric_summaries_pkey": internalFault,
     "run_metric_summaries_point_count_check": internalFault,
     "run_metric_summaries_run_id_fkey": "RUN_NOT_FOUND",
+    "run_metric_summaries_settled_value_check": internalFault,
   ]
 }

@@ -53,7 +53,7 @@ enum RunSearch {
     pairs: [
       SearchPairs(
         numbers: ["metrics", "metric"], "run_metric_summaries", owner: "run_id",
-        value: "last_value"),
+        value: "last_value", settled: "settled_value"),
       SearchPairs(
         texts: ["params", "param", "parameters", "parameter"], "run_parameters", owner: "run_id"),
       SearchPairs(texts: ["tags", "tag"], "run_tags", owner: "run_id"),

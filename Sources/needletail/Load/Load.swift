@@ -35,6 +35,9 @@ struct Load: AsyncParsableCommand {
   @Option(help: "For how many seconds to call.")
   var seconds: Double?
 
+  @Option(help: "For how many seconds before that to call without counting what is begun.")
+  var lead = 0.0
+
   @Option(help: "How many calls to make.")
   var calls: Int?
 
@@ -87,6 +90,9 @@ struct Load: AsyncParsableCommand {
     guard seconds.map({ $0 > 0 && $0 <= 86_400 }) ?? true, calls.map({ $0 > 0 }) ?? true else {
       throw ValidationError("--seconds and --calls must be above 0.")
     }
+    guard 0...3_600 ~= lead, lead == 0 || calls == nil else {
+      throw ValidationError("--lead must be 0 to 3600, and goes with --seconds.")
+    }
   }
 
   /// What is told of a measurement, in this order.
@@ -116,6 +122,7 @@ struct Load: AsyncParsableCommand {
       endpoint: resolved.endpoint, method: method, message: message, connections: connections,
       inFlight: inFlight, loops: min(loops, connections),
       pace: every.map { .milliseconds($0) }, sendsKeys: !unkeyed, end: end,
+      lead: .seconds(lead),
       append: append)
   }
 

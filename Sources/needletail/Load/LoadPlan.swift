@@ -26,6 +26,8 @@ struct LoadPlan: Sendable {
   let sendsKeys: Bool
   /// nil: the connections are only held.
   let end: End?
+  /// What begins so soon after the start is not counted.
+  let lead: Duration
   /// What is appended on streams, instead of calls that are made.
   var append: AppendPlan?
 

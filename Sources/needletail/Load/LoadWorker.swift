@@ -29,7 +29,8 @@ final class LoadWorker: SessionOwner {
   fileprivate var underWay = 0
   private var keyPrefix = ""
   private var keys: UInt64 = 0
-  private var started = Instant(nanoseconds: 0)
+  /// From when on what begins is counted.
+  private var counted = Instant(nanoseconds: 0)
   private let ended = Signal()
 
   init(_ plan: LoadPlan, on loop: Loop, index: Int, gate: LoadGate) {
@@ -60,10 +61,11 @@ final class LoadWorker: SessionOwner {
     case nil:
       while true { await loop.pause(.seconds(3_600)) }
     case .after(let duration):
-      loop.schedule(after: duration) { self.isOver = true }
+      loop.schedule(after: plan.lead + duration) { self.isOver = true }
     case .calls: break
     }
-    started = .now()
+    let started = Instant.now()
+    counted = started.advanced(by: plan.lead)
     if let append = plan.append {
       write(append)
     } else {
@@ -124,10 +126,15 @@ final class LoadWorker: SessionOwner {
       result.errors += 1
       result.example = result.example ?? error
     } else {
-      result.calls += 1
-      result.latencies.add(now.nanoseconds - start.nanoseconds)
-      result.seconds = Double(now.nanoseconds - started.nanoseconds) / 1e9
+      count(since: start, now: now)
     }
+  }
+
+  private func count(since start: Instant, now: Instant) {
+    guard start >= counted else { return }
+    result.calls += 1
+    result.latencies.add(now.nanoseconds - start.nanoseconds)
+    result.seconds = Double(now.nanoseconds - counted.nanoseconds) / 1e9
   }
 
   /// Goes on with a slot at a time of its own; it counts as under way meanwhile.
@@ -167,9 +174,7 @@ final class LoadWorker: SessionOwner {
   }
 
   func batchAcknowledged(since start: Instant, now: Instant) {
-    result.calls += 1
-    result.latencies.add(now.nanoseconds - start.nanoseconds)
-    result.seconds = Double(now.nanoseconds - started.nanoseconds) / 1e9
+    count(since: start, now: now)
   }
 
   func wake(at instant: Instant, _ goOn: @escaping () -> Void) {
