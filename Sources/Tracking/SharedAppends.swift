@@ -20,7 +20,7 @@ final class SharedAppends {
   /// Writers that shared a transaction from which the next one waits for more to come.
   static let crowdMin = 8
   /// How long it waits then: what a transaction costs however little it stores is paid less often.
-  static let crowdPause = Duration.milliseconds(5)
+  static let crowdPause = Duration.milliseconds(15)
 
   /// What became of a group.
   enum Outcome {
