@@ -176,9 +176,7 @@ def test_runs_of_a_deleted_experiment_are_deleted(store: TrackingStore) -> None:
     assert store.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED
     assert len(store.search_runs([made], "", ViewType.DELETED_ONLY)) == 1
     assert store.get_experiment(made).tags == {"team": "vision"}
-    (found,) = store.search_experiments(
-        ViewType.DELETED_ONLY, filter_string="tags.team = 'vision'"
-    )
+    (found,) = store.search_experiments(ViewType.DELETED_ONLY, filter_string="tags.team = 'vision'")
     assert (found.name, found.tags) == ("digits", {"team": "vision"})
     store.create_experiment("digits")
     names = store.search_experiments(ViewType.ALL, order_by=["name DESC"])
