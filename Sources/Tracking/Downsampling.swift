@@ -32,8 +32,9 @@ extension TrackingService {
     let sources = request.skipsInherited ? [:] : try await forkSources(of: wanted.runIDs, call)
     var extents: [LineageExtent] = []
     for runID in wanted.runIDs {
+      let record = try await run(runID, includesDeleted: request.includeDeleted, call)
       let lineage = try await lineage(
-        of: runID, in: try await run(runID, call).projectID, from: sources[runID] ?? [], call)
+        of: runID, in: record.projectID, from: sources[runID] ?? [], call)
       if lineage.lacksRuns { response.lackingRunIDs.append("\(runID)") }
       extents += try await lineageExtents(of: wanted.keys, lineage, call)
     }

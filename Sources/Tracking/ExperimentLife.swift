@@ -28,7 +28,7 @@ extension TrackingService {
       batch.add(
         RunLifeQueries.deleteExperimentRuns(
           organizationID: organizationID, experimentID: id, deletedAt: now))
-      var experiment = Experiment(row).changed(at: now, from: row.revision)
+      var experiment = Experiment(living: row).changed(at: now, from: row.revision)
       experiment.deletedAt = Timestamp(microseconds: now)
       experiment.purgeAfter = Timestamp(microseconds: purgeAfter)
       var response = DeleteExperimentResponse()
@@ -61,7 +61,7 @@ extension TrackingService {
         RunLifeQueries.undeleteExperimentRuns(
           updatedAt: now, organizationID: organizationID, experimentID: id))
       var response = UndeleteExperimentResponse()
-      response.experiment = Experiment(row).changed(at: now, from: row.revision)
+      response.experiment = Experiment(living: row).changed(at: now, from: row.revision)
       return (
         response, deletion("undelete", "undeleted", id, row, before: row.deletedAt, after: nil)
       )

@@ -66,19 +66,24 @@ extension TrackingService {
   ) async throws(CallError) -> GetExperimentResponse {
     var validator = Validator()
     let id = validator.id("id", request.id)
+    let tags = IncludedKeys("tags", request.tags, &validator)
     try validator.finish()
-    guard let row = try await experiment(id, call) else { throw experimentNotFound(id) }
+    let row = try await experiment(id, includesDeleted: request.includeDeleted, call)
+    guard let row else { throw experimentNotFound(id) }
+    var found = FoundExperiments([(id, Experiment(row))])
+    try await found.addTags(tags, call)
     var response = GetExperimentResponse()
-    response.experiment = Experiment(row)
+    response.experiment = found.complete.first
     return response
   }
 
   /// One experiment, if the caller sees it.
   func experiment(
-    _ id: UUID, _ call: CallContext
+    _ id: UUID, includesDeleted: Bool = false, _ call: CallContext
   ) async throws(CallError) -> ExperimentsQueries.GetExperimentRow? {
     let row = try await call.read(
-      ExperimentsQueries.getExperiment(organizationID: call.principal.organizationID, id: id))
+      ExperimentsQueries.getExperiment(
+        organizationID: call.principal.organizationID, id: id, includeDeleted: includesDeleted))
     guard let row, try await call.roleInProject(row.projectID) != nil else { return nil }
     return row
   }
@@ -92,16 +97,21 @@ extension TrackingService {
     validator.text("name", request.name, bytesMax: ExperimentBounds.nameBytes.upperBound)
     let size = validator.pageSize(
       request.pageSize, standard: ExperimentBounds.pageSize, max: ExperimentBounds.pageSizeMax)
-    let isSearch = !request.filter.isEmpty || !request.orderBy.isEmpty
+    let view = SearchView(request.view, &validator)
+    let tags = IncludedKeys("tags", request.tags, &validator)
+    let isSearch = !request.filter.isEmpty || !request.orderBy.isEmpty || view != .live
     if isSearch, request.deleted {
-      validator.refuse("deleted", "must be false with a filter or an order")
+      validator.refuse("deleted", "must be false with a filter, an order or a view")
     }
     try validator.finish()
     if isSearch {
-      let page = try await ExperimentSearch.page(request, projectID: projectID, size: size, call)
+      let page = try await ExperimentSearch.page(
+        request, view, projectID: projectID, size: size, call)
+      var found = FoundExperiments(page.values.map { ($0.id, Experiment($0)) })
+      try await found.addTags(tags, call)
       var response = ListExperimentsResponse()
-      response.experiments = page.values.map { Experiment($0) }
-      response.nextPageToken = page.next(after: page.values.count)
+      response.experiments = found.complete
+      response.nextPageToken = page.next(after: found.count)
       return response
     }
     let page = Page(
@@ -109,9 +119,13 @@ extension TrackingService {
         + "\(request.deleted) \(request.name)", size: size)
     let before = try page.start(request.pageToken)
     let rows = try await rows(request, projectID, before, page, call)
+    var found = FoundExperiments(Array(rows.prefix(size)))
+    try await found.addTags(tags, call)
     var response = ListExperimentsResponse()
-    response.experiments = Array(rows.prefix(size).map(\.experiment))
-    response.nextPageToken = page.next(rows.map(\.id))
+    response.experiments = found.complete
+    if found.count < rows.count, found.count > 0 {
+      response.nextPageToken = page.token(after: rows[found.count - 1].id)
+    }
     return response
   }
 
@@ -127,12 +141,7 @@ extension TrackingService {
           organizationID: organizationID, beforeID: before, name: name, projectID: projectID,
           now: WallClock.microseconds(), seesAllProjects: call.seesAllProjects,
           userID: call.principal.id, pageSize: page.rowsToRead)
-      ).map { row in
-        var experiment = Experiment(row)
-        experiment.deletedAt = row.deletedAt.map { Timestamp(microseconds: $0) }
-        experiment.purgeAfter = row.purgeAfter.map { Timestamp(microseconds: $0) }
-        return (row.id, experiment)
-      }
+      ).map { ($0.id, Experiment($0)) }
     }
     if let projectID {
       return try await call.read(
@@ -140,14 +149,14 @@ extension TrackingService {
           organizationID: organizationID, projectID: projectID, beforeID: before, name: name,
           includeArchived: request.includeArchived, seesAllProjects: call.seesAllProjects,
           userID: call.principal.id, pageSize: page.rowsToRead)
-      ).map { ($0.id, Experiment($0)) }
+      ).map { ($0.id, Experiment(living: $0)) }
     }
     return try await call.read(
       ExperimentsQueries.listExperiments(
         organizationID: organizationID, beforeID: before, name: name,
         includeArchived: request.includeArchived, seesAllProjects: call.seesAllProjects,
         userID: call.principal.id, pageSize: page.rowsToRead)
-    ).map { ($0.id, Experiment($0)) }
+    ).map { ($0.id, Experiment(living: $0)) }
   }
 
   /// Changes the fields that are present.
@@ -231,12 +240,19 @@ extension Experiment {
     self.archivedAt = archivedAt.map { Timestamp(microseconds: $0) }
   }
 
-  /// An experiment as a statement returned it.
-  init(_ row: some ExperimentRow) {
+  /// An experiment as a statement returned it, as if it were not deleted.
+  init(living row: some ExperimentRow) {
     self.init(
       id: row.id, projectID: row.projectID, name: row.name, description: row.description,
       config: row.configJSON, createdBy: row.createdBy, createdAt: row.createdAt,
       updatedAt: row.updatedAt, revision: row.revision, archivedAt: row.archivedAt)
+  }
+
+  /// An experiment, deleted or not, as a statement returned it.
+  init(_ row: some DeletableExperimentRow) {
+    self.init(living: row)
+    deletedAt = row.deletedAt.map { Timestamp(microseconds: $0) }
+    purgeAfter = row.purgeAfter.map { Timestamp(microseconds: $0) }
   }
 }
 
@@ -254,8 +270,14 @@ protocol ExperimentRow {
   var archivedAt: Int64? { get }
 }
 
-extension ExperimentsQueries.GetExperimentRow: ExperimentRow {}
+/// What statements return of experiments that may be deleted.
+protocol DeletableExperimentRow: ExperimentRow {
+  var deletedAt: Int64? { get }
+  var purgeAfter: Int64? { get }
+}
+
+extension ExperimentsQueries.GetExperimentRow: DeletableExperimentRow {}
 extension ExperimentsQueries.ListExperimentsRow: ExperimentRow {}
 extension ExperimentsQueries.ListProjectExperimentsRow: ExperimentRow {}
-extension ExperimentsQueries.ListDeletedExperimentsRow: ExperimentRow {}
+extension ExperimentsQueries.ListDeletedExperimentsRow: DeletableExperimentRow {}
 extension ExperimentsQueries.LockExperimentWithRunsRow: ExperimentRow {}

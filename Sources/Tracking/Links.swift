@@ -72,7 +72,7 @@ extension TrackingService {
     try validator.finish()
     let page = Page(purpose: "run inputs \(id)", size: size)
     let before = try page.start(request.pageToken)
-    _ = try await run(id, call)
+    _ = try await run(id, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       LinksQueries.listRunInputs(
         organizationID: call.principal.organizationID, runID: id, beforeID: before,
@@ -144,7 +144,7 @@ extension TrackingService {
     try validator.finish()
     let page = Page(purpose: "run models \(id) \(role ?? "")", size: size)
     let before = try page.start(request.pageToken)
-    _ = try await run(id, call)
+    _ = try await run(id, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       LinksQueries.listRunModels(
         organizationID: call.principal.organizationID, runID: id, beforeID: before, role: role,
@@ -156,9 +156,38 @@ extension TrackingService {
   }
 }
 
+/// What statements return of links to datasets.
+protocol RunInputRow {
+  var name: String { get }
+  var digest: String { get }
+  var sourceType: String { get }
+  var source: String { get }
+  var schemaText: String { get }
+  var profileText: String { get }
+  var context: String { get }
+  var tagKeys: [String] { get }
+  var tagValues: [String] { get }
+  var createdAt: Int64 { get }
+}
+
+extension LinksQueries.ListRunInputsRow: RunInputRow {}
+extension SearchQueries.ListFoundInputsRow: RunInputRow {}
+
+/// What statements return of links to models.
+protocol RunModelRow {
+  var role: String { get }
+  var name: String { get }
+  var artifactPath: String { get }
+  var step: Int64 { get }
+  var createdAt: Int64 { get }
+}
+
+extension LinksQueries.ListRunModelsRow: RunModelRow {}
+extension SearchQueries.ListFoundModelsRow: RunModelRow {}
+
 extension RunInput {
   /// A link as a statement returned it.
-  fileprivate init(_ row: LinksQueries.ListRunInputsRow) {
+  init(_ row: some RunInputRow) {
     self.init()
     var dataset = InputDataset()
     dataset.name = row.name
@@ -176,7 +205,7 @@ extension RunInput {
 
 extension RunModel {
   /// A link as a statement returned it.
-  fileprivate init(_ row: LinksQueries.ListRunModelsRow) {
+  init(_ row: some RunModelRow) {
     self.init()
     role = ModelLink.role(row.role)
     name = row.name

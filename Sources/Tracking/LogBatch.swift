@@ -11,7 +11,8 @@ extension TrackingService {
     var validator = Validator()
     let id = validator.id("run_id", request.runID)
     let wanted = RunDescription(
-      tags: validator.runTags(request.tags), parameters: validator.parameters(request.parameters))
+      tags: validator.runTags(request.tags), parameters: validator.parameters(request.parameters),
+      anyStatus: request.anyStatus)
     let columns = MetricColumns.read(
       request.series, of: id, at: "series", receivedAt: WallClock.microseconds(), &validator)
     let points = columns.reduce(0) { $0 + $1.steps.count }
@@ -39,7 +40,12 @@ extension TrackingService {
           column.epoch = row.metricEpoch
           return column
         }
-        MetricGroup.store(current, &batch, call)
+        // The run is held already, and the caller's role in its project was decided.
+        if request.anyStatus {
+          MetricGroup.write(current, &batch, call)
+        } else {
+          MetricGroup.store(current, &batch, call)
+        }
       }
       return (
         LogBatchResponse(),

@@ -33,7 +33,7 @@ extension TrackingService {
       }
       afterKey = String(decoding: content, as: UTF8.self)
     }
-    _ = try await run(runID, call)
+    _ = try await run(runID, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       MetricsQueries.listMetricSummaries(
         organizationID: call.principal.organizationID, runID: runID, afterKey: afterKey,
@@ -68,7 +68,7 @@ extension TrackingService {
       (request.includesShadowed ? "all " : "") + (request.skipsInherited ? "own " : "")
       + "history \(runID) \(request.xKey.utf8.count) \(request.xKey)\(request.key)"
     let after = try HistoryCursor.read(request.pageToken, for: purpose)
-    let record = try await run(runID, call)
+    let record = try await run(runID, includesDeleted: request.includeDeleted, call)
     let lineage = try await lineage(
       of: record, isInherited: record.isFork && !request.skipsInherited, call)
 
@@ -102,7 +102,7 @@ extension TrackingService {
     validator.name("key", request.key, bytes: MetricBounds.keyBytes)
     validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     try validator.finish()
-    let record = try await run(runID, call)
+    let record = try await run(runID, includesDeleted: request.includeDeleted, call)
     let lineage = try await lineage(
       of: record, isInherited: record.isFork && !request.skipsInherited, call)
 

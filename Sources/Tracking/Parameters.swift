@@ -4,7 +4,7 @@ internal import Postgres
 public import RPC
 
 extension TrackingService {
-  /// Writes parameters of a run that has not ended.
+  /// Writes parameters of a run.
   public func logParameters(
     _ request: LogParametersRequest, _ call: CallContext
   ) async throws(CallError) -> LogParametersResponse {
@@ -14,7 +14,8 @@ extension TrackingService {
     if parameters.isEmpty { validator.refuse("parameters", "must hold at least one") }
     try validator.finish()
 
-    let wanted = RunDescription(parameters: parameters, overwrites: request.overwrite)
+    let wanted = RunDescription(
+      parameters: parameters, overwrites: request.overwrite, anyStatus: request.anyStatus)
     return try await describe(id, wanted, call) { (row, batch) throws(CallError) in
       let change = try wanted.parameterChange(row, id)
       write(parameters: change, of: id, &batch, call)
@@ -56,7 +57,7 @@ extension TrackingService {
     try validator.finish()
     let page = KeyPage(purpose: "parameters \(id)", size: size)
     let after = try page.start(request.pageToken)
-    _ = try await run(id, call)
+    _ = try await run(id, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       ParametersQueries.listRunParameters(
         organizationID: call.principal.organizationID, runID: id, afterKey: after,
@@ -80,7 +81,7 @@ extension TrackingService {
     try validator.finish()
     let page = Page(purpose: "parameter history \(id) \(request.key)", size: size)
     let before = try page.start(request.pageToken)
-    _ = try await run(id, call)
+    _ = try await run(id, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       ParametersQueries.listParameterVersions(
         organizationID: call.principal.organizationID, runID: id, key: request.key,
@@ -104,6 +105,8 @@ struct RunDescription {
   var deleteTags: [String] = []
   var parameters = Description()
   var overwrites = false
+  /// Whether parameters are written of a run that has ended, too.
+  var anyStatus = false
 
   /// What becomes of the tags.
   func tagChange(
@@ -116,14 +119,16 @@ struct RunDescription {
     return change
   }
 
-  /// What becomes of the parameters, of a run that has not ended.
+  /// What becomes of the parameters, unless the run has ended.
   func parameterChange(
     _ row: TagsQueries.GetRunToDescribeRow, _ id: UUID
   ) throws(CallError) -> DescriptionChange {
     let change = DescriptionChange(
       set: parameters,
       before: Description(keys: row.parameterKeys, values: row.parameterValues))
-    guard !RunLifecycle.Status(text: row.status).isFinal else { throw runFinished(id) }
+    guard anyStatus || !RunLifecycle.Status(text: row.status).isFinal else {
+      throw runFinished(id)
+    }
     if let key = change.replaced.keys.first, !overwrites {
       throw CallError(
         TrackingErrorReason.parameterDiffers,

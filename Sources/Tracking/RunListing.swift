@@ -55,7 +55,7 @@ extension TrackingService {
         call,
         RunBoundary(
           projectID: projectID, experimentIDs: experimentID.map { [$0] } ?? [],
-          includesArchived: includesArchived))
+          includesArchived: includesArchived, view: .live))
       let search = try call.search(
         RunSearch.schema, filter: "", orderBy: [], searchReasons
       ) { sql in

@@ -100,26 +100,34 @@ extension TrackingService {
     let id = validator.id("id", request.id)
     try validator.finish()
     var response = GetRunResponse()
-    response.run = Run(try await run(id, call), now: WallClock.microseconds())
+    response.run = Run(
+      try await run(id, includesDeleted: request.includeDeleted, call),
+      now: WallClock.microseconds())
     return response
   }
 
   /// One run that the caller sees.
-  func run(_ id: UUID, _ call: CallContext) async throws(CallError) -> RunRecord {
+  func run(
+    _ id: UUID, includesDeleted: Bool = false, _ call: CallContext
+  ) async throws(CallError) -> RunRecord {
     let row = try await call.read(
-      RunsQueries.getRun(organizationID: call.principal.organizationID, id: id))
+      RunsQueries.getRun(
+        organizationID: call.principal.organizationID, id: id, includeDeleted: includesDeleted))
     guard let row, try await call.roleInProject(row.projectID) != nil else {
       throw runNotFound(id)
     }
-    return RunRecord(row)
+    var record = RunRecord(row)
+    record.deletedAt = row.deletedAt
+    record.purgeAfter = row.purgeAfter
+    return record
   }
 
   /// Changes the fields that are present.
   public func updateRun(
     _ request: UpdateRunRequest, _ call: CallContext
   ) async throws(CallError) -> UpdateRunResponse {
-    let asked = try RunUpdate(request)
     let now = WallClock.microseconds()
+    let asked = try RunUpdate(request, now: now)
     return try await call.commit(
       locking: lock(asked.id, call)
     ) { (row, batch) throws(CallError) in
@@ -142,7 +150,7 @@ extension TrackingService {
         RunsQueries.updateRun(
           experimentID: record.experimentID, name: record.name, description: record.description,
           status: record.status.text, startedAt: record.startedAt,
-          parentRunID: record.parentRunID,
+          completedAt: record.completedAt, parentRunID: record.parentRunID,
           sourceJSON: record.source.map { SourceText.json($0) }, isPinned: record.isPinned,
           archivedAt: record.archivedAt, updatedAt: now, organizationID: organizationID,
           id: record.id))

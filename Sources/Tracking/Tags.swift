@@ -68,7 +68,7 @@ extension TrackingService {
     try validator.finish()
     let page = KeyPage(purpose: "run tags \(id)", size: size)
     let after = try page.start(request.pageToken)
-    _ = try await run(id, call)
+    _ = try await run(id, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(
       TagsQueries.listRunTags(
         organizationID: call.principal.organizationID, runID: id, afterKey: after,
@@ -135,7 +135,8 @@ extension TrackingService {
     try validator.finish()
     let page = KeyPage(purpose: "experiment tags \(id)", size: size)
     let after = try page.start(request.pageToken)
-    guard try await experiment(id, call) != nil else { throw experimentNotFound(id) }
+    let found = try await experiment(id, includesDeleted: request.includeDeleted, call)
+    guard found != nil else { throw experimentNotFound(id) }
     let rows = try await call.read(
       TagsQueries.listExperimentTags(
         organizationID: call.principal.organizationID, experimentID: id, afterKey: after,

@@ -143,7 +143,8 @@ private struct ExperimentWatch: Watch {
   ) async throws(CallError) -> Bool {
     let until = try await cursor.next()
     let experiment = try await call.read(
-      ExperimentsQueries.getExperiment(organizationID: organizationID, id: id))
+      ExperimentsQueries.getExperiment(
+        organizationID: organizationID, id: id, includeDeleted: false))
     guard experiment != nil else { throw experimentNotFound(id) }
     var hasSent = false
     // Whoever is in the middle of the points was told of the runs.

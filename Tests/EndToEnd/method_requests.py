@@ -46,6 +46,7 @@ KINDS: dict[str, str | None] = {
     "parent_run_id": "finished_run",
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
+    "ListDatasets.experiment_ids": "experiment",
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -94,6 +95,10 @@ VALUES: dict[str, Any] = {
     # What comes along with what is found.
     "SearchRuns.parameters": None,
     "SearchRuns.tags": None,
+    "SearchRuns.inputs": None,
+    "SearchRuns.models": None,
+    "GetExperiment.tags": None,
+    "ListExperiments.tags": None,
     # Whatever another request is: a role that the one before did not give.
     "SetProjectMember.role": 2,
 }

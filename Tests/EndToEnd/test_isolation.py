@@ -53,6 +53,7 @@ EXCEPTIONS = {
     "ExportAuditLogs.filter.api_key_id": EMPTY,
     "ExportAuditLogs.filter.resource_id": EMPTY,
     "ExplainAccess.resource_id": "RESOURCE_NOT_FOUND",
+    "ListDatasets.experiment_ids": EMPTY,
     "ListExperiments.project_id": EMPTY,
     "ListInvitations.page_token": OWN,
     "ListMembers.page_token": OWN,

@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import needletail
 import pytest
-from needletail.tracking import InputDataset, ModelRole, NewRunInput, NewRunModel, Tag
+from needletail.identity import Visibility
+from needletail.tracking import (
+    InputDataset,
+    ModelRole,
+    NewRunInput,
+    NewRunModel,
+    SearchInclude,
+    Tag,
+)
 from organizations import create_organization
 from program import run_program
-from projects import audited, refused
+from projects import audited, open_team, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
     from program import Connection, UpServer
 
 INPUT, OUTPUT = ModelRole.INPUT, ModelRole.OUTPUT
+ALL = SearchInclude(all=True)
 
 
 def dataset(name: str = "digits", digest: str = "d1", **fields: str) -> InputDataset:
@@ -254,3 +263,104 @@ def test_a_program_links_as_it_runs_and_the_command_line_tells(
     shown = cli("runs", "show", identifier)
     for text in ("digits d1 (training)", "net at step 7", "base at step 0"):
         assert text in shown
+
+
+def test_links_come_along_with_runs_that_are_found(
+    client: needletail.Client, experiment_id: str, run_id: str
+) -> None:
+    tracking = client.tracking
+    other = tracking.create_run(experiment_id=experiment_id).id
+    tracking.log_inputs(run_id=run_id, inputs=[read("a", context="training"), read("b")])
+    tracking.log_models(
+        run_id=run_id, models=[NewRunModel(role=OUTPUT, name=n, step=7) for n in ("m", "n")]
+    )
+    search = {"experiment_ids": [experiment_id]}
+    first, second = tracking.search_runs(inputs=ALL, models=ALL, **search).runs
+    assert first.run is not None
+    assert (first.run.id, first.inputs, first.models) == (other, (), ())
+    assert second.inputs == tracking.list_run_inputs(run_id=run_id).inputs
+    assert second.models == tracking.list_run_models(run_id=run_id).models
+    named = SearchInclude(keys=("b", "n"))
+    _, second = tracking.search_runs(inputs=named, models=named, **search).runs
+    assert [one.dataset.name for one in second.inputs if one.dataset] == ["b"]
+    assert [one.name for one in second.models] == ["n"]
+    _, second = tracking.search_runs(**search).runs
+    assert (second.inputs, second.models) == ((), ())
+    both = SearchInclude(all=True, keys=("b",))
+    refused("FIELD_INVALID", tracking.search_runs, inputs=both, **search)
+
+
+def test_a_page_is_shorter_where_links_are_large(
+    client: needletail.Client, experiment_id: str
+) -> None:
+    tracking, runs = client.tracking, []
+    for number in range(3):
+        runs.append(tracking.create_run(experiment_id=experiment_id).id)
+        large = dataset(str(uuid.uuid4()), profile=f"{number}" * 500_000)
+        tracking.log_inputs(run_id=runs[-1], inputs=[NewRunInput(dataset=large)])
+    search = {"experiment_ids": [experiment_id], "inputs": ALL}
+    page = tracking.search_runs(**search)
+    assert len(page.runs) == 2
+    (last,) = tracking.search_runs(page_token=page.next_page_token, **search).runs
+    assert last.run is not None
+    assert last.run.id == runs[0]
+    for letter in "ab":
+        large = dataset(str(uuid.uuid4()), schema=letter * 1_000_000)
+        tracking.log_inputs(run_id=runs[2], inputs=[NewRunInput(dataset=large)])
+    refused("SEARCH_TOO_LARGE", tracking.search_runs, **search)
+
+
+def test_datasets_of_experiments_are_listed_each_once(
+    client: needletail.Client, experiment_id: str, served: UpServer
+) -> None:
+    tracking = client.tracking
+    other = tracking.create_experiment(
+        project_id=served.connection["project_id"], name=str(uuid.uuid4())
+    ).id
+    for experiment in (experiment_id, experiment_id, other):
+        run = tracking.create_run(experiment_id=experiment).id
+        tracking.log_inputs(
+            run_id=run, inputs=[read("b"), read("a", context="eval"), read("a", "d2")]
+        )
+    wanted = [
+        (experiment, *rest)
+        for experiment in sorted((experiment_id, other))
+        for rest in (("a", "d1", "eval"), ("a", "d2", ""), ("b", "d1", ""))
+    ]
+    found = tracking.iterate_datasets(experiment_ids=[other, experiment_id], page_size=2)
+    assert [(one.experiment_id, one.name, one.digest, one.context) for one in found] == wanted
+    tracking.delete_run(id=run)
+    absent = str(uuid.uuid4())
+    left = tracking.list_datasets(experiment_ids=[other, absent])
+    assert (left.datasets, left.next_page_token) == ((), "")
+    token = tracking.list_datasets(experiment_ids=[experiment_id], page_size=1).next_page_token
+    refused("PAGE_TOKEN_INVALID", tracking.list_datasets, experiment_ids=[other], page_token=token)
+    refused("FIELD_INVALID", tracking.list_datasets)
+    refused("FIELD_INVALID", tracking.list_datasets, experiment_ids=[absent] * 1_001)
+
+
+def test_nobody_hears_of_datasets_of_projects_that_they_do_not_see(
+    served: UpServer, sql: Connection
+) -> None:
+    with open_team(served, sql) as team:
+        project = team.project(visibility=Visibility.PRIVATE).id
+        owner, other = team.owner.client.tracking, team.developer.client.tracking
+        experiment = owner.create_experiment(project_id=project, name="secret").id
+        run = owner.create_run(experiment_id=experiment).id
+        owner.log_inputs(run_id=run, inputs=[read("secret")])
+        for tracking, count in ((owner, 1), (team.admin.client.tracking, 1), (other, 0)):
+            assert len(tracking.list_datasets(experiment_ids=[experiment]).datasets) == count
+
+
+def test_keys_of_tags_of_inputs_are_as_long_as_those_of_mlflow(
+    client: needletail.Client, run_id: str
+) -> None:
+    tags = [Tag(key="k" * 255, value="v")]
+    client.tracking.log_inputs(run_id=run_id, inputs=[NewRunInput(dataset=dataset(), tags=tags)])
+    (found,) = client.tracking.list_run_inputs(run_id=run_id).inputs
+    assert list(found.tags) == tags
+    long = [Tag(key="k" * 256, value="v")]
+    refused(
+        "FIELD_INVALID", client.tracking.log_inputs, run_id=run_id,
+        inputs=[NewRunInput(dataset=dataset("other"), tags=long)],
+    )  # fmt: skip

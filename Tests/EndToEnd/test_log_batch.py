@@ -114,6 +114,32 @@ def test_points_are_for_runs_that_run(client: needletail.Client, experiment_id: 
     tracking.log_batch(run_id=run, tags=other)
 
 
+@pytest.mark.parametrize("status", [RunStatus.SCHEDULED, RunStatus.FAILED, RunStatus.CANCELLED])
+def test_an_import_logs_to_runs_of_any_status(
+    client: needletail.Client, experiment_id: str, sql: Connection, status: RunStatus
+) -> None:
+    tracking = client.tracking
+    run = tracking.create_run(experiment_id=experiment_id, status=RunStatus.SCHEDULED).id
+    if status is not RunStatus.SCHEDULED:
+        tracking.finish_run(id=run, status=status)
+    before = tracking.get_run(id=run)
+    tracking.log_batch(
+        run_id=run, any_status=True, parameters=[Parameter(key="rate", value="1")],
+        tags=[Tag(key="team", value="a")], series=[series()],
+    )  # fmt: skip
+    tracking.log_parameters(
+        run_id=run, any_status=True, parameters=[Parameter(key="late", value="2")]
+    )
+    assert stored(client, run) == {
+        "parameters": {"rate": "1", "late": "2"}, "tags": {"team": "a"}, "metrics": {"loss": 0.25},
+    }  # fmt: skip
+    assert tracking.get_metric_history(run_id=run, key="loss").series.values == (0.5, 0.25)
+    assert tracking.get_run(id=run) == before
+    assert len(audited(sql, run, "run.log_batch")) == 1
+    other = [Parameter(key="rate", value="2")]
+    refused("PARAMETER_DIFFERS", tracking.log_batch, run_id=run, any_status=True, parameters=other)
+
+
 def test_who_watches_a_run_hears_a_batch(client: needletail.Client, run_id: str) -> None:
     with client.tracking.watch_run(run_id=run_id) as watched:
         assert next(iter(watched)).run is not None

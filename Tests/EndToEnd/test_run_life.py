@@ -295,6 +295,50 @@ def test_an_imported_run_began_when_it_did(client: needletail.Client, experiment
     )  # fmt: skip
 
 
+def test_an_imported_run_goes_from_any_status_to_any(
+    client: needletail.Client, run_id: str, sql: Connection
+) -> None:
+    tracking = client.tracking
+    began = dt.datetime(2020, 1, 2, tzinfo=dt.UTC)
+    ended = began + dt.timedelta(seconds=3)
+    for status in (RunStatus.FAILED, RunStatus.COMPLETED, RunStatus.SCHEDULED):
+        refused("FIELD_INVALID", tracking.update_run, id=run_id, status=status)
+    for fields in ({"started_at": began}, {"completed_at": ended}):
+        refused("FIELD_INVALID", tracking.update_run, id=run_id, **fields)
+
+    def write(**fields: Any) -> Any:
+        written = tracking.update_run(id=run_id, any_status=True, **fields)
+        shown = tracking.get_run(id=run_id)
+        assert (written.status, written.etag) == (shown.status, shown.etag)
+        times = (written.started_at, written.completed_at)
+        assert times == (shown.started_at, shown.completed_at)
+        return times
+
+    imported = write(status=RunStatus.FAILED, started_at=began, completed_at=ended, name="old")
+    assert imported == (began, ended)
+    assert tracking.get_run(id=run_id).duration_ms == 3_000
+    assert write(status=RunStatus.COMPLETED) == (began, ended)
+    # An end before the start is taken as the start.
+    assert write(completed_at=began - dt.timedelta(days=1)) == (began, began)
+    assert write(started_at=ended) == (ended, ended)
+    assert write(status=RunStatus.RUNNING) == (ended, None)
+    assert write(status=RunStatus.SCHEDULED) == (None, None)
+    assert write(status=RunStatus.CANCELLED, completed_at=ended) == (None, ended)
+    assert write(status=RunStatus.COMPLETED) == (ended, ended)
+    entries = audited(sql, run_id, "run.update")
+    assert entries[0]["before"].keys() == {"name", "status", "started_at_us"}
+    assert entries[0]["after"]["status"] == "failed"
+    assert entries[0]["after"]["completed_at_us"] == str(int(ended.timestamp()) * 1_000_000)
+
+    late = dt.datetime.now(tz=dt.UTC) + dt.timedelta(hours=1)
+    for bad in (
+        {"started_at": late}, {"completed_at": dt.datetime(1969, 1, 1, tzinfo=dt.UTC)},
+        {"status": RunStatus.RUNNING, "completed_at": ended},
+        {"status": RunStatus.SCHEDULED, "started_at": began}, {"status": 9},
+    ):  # fmt: skip
+        refused("FIELD_INVALID", tracking.update_run, id=run_id, any_status=True, **bad)
+
+
 def test_a_run_that_is_created_while_its_experiment_is_deleted_goes_with_it(
     client: needletail.Client, experiment_id: str, served: UpServer, sql: Connection
 ) -> None:

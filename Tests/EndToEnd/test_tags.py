@@ -6,7 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from needletail.tracking import Parameter, RunStatus, Tag
+from needletail.tracking import Parameter, RunStatus, SearchInclude, Tag
 from projects import audited, refused
 
 if TYPE_CHECKING:
@@ -216,3 +216,37 @@ def test_the_audit_log_keeps_the_beginning_of_a_long_value(
     assert after["tags.a"] == "x" * 200 + "… (5000 bytes)"
     assert len(after) == 101
     assert after["tags_changed"] == "121"
+
+
+def test_tags_come_along_with_experiments(client: needletail.Client) -> None:
+    tracking, key = client.tracking, str(uuid.uuid4())
+    project = client.identity.create_project(name="tagged", slug=f"t-{key}").id
+    made = [
+        tracking.create_experiment(
+            project_id=project, name=f"{number}",
+            tags=[Tag(key=key, value="x" * 80_000), Tag(key="n", value=str(number))],
+        ).id
+        for number in range(20)
+    ]  # fmt: skip
+    include = SearchInclude(all=True)
+    shown = tracking.get_experiment(id=made[0], tags=include)
+    assert [tag.key for tag in shown.tags] == sorted((key, "n"))
+    assert tracking.get_experiment(id=made[0]).tags == ()
+    named = SearchInclude(keys=("n",))
+    assert tracking.get_experiment(id=made[0], tags=named).tags == (Tag(key="n", value="0"),)
+
+    # 1 MiB of tags is a page, sorted or not.
+    for order in ((), ("experiment_id DESC",)):
+        found, token = [], ""
+        while len(found) < len(made):
+            page = tracking.list_experiments(
+                project_id=project, order_by=order, page_token=token, tags=include
+            )
+            assert len(page.experiments) == min(13, len(made) - len(found))
+            found += page.experiments
+            token = page.next_page_token
+        assert [one.tags[-1].value for one in found] == [str(n) for n in reversed(range(20))]
+    many = [Tag(key=f"k{number}", value="x" * 80_000) for number in range(13)]
+    tracking.set_experiment_tags(experiment_id=made[0], tags=many)
+    refused("SEARCH_TOO_LARGE", tracking.get_experiment, id=made[0], tags=include)
+    assert len(tracking.get_experiment(id=made[0], tags=named).tags) == 1

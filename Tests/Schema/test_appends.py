@@ -239,7 +239,7 @@ def test_finishing_a_run_waits_for_the_points_on_their_way(
         wait_until_blocked(connection)
     thread.join(timeout=10)
     with acting(connection, tenant):
-        [row] = call(connection, "getRun", id=run_id, **tenant.caller)
+        [row] = call(connection, "getRun", id=run_id, include_deleted=True, **tenant.caller)
     assert (row["status"], row["revision"], row["updated_at"]) == ("completed", 2, LATER)
     with pytest.raises(psycopg.Error) as caught:
         finish(connection, tenant, run_id)

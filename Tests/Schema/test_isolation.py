@@ -172,13 +172,15 @@ def test_another_organization_reads_nothing(
 ) -> None:
     with acting(connection, rival):
         # Even a statement that asks for the other organization by name gets nothing.
-        assert call(connection, "getRun", id=run_id, **tenant.caller) == []
-        assert call(connection, "getRun", id=run_id, **rival.caller) == []
+        assert call(connection, "getRun", id=run_id, include_deleted=True, **tenant.caller) == []
+        assert call(connection, "getRun", id=run_id, include_deleted=True, **rival.caller) == []
         assert call(connection, "lockRun", id=run_id, **rival.caller) == []
         rows = connection.execute("select id from runs union all select id from users").fetchall()
         assert rows == [{"id": rival.user_id}]
     with acting(connection, tenant):
-        assert len(call(connection, "getRun", id=run_id, **tenant.caller)) == 1
+        assert (
+            len(call(connection, "getRun", id=run_id, include_deleted=True, **tenant.caller)) == 1
+        )
 
 
 def test_another_organization_writes_nothing(

@@ -195,8 +195,8 @@ def test_a_watcher_sees_each_commit_once_in_whatever_order_they_come(
     with acting(connection, tenant):
         call(connection, "updateRun", organization_id=tenant.organization_id, id=run_id,
              experiment_id=tenant.experiment_id, name="renamed", description="", status="running",
-             started_at=START, parent_run_id=None, source_json=None, is_pinned=False,
-             archived_at=None, updated_at=START)  # fmt: skip
+             started_at=START, completed_at=None, parent_run_id=None, source_json=None,
+             is_pinned=False, archived_at=None, updated_at=START)  # fmt: skip
     insert(connection, tenant, run_id, [point(6)])
     assert changes(connection, tenant, run_id, second, third) == ([1, 5], [])
     fourth = snapshot(connection)

@@ -132,4 +132,33 @@ struct RunLifecycleTests {
       #expect(run.revision == before.revision + 1)
     }
   }
+
+  @Test(
+    "An import makes any status of any, with the times that the database admits",
+    arguments: statuses, statuses)
+  func set(from: Status, to: Status) throws {
+    for told: (Int64?, Int64?) in [(nil, nil), (3, nil), (nil, 4), (6, 4)] {
+      var run = Self.run(from, startedAt: from == .scheduled ? nil : 5)
+      run.completedAt = from.isFinal ? 8 : nil
+      let before = run
+      func set() throws {
+        try RunLifecycle.set(&run, to, startedAt: told.0, completedAt: told.1, now: 9)
+      }
+      if to == .scheduled && told.0 != nil || !to.isFinal && told.1 != nil {
+        #expect(throws: CallError.self) { try set() }
+        #expect(run == before)
+        continue
+      }
+      try set()
+      #expect(run.status == to)
+      #expect((run.completedAt != nil) == to.isFinal)
+      if to == .scheduled { #expect(run.startedAt == nil) }
+      if to == .running || to == .completed || to == .failed { #expect(run.startedAt != nil) }
+      if let start = told.0 { #expect(run.startedAt == start) }
+      if let start = run.startedAt, let end = run.completedAt {
+        #expect(start <= end)
+        if let asked = told.1 { #expect(end == max(start, asked)) }
+      }
+    }
+  }
 }

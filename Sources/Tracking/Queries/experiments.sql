@@ -21,7 +21,8 @@ values (
     :created_at
 );
 
--- One live experiment. Whether the caller may look at its project, a cache knows.
+-- One experiment that is not deleted, or `include_deleted`. Whether the caller may look at its
+-- project, a cache knows.
 -- name: getExperiment :optional
 select
     experiment.id,
@@ -33,15 +34,17 @@ select
     experiment.created_at,
     experiment.updated_at,
     experiment.revision,
-    experiment.archived_at
+    experiment.archived_at,
+    experiment.deleted_at,
+    experiment.purge_after
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
     and experiment.id = :id
-    and experiment.deleted_at is null;
+    and (:include_deleted or experiment.deleted_at is null);
 
--- The same with the caller's role in its project; and nobody else changes it until the transaction
--- ends.
+-- A live experiment with the caller's role in its project; and nobody else changes it until the
+-- transaction ends.
 -- name: lockExperiment :optional
 select
     experiment.id,

@@ -152,6 +152,41 @@ from (
 where page.bytes - page.own_bytes <= :bytes_max::bigint
 order by page.id desc;
 
+-- A page of the datasets that live runs of experiments read, each once, after a place; from the
+-- first: the nil UUID and empty texts. `sees_all_projects`: administrators see whatever is not
+-- deleted, which is a shorter look.
+-- name: listDatasets :many
+select
+    run.experiment_id,
+    dataset.name,
+    dataset.digest,
+    link.context
+from runs as run
+inner join run_inputs as link
+    on run.organization_id = link.organization_id and run.id = link.run_id
+inner join input_datasets as dataset
+    on link.organization_id = dataset.organization_id and link.dataset_id = dataset.id
+where
+    run.organization_id = :organization_id
+    and run.experiment_id = any(:experiment_ids::uuid[])
+    and run.deleted_at is null
+    and (run.experiment_id, dataset.name, dataset.digest, link.context)
+    > (:after_experiment_id::uuid, :after_name, :after_digest, :after_context)
+    and case
+        when :sees_all_projects
+            then
+                not exists (
+                    select from deleted_projects as gone
+                    where
+                        gone.organization_id = run.organization_id
+                        and gone.project_id = run.project_id
+                )
+        else needletail_sees_project(run.project_id, :user_id)
+    end
+group by run.experiment_id, dataset.name, dataset.digest, link.context
+order by run.experiment_id, dataset.name, dataset.digest, link.context
+limit :page_size::bigint;
+
 -- A held run with the caller's role in its project, how many models it is linked to, and which of
 -- those that are asked for are linked already, by their place in the question.
 -- name: getRunToGiveModels :optional

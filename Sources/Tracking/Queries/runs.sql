@@ -148,7 +148,8 @@ select
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ) as "id!";
 
--- One live run. Whether the caller may look at its project, a cache knows.
+-- One run that is not deleted, or `include_deleted`. Whether the caller may look at its project, a
+-- cache knows.
 -- name: getRun :optional
 select
     run.id,
@@ -169,14 +170,16 @@ select
     run.forked_from_run_id,
     run.forked_at_step,
     run.is_pinned,
-    run.archived_at
+    run.archived_at,
+    run.deleted_at,
+    run.purge_after
 from runs as run
 where
     run.organization_id = :organization_id
     and run.id = :id
-    and run.deleted_at is null;
+    and (:include_deleted or run.deleted_at is null);
 
--- The same with the caller's role in its project; and nobody else changes it, nor appends to it,
+-- A live run with the caller's role in its project; and nobody else changes it, nor appends to it,
 -- until the transaction ends.
 -- name: lockRun :optional
 select
@@ -216,6 +219,7 @@ set
     description = :description,
     status = :status,
     started_at = :started_at?,
+    completed_at = :completed_at?,
     parent_run_id = :parent_run_id?,
     source = (:source_json?::text)::jsonb,
     is_pinned = :is_pinned,

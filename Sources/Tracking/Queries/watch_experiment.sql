@@ -274,7 +274,7 @@ where
     and summary.key = any(:keys::text[])
 order by summary.run_id, summary.key;
 
--- The projects of runs that are not deleted.
+-- The projects of runs that are not deleted, or `include_deleted`.
 -- name: listProjectsOfRuns :many
 select
     run.id,
@@ -283,4 +283,4 @@ from runs as run
 where
     run.organization_id = :organization_id
     and run.id = any(:run_ids::uuid[])
-    and run.deleted_at is null;
+    and (:include_deleted or run.deleted_at is null);

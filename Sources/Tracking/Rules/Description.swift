@@ -49,7 +49,8 @@ struct Description {
 
   /// Reads pairs of a request, and notes every bad one.
   init(
-    _ field: String, _ pairs: [(key: String, value: String)], valueBytesMax: Int,
+    _ field: String, _ pairs: [(key: String, value: String)],
+    keyBytes: ClosedRange<Int> = DescriptionBounds.keyBytes, valueBytesMax: Int,
     _ validator: inout Validator
   ) {
     if pairs.count > DescriptionBounds.perRequestMax {
@@ -58,7 +59,7 @@ struct Description {
     }
     var seen: Set<ExactText> = []
     for (index, pair) in pairs.enumerated() {
-      validator.name("\(field)[\(index)].key", pair.key, bytes: DescriptionBounds.keyBytes)
+      validator.name("\(field)[\(index)].key", pair.key, bytes: keyBytes)
       validator.text("\(field)[\(index)].value", pair.value, bytesMax: valueBytesMax)
       if !seen.insert(ExactText(pair.key)).inserted {
         validator.refuse("\(field)[\(index)].key", "must not come twice")

@@ -13,6 +13,7 @@ enum LinkBounds {
   static let contextBytesMax = 500
   /// Tags of one link to a dataset.
   static let tagsMax = 100
+  static let tagKeyBytes = 1...255
   static let tagValueBytesMax = 500
   static let modelNameBytes = 1...250
   /// Links in one request.
@@ -57,7 +58,7 @@ struct NewInputs {
       }
       let tags = Description(
         "\(field).tags", input.tags.map { ($0.key, $0.value) },
-        valueBytesMax: LinkBounds.tagValueBytesMax, &validator)
+        keyBytes: LinkBounds.tagKeyBytes, valueBytesMax: LinkBounds.tagValueBytesMax, &validator)
       let link = [dataset.name, dataset.digest, input.context].map { ExactText($0) }
       if !seen.insert(link).inserted {
         validator.refuse(field, "must not come twice with the same dataset and context")

@@ -130,6 +130,32 @@ enum RunLifecycle {
     run.revision += 1
   }
 
+  /// Makes a run what an import tells of it: any status, with the times that belong to it.
+  ///
+  /// What is told counts before what was there, and that before now. An end before the start is
+  /// the start.
+  static func set(
+    _ run: inout RunRecord, _ status: Status, startedAt: Int64?, completedAt: Int64?, now: Int64
+  ) throws(CallError) {
+    var validator = Validator()
+    if status == .scheduled, startedAt != nil {
+      validator.refuse("started_at", "must be absent: a SCHEDULED run has not started")
+    }
+    if !status.isFinal, completedAt != nil {
+      validator.refuse("completed_at", "must be absent: a run that is \(status) has not ended")
+    }
+    try validator.finish()
+    run.startedAt = status == .scheduled ? nil : startedAt ?? run.startedAt
+    run.completedAt = status.isFinal ? completedAt ?? run.completedAt ?? now : nil
+    switch status {
+    case .scheduled, .cancelled: break
+    case .running: run.startedAt = run.startedAt ?? now
+    case .completed, .failed: run.startedAt = run.startedAt ?? run.completedAt
+    }
+    if let start = run.startedAt, let end = run.completedAt { run.completedAt = max(start, end) }
+    run.status = status
+  }
+
   /// A name for a run that was given none.
   static func name(for id: UUID) -> String {
     "run-" + id.description.suffix(8)

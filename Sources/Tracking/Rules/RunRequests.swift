@@ -51,11 +51,12 @@ struct NewRun {
 struct RunUpdate {
   let id: UUID
   private let request: UpdateRunRequest
+  private let status: RunLifecycle.Status?
   private let experimentID: UUID?
   private let parentRunID: UUID?
 
   /// Reads the request.
-  init(_ request: UpdateRunRequest) throws(CallError) {
+  init(_ request: UpdateRunRequest, now: Int64) throws(CallError) {
     self.request = request
     var validator = Validator()
     id = validator.id("id", request.id)
@@ -63,9 +64,8 @@ struct RunUpdate {
     if let description = request.description {
       validator.text("description", description, bytesMax: RunBounds.descriptionBytesMax)
     }
-    if let status = request.status, status != .running {
-      validator.refuse("status", "must be RUNNING; FinishRun ends a run")
-    }
+    status = request.status.flatMap { RunLifecycle.Status($0) }
+    validator.life(of: request, now: now)
     experimentID = request.experimentID.map { validator.id("experiment_id", $0) }
     parentRunID = validator.optionalID("parent_run_id", request.parentRunID ?? "")
     SourceText.check(request.source, &validator)
@@ -74,7 +74,11 @@ struct RunUpdate {
 
   /// Changes a run.
   func apply(to run: inout RunRecord, now: Int64) throws(CallError) {
-    if request.status == .running, run.status != .running {
+    if request.anyStatus {
+      try RunLifecycle.set(
+        &run, status ?? run.status, startedAt: request.startedAt?.microseconds,
+        completedAt: request.completedAt?.microseconds, now: now)
+    } else if status == .running, run.status != .running {
       guard run.status == .scheduled else { throw runFinished(id) }
       run.status = .running
       run.startedAt = now
@@ -90,6 +94,30 @@ struct RunUpdate {
     }
     run.updatedAt = now
     run.revision += 1
+  }
+}
+
+extension Validator {
+  /// Checks what a request says of a run's status and times.
+  fileprivate mutating func life(of request: UpdateRunRequest, now: Int64) {
+    if let status = request.status {
+      if RunLifecycle.Status(status) == nil {
+        refuse("status", "must be a known status")
+      } else if status != .running, !request.anyStatus {
+        refuse("status", "must be RUNNING; FinishRun ends a run, any_status is for imports")
+      }
+    }
+    for (field, time) in [
+      ("started_at", request.startedAt), ("completed_at", request.completedAt),
+    ] where time != nil && !request.anyStatus {
+      refuse(field, "must be absent without any_status")
+    }
+    if let startedAt = request.startedAt?.microseconds, !(0...now).contains(startedAt) {
+      refuse("started_at", "must be from 1970 on and not in the future")
+    }
+    if let completedAt = request.completedAt?.microseconds, completedAt < 0 {
+      refuse("completed_at", "must be from 1970 on")
+    }
   }
 }
 

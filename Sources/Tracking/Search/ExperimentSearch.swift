@@ -9,9 +9,10 @@ enum ExperimentSearch {
     columns: """
       experiment.id, experiment.project_id, experiment.name, experiment.description,
           experiment.config, experiment.created_by, experiment.created_at,
-          experiment.updated_at, experiment.revision, experiment.archived_at
+          experiment.updated_at, experiment.revision, experiment.archived_at,
+          experiment.deleted_at, experiment.purge_after
       """,
-    columnCount: 10,
+    columnCount: 12,
     entities: ["attributes", "attribute", "attr", "experiment"],
     attributes: [
       SearchAttribute(["experiment_id", "id"], "id", .uuid),
@@ -21,11 +22,12 @@ enum ExperimentSearch {
       SearchAttribute(["project_id"], "project_id", .uuid),
       SearchAttribute(["created_by", "user_id"], "created_by", .uuid),
       SearchAttribute(["archive_time"], "archived_at", .time, isNullable: true),
+      SearchAttribute(["delete_time"], "deleted_at", .time, isNullable: true),
     ],
     pairs: [SearchPairs(texts: ["tags", "tag"], "experiment_tags", owner: "experiment_id")])
 
   /// An experiment as the schema's columns have it.
-  struct FoundRow: ExperimentRow {
+  struct FoundRow: DeletableExperimentRow {
     var id: UUID
     var projectID: UUID
     var name: String
@@ -36,6 +38,8 @@ enum ExperimentSearch {
     var updatedAt: Int64
     var revision: Int64
     var archivedAt: Int64?
+    var deletedAt: Int64?
+    var purgeAfter: Int64?
 
     init(_ row: borrowing Row) throws(PostgresError) {
       id = try row.uuid(0)
@@ -48,19 +52,22 @@ enum ExperimentSearch {
       updatedAt = try row.timestamp(7)
       revision = try row.int8(8)
       archivedAt = try row.timestampOrNil(9)
+      deletedAt = try row.timestampOrNil(10)
+      purgeAfter = try row.timestampOrNil(11)
     }
   }
 
   /// Finds a page of experiments.
   static func page(
-    _ request: ListExperimentsRequest, projectID: UUID?, size: Int, _ call: CallContext
+    _ request: ListExperimentsRequest, _ view: SearchView, projectID: UUID?, size: Int,
+    _ call: CallContext
   ) async throws(CallError) -> SearchPage<FoundRow> {
     let visibility = ProjectVisibility(call)
     let (name, includesArchived) = (request.name, request.includeArchived)
     let search = try call.search(
       schema, filter: request.filter, orderBy: request.orderBy, searchReasons
     ) { sql in
-      sql.add("\n    and experiment.deleted_at is null")
+      view.add("experiment", to: &sql)
       if !includesArchived { sql.add("\n    and experiment.archived_at is null") }
       if let projectID {
         sql.add("\n    and experiment.project_id = ")
@@ -76,7 +83,7 @@ enum ExperimentSearch {
     let purpose =
       ([
         "experiment search", projectID?.description ?? "", name, "\(includesArchived)",
-        request.filter,
+        view.rawValue, request.filter,
       ] + request.orderBy).joined(separator: "\u{1f}")
     return try await call.page(
       search, "tracking.searchExperiments", size: size, token: request.pageToken,

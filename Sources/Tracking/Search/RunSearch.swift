@@ -10,6 +10,8 @@ enum RunSearchBounds {
   static let includedKeysMax = 100
   /// Bytes of one kind that come along with a page; what is beyond waits for the next.
   static let includedBytesMax: Int64 = 1 << 20
+  /// Bytes of all kinds together, so that they fit a frame.
+  static let includedBytesInAllMax: Int64 = 3 << 20
 }
 
 /// With which reasons searches are refused.
@@ -26,9 +28,10 @@ enum RunSearch {
       run.id, run.experiment_id, run.project_id, run.name, run.description, run.status,
           run.started_at, run.completed_at, run.created_by, run.created_at, run.updated_at,
           run.revision, run.parent_run_id, needletail_source_texts(run.source),
-          run.forked_from_run_id, run.forked_at_step, run.is_pinned, run.archived_at
+          run.forked_from_run_id, run.forked_at_step, run.is_pinned, run.archived_at,
+          run.deleted_at, run.purge_after
       """,
-    columnCount: 18,
+    columnCount: 20,
     entities: ["attributes", "attribute", "attr", "run"],
     attributes: [
       SearchAttribute(["run_id", "id"], "id", .uuid),
@@ -49,6 +52,7 @@ enum RunSearch {
       SearchAttribute(["creation_time"], "created_at", .time),
       SearchAttribute(["last_update_time"], "updated_at", .time),
       SearchAttribute(["archive_time"], "archived_at", .time, isNullable: true),
+      SearchAttribute(["delete_time"], "deleted_at", .time, isNullable: true),
     ],
     pairs: [
       SearchPairs(
@@ -63,14 +67,15 @@ enum RunSearch {
     ])
 
   /// Adds what bounds a search for runs: the caller's organization, projects and experiments, and
-  /// whether what is archived is found.
+  /// whether what is archived or deleted is found.
   static func restriction(
     _ call: CallContext, _ bounds: RunBoundary
   ) -> @Sendable (inout ComposedStatement) -> Void {
     let visibility = ProjectVisibility(call)
     return { sql in
       // What idx_runs_started asks for.
-      sql.add("\n    and run.deleted_at is null and run.created_at is not null")
+      sql.add("\n    and run.created_at is not null")
+      bounds.view.add("run", to: &sql)
       if !bounds.includesArchived { sql.add("\n    and run.archived_at is null") }
       if let projectID = bounds.projectID {
         sql.add("\n    and run.project_id = ")
@@ -100,10 +105,37 @@ enum RunSearch {
       revision: try row.int8(11), parentRunID: try row.uuidOrNil(12),
       source: SourceText.source(try row.textsOrNil(13)), isPinned: try row.bool(16),
       archivedAt: try row.timestampOrNil(17))
+    record.deletedAt = try row.timestampOrNil(18)
+    record.purgeAfter = try row.timestampOrNil(19)
     if let runID = try row.uuidOrNil(14) {
       record.forkedFrom = RunRecord.Fork(runID: runID, step: try row.int8OrNil(15) ?? 0)
     }
     return record
+  }
+}
+
+/// Whether a search finds what was deleted.
+enum SearchView: String {
+  case live, deleted, all
+
+  /// Reads a request's view.
+  init(_ view: LifeView, _ validator: inout Validator) {
+    switch view {
+    case .unspecified, .live: self = .live
+    case .deleted: self = .deleted
+    case .all: self = .all
+    default:
+      validator.refuse("view", "must be LIVE, DELETED, ALL or unspecified")
+      self = .live
+    }
+  }
+
+  /// Adds ` and …` on the column `deleted_at` of `alias`.
+  func add(_ alias: StaticString, to sql: inout ComposedStatement) {
+    guard self != .all else { return }
+    sql.add("\n    and ")
+    sql.add(alias, "deleted_at")
+    sql.add(self == .live ? " is null" : " is not null")
   }
 }
 

@@ -4,24 +4,28 @@ internal import Postgres
 public import RPC
 
 extension TrackingService {
-  /// Finds runs by a filter, in any order, with what is asked for of their parameters, tags and
-  /// metrics.
+  /// Finds runs by a filter, in any order, with what is asked for of their parameters, tags,
+  /// metrics, datasets and models.
   public func searchRuns(
     _ request: SearchRunsRequest, _ call: CallContext
   ) async throws(CallError) -> SearchRunsResponse {
     var validator = Validator()
     let bounds = RunBoundary(
       request.projectID, request.experimentIDs, includesArchived: request.includeArchived,
-      &validator)
+      request.view, &validator)
     let size = validator.pageSize(
       request.pageSize, standard: RunBounds.pageSize, max: RunBounds.pageSizeMax)
     let parameters = IncludedKeys("parameters", request.parameters, &validator)
     let tags = IncludedKeys("tags", request.tags, &validator)
     let metrics = IncludedKeys("metrics", request.metrics, &validator)
+    let inputs = IncludedKeys(
+      "inputs", request.inputs, bytes: LinkBounds.datasetNameBytes, &validator)
+    let models = IncludedKeys(
+      "models", request.models, bytes: LinkBounds.modelNameBytes, &validator)
     try validator.finish()
     let search = try call.search(
       RunSearch.schema, filter: request.filter, orderBy: request.orderBy,
-      isNarrow: bounds.isNarrow || !call.seesAllProjects, searchReasons,
+      isNarrow: bounds.isNarrow || bounds.view == .deleted || !call.seesAllProjects, searchReasons,
       restriction: RunSearch.restriction(call, bounds))
     let purpose =
       (["run search", bounds.purpose, request.filter] + request.orderBy).joined(separator: "\u{1f}")
@@ -32,15 +36,12 @@ extension TrackingService {
 
     let now = WallClock.microseconds()
     var found = FoundRuns(page.values, now: now)
-    try await found.add(parameters, call)
+    try await found.addParameters(parameters, call)
     try await found.addTags(tags, call)
     try await found.addMetrics(metrics, call)
-    guard found.count > 0 || page.values.isEmpty else {
-      throw CallError(
-        TrackingErrorReason.searchTooLarge,
-        "One run alone has more than \(RunSearchBounds.includedBytesMax) bytes of what was asked "
-          + "for; ask for it by keys.")
-    }
+    try await found.addInputs(inputs, call)
+    try await found.addModels(models, call)
+    try found.finish()
     var response = SearchRunsResponse()
     response.runs = found.complete
     response.nextPageToken = page.next(after: found.count)
@@ -54,7 +55,7 @@ extension TrackingService {
     var validator = Validator()
     let bounds = RunBoundary(
       request.projectID, request.experimentIDs, includesArchived: request.includeArchived,
-      &validator)
+      request.view, &validator)
     try validator.finish()
     let search = try call.search(
       RunSearch.schema, filter: request.filter, orderBy: [], searchReasons,
@@ -70,20 +71,23 @@ struct RunBoundary {
   let projectID: UUID?
   let experimentIDs: [UUID]
   let includesArchived: Bool
+  let view: SearchView
 
   /// Whether few of an organization's runs may be there.
   var isNarrow: Bool { projectID != nil || !experimentIDs.isEmpty }
 
-  init(projectID: UUID?, experimentIDs: [UUID], includesArchived: Bool) {
+  init(projectID: UUID?, experimentIDs: [UUID], includesArchived: Bool, view: SearchView) {
+    self.view = view
     self.projectID = projectID
     self.experimentIDs = experimentIDs
     self.includesArchived = includesArchived
   }
 
   init(
-    _ projectID: String, _ experimentIDs: [String], includesArchived: Bool,
+    _ projectID: String, _ experimentIDs: [String], includesArchived: Bool, _ view: LifeView,
     _ validator: inout Validator
   ) {
+    self.view = SearchView(view, &validator)
     self.includesArchived = includesArchived
     self.projectID = validator.optionalID("project_id", projectID)
     let most = RunSearchBounds.experimentIDsMax
@@ -100,112 +104,8 @@ struct RunBoundary {
   }
 
   var purpose: String {
-    (["\(includesArchived)", projectID?.description ?? ""] + experimentIDs.map(\.description))
+    (["\(includesArchived) \(view.rawValue)", projectID?.description ?? ""]
+      + experimentIDs.map(\.description))
       .joined(separator: " ")
-  }
-}
-
-/// What of one kind comes along.
-private struct IncludedKeys {
-  let takesAll: Bool
-  let keys: [String]
-
-  init(_ field: String, _ include: SearchInclude?, _ validator: inout Validator) {
-    takesAll = include?.all ?? false
-    keys = include?.keys ?? []
-    if takesAll, !keys.isEmpty {
-      validator.refuse("\(field).keys", "must be empty where all come along")
-    }
-    if keys.count > RunSearchBounds.includedKeysMax {
-      validator.refuse(
-        "\(field).keys",
-        "must be at most \(RunSearchBounds.includedKeysMax), are \(keys.count)")
-    }
-    for (index, key) in keys.prefix(RunSearchBounds.includedKeysMax).enumerated() {
-      validator.name("\(field).keys[\(index)]", key, bytes: MetricBounds.keyBytes)
-    }
-  }
-
-  var isEmpty: Bool { !takesAll && keys.isEmpty }
-}
-
-/// The runs of a page with what comes along; as many as an answer has room for.
-private struct FoundRuns {
-  private var runs: [FoundRun] = []
-  private let ids: [UUID]
-  private let places: [UUID: Int]
-  /// How many are complete.
-  private(set) var count: Int
-
-  init(_ records: [RunRecord], now: Int64) {
-    for record in records {
-      var found = FoundRun()
-      found.run = Run(record, now: now)
-      runs.append(found)
-    }
-    ids = records.map(\.id)
-    places = Dictionary(ids.enumerated().map { ($1, $0) }) { first, _ in first }
-    count = records.count
-  }
-
-  /// Those that are complete.
-  var complete: [FoundRun] { Array(runs.prefix(count)) }
-
-  /// The place of a run; nil for one that there is no room for.
-  private mutating func place(_ id: UUID, _ bytes: Int64) -> Int? {
-    guard let place = places[id] else { return nil }
-    if bytes > RunSearchBounds.includedBytesMax { count = min(count, place) }
-    return place < count ? place : nil
-  }
-
-  mutating func add(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !ids.isEmpty else { return }
-    let rows = try await call.read(
-      SearchQueries.listFoundParameters(
-        runIDs: ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = place(row.runID, row.bytes) else { continue }
-      var parameter = Parameter()
-      parameter.key = row.key
-      parameter.value = row.value
-      runs[place].parameters.append(parameter)
-    }
-  }
-
-  mutating func addTags(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !ids.isEmpty else { return }
-    let rows = try await call.read(
-      SearchQueries.listFoundTags(
-        runIDs: ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = place(row.runID, row.bytes) else { continue }
-      var tag = Tag()
-      tag.key = row.key
-      tag.value = row.value
-      runs[place].tags.append(tag)
-    }
-  }
-
-  mutating func addMetrics(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !ids.isEmpty else { return }
-    let rows = try await call.read(
-      SearchQueries.listFoundMetrics(
-        runIDs: ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = place(row.runID, row.bytes) else { continue }
-      var summary = MetricSummary()
-      summary.key = row.key
-      summary.count = row.pointCount
-      summary.firstStep = row.firstStep
-      summary.lastStep = row.lastStep
-      summary.lastTimeUs = row.lastTimeUs
-      summary.lastValue = row.lastValue
-      summary.minValue = row.minValue
-      summary.maxValue = row.maxValue
-      runs[place].metrics.append(summary)
-    }
   }
 }

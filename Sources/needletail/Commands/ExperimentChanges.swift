@@ -51,14 +51,19 @@ struct ExperimentsShow: ClientCommand {
   @Argument(help: "The experiment's id.")
   var experiment: String
 
+  @Flag(help: "Also when it was deleted and is not yet gone for good.")
+  var deleted = false
+
   func run(_ context: CommandContext) async throws {
     var request = GetExperimentRequest()
     request.id = experiment
+    request.includeDeleted = deleted
     let answer = try await context.call(
       TrackingMethods.getExperiment, request, for: GetExperimentResponse.self)
     let found = try needed(answer.experiment, "experiment")
     var wanted = ListExperimentTagsRequest()
     wanted.experimentID = found.id
+    wanted.includeDeleted = deleted
     let tags = try await context.list(
       TrackingMethods.listExperimentTags, wanted, \ListExperimentTagsResponse.tags, limit: .max)
     if global.output == .json {

@@ -8,8 +8,8 @@ struct Experiments: AsyncParsableCommand {
     abstract: "Look at experiments, and change them.",
     subcommands: [
       ExperimentsList.self, ExperimentsShow.self, ExperimentsCreate.self, ExperimentsUpdate.self,
-      ExperimentsTag.self, ExperimentsWatch.self, ExperimentsDelete.self,
-      ExperimentsUndelete.self,
+      ExperimentsTag.self, ExperimentsDatasets.self, ExperimentsWatch.self,
+      ExperimentsDelete.self, ExperimentsUndelete.self,
     ])
 }
 
@@ -36,7 +36,7 @@ struct ExperimentsList: ClientCommand {
   @Flag(help: "Those that are archived, too.")
   var archived = false
 
-  @Flag(help: "Those that were deleted and can still be brought back.")
+  @Flag(help: "Those that were deleted and are not yet gone for good.")
   var deleted = false
 
   @OptionGroup var most: Limit
@@ -48,7 +48,7 @@ struct ExperimentsList: ClientCommand {
     request.filter = filter ?? ""
     request.orderBy = orderBy
     request.includeArchived = archived
-    request.deleted = deleted
+    request.view = deleted ? .deleted : .live
     let all = try await context.list(
       TrackingMethods.listExperiments, request, \ListExperimentsResponse.experiments,
       limit: most.limit)
@@ -60,6 +60,35 @@ struct ExperimentsList: ClientCommand {
         experiment.id, experiment.name, short(experiment.createdAt),
         firstLine(experiment.description),
       ])
+    }
+    Console.write(table.text)
+  }
+}
+
+/// The command `needletail experiments datasets`.
+struct ExperimentsDatasets: ClientCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "datasets", abstract: "List the datasets that the runs of experiments read.")
+  static var document: Document? { Document(listOf: ExperimentDataset.self, in: "datasets") }
+
+  @OptionGroup var global: GlobalOptions
+
+  @Argument(help: "Ids of experiments.")
+  var experiments: [String]
+
+  @OptionGroup var most: Limit
+
+  func run(_ context: CommandContext) async throws {
+    var request = ListDatasetsRequest()
+    request.experimentIDs = experiments
+    let all = try await context.list(
+      TrackingMethods.listDatasets, request, \ListDatasetsResponse.datasets, limit: most.limit)
+    if global.output == .json { return try context.write(all) }
+    var table = Table([
+      ("EXPERIMENT", .left), ("DATASET", .left), ("DIGEST", .left), ("CONTEXT", .left),
+    ])
+    for dataset in all.datasets {
+      table.add([dataset.experimentID, dataset.name, dataset.digest, dataset.context])
     }
     Console.write(table.text)
   }

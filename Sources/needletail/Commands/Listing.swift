@@ -43,6 +43,8 @@ extension SearchRunsRequest: PageRequest {}
 extension SearchRunsResponse: PageResponse {}
 extension ListExperimentsRequest: PageRequest {}
 extension ListExperimentsResponse: PageResponse {}
+extension ListDatasetsRequest: PageRequest {}
+extension ListDatasetsResponse: PageResponse {}
 extension ListRunTagsRequest: PageRequest {}
 extension ListRunTagsResponse: PageResponse {}
 extension ListExperimentTagsRequest: PageRequest {}

@@ -182,15 +182,19 @@ enum ModelRoleArgument: String, ExpressibleByArgument, CaseIterable, Sendable {
 private let shownLinksMax: UInt32 = 10
 
 /// What is worth a line of a run's links.
-func linkPairs(of run: String, _ context: CommandContext) async throws -> [(String, String)] {
+func linkPairs(
+  of run: String, deleted: Bool, _ context: CommandContext
+) async throws -> [(String, String)] {
   var inputs = ListRunInputsRequest()
   inputs.runID = run
   inputs.pageSize = shownLinksMax
+  inputs.includeDeleted = deleted
   let found = try await context.call(
     TrackingMethods.listRunInputs, inputs, for: ListRunInputsResponse.self)
   var models = ListRunModelsRequest()
   models.runID = run
   models.pageSize = shownLinksMax
+  models.includeDeleted = deleted
   let made = try await context.call(
     TrackingMethods.listRunModels, models, for: ListRunModelsResponse.self)
   return found.inputs.map { input in

@@ -51,7 +51,7 @@ struct RunsList: ClientCommand {
   @Flag(help: "Those that are archived, too.")
   var archived = false
 
-  @Flag(help: "Those that were deleted and can still be brought back.")
+  @Flag(help: "Those that were deleted and are not yet gone for good.")
   var deleted = false
 
   @Option(help: "How many to list at most.")
@@ -63,18 +63,13 @@ struct RunsList: ClientCommand {
       throw ValidationError(
         "--status is not for searches: say it in the filter, --filter \"status = 'RUNNING'\".")
     }
-    guard !deleted || !isSearch else {
-      throw ValidationError("--deleted is not for searches: they find what is not deleted.")
-    }
     guard !count || orderBy.isEmpty else {
       throw ValidationError("--order-by is of no use with --count.")
     }
     guard !count || columns == nil else {
       throw ValidationError("--columns is of no use with --count.")
     }
-    guard try !deleted || !shown().needSearch else {
-      throw ValidationError("Metrics, parameters and tags of deleted runs can't be listed.")
-    }
+    _ = try shown()
   }
 
   private var isSearch: Bool { filter != nil || !orderBy.isEmpty || count }
@@ -98,7 +93,7 @@ struct RunsList: ClientCommand {
       isSearch || columns.needSearch
       ? try await search(columns, context).runs
       : try await list(context).runs.map {
-        FoundRun(run: $0, parameters: [], tags: [], metrics: [])
+        FoundRun(run: $0, parameters: [], tags: [], metrics: [], inputs: [], models: [])
       }
     Console.write(columns.table(found))
   }
@@ -132,6 +127,7 @@ struct RunsList: ClientCommand {
     request.filter = filter ?? status.map { "status = '\(word($0.status).uppercased())'" } ?? ""
     request.orderBy = orderBy
     request.includeArchived = archived
+    request.view = deleted ? .deleted : .live
     request.metrics = included(columns.metrics)
     request.parameters = included(columns.parameters)
     request.tags = included(columns.tags)
@@ -149,6 +145,7 @@ struct RunsList: ClientCommand {
     request.experimentIDs = experiment.map { [$0] } ?? []
     request.filter = filter ?? ""
     request.includeArchived = archived
+    request.view = deleted ? .deleted : .live
     let answer = try await context.call(
       TrackingMethods.countRuns, request, for: CountRunsResponse.self)
     if global.output == .json { return try context.write(answer) }

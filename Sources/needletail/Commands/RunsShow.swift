@@ -16,6 +16,9 @@ struct RunsShow: ClientCommand {
   @Argument(help: "The run's id, or latest.")
   var run: String
 
+  @Flag(help: "Also when it was deleted and is not yet gone for good.")
+  var deleted = false
+
   @Option(help: "How wide a curve is, in characters.")
   var width = 40
 
@@ -26,13 +29,14 @@ struct RunsShow: ClientCommand {
   func run(_ context: CommandContext) async throws {
     var request = GetRunRequest()
     request.id = try await runID(run, context)
+    request.includeDeleted = deleted
     let answer = try await context.call(TrackingMethods.getRun, request, for: GetRunResponse.self)
     guard let found = answer.run else {
       throw CommandFailure(.other, reason: "RUN_MISSING", "The server's answer holds no run.")
     }
     let metrics = try await metrics(of: found.id, context)
     if global.output == .json { return try writeJSON(found, metrics, context) }
-    let links = try await linkPairs(of: found.id, context)
+    let links = try await linkPairs(of: found.id, deleted: deleted, context)
     Console.write(fields(pairs(of: found) + links))
     guard !metrics.isEmpty else { return Console.line("\nno metrics yet") }
     let shown = metrics.filter { $0.definition?.isHidden != true }
@@ -57,6 +61,7 @@ struct RunsShow: ClientCommand {
   ) async throws -> [MetricSummary] {
     var request = ListRunMetricsRequest()
     request.runID = run
+    request.includeDeleted = deleted
     request.pageSize = 1_000
     var metrics: [MetricSummary] = []
     repeat {
@@ -72,7 +77,7 @@ struct RunsShow: ClientCommand {
   private func curves(
     of metrics: [MetricSummary], in run: String, _ context: CommandContext
   ) async throws -> [String: String] {
-    let width = width
+    let (width, deleted) = (width, deleted)
     return try await withThrowingTaskGroup(of: (String, String).self) { group in
       var curves: [String: String] = [:]
       for (index, metric) in metrics.enumerated() {
@@ -80,7 +85,9 @@ struct RunsShow: ClientCommand {
           curves[key] = curve
         }
         let key = metric.key
-        group.addTask { (key, try await curve(of: key, in: run, width: width, context)) }
+        group.addTask {
+          (key, try await curve(of: key, in: run, deleted: deleted, width: width, context))
+        }
       }
       for try await (key, curve) in group { curves[key] = curve }
       return curves
@@ -142,11 +149,12 @@ func pairs(of run: Run) -> [(String, String)] {
 
 /// Reads all points of a metric into a curve.
 private func curve(
-  of key: String, in run: String, width: Int, _ context: CommandContext
+  of key: String, in run: String, deleted: Bool, width: Int, _ context: CommandContext
 ) async throws -> String {
   var request = StreamMetricHistoryRequest()
   request.runID = run
   request.key = key
+  request.includeDeleted = deleted
   // As the summary beside it.
   request.skipsInherited = true
   let points: ResponseReader<StreamMetricHistoryResponse> =

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Experiment, ExperimentTag, LifecycleStage, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_STATE, RESOURCE_ALREADY_EXISTS
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
-from mlflow.utils.search_utils import SearchExperimentsUtils
 from mlflow.utils.uri import append_to_uri_path, resolve_uri_if_local
 from mlflow.utils.validation import (
     _validate_experiment_artifact_location_length,
@@ -19,27 +19,28 @@ from mlflow.utils.validation import (
     _validate_experiment_tag,
 )
 from needletail.errors import CallError, Code
-from needletail.tracking import Tag
+from needletail.tracking import LifeView, SearchInclude, Tag
 
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import (
     DEFAULT_EXPERIMENT_TAG,
+    VIEWS,
     check_max_results,
     experiment_filter,
     experiment_order,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from needletail.tracking import Experiment as Stored
+    from needletail.tracking import ListExperimentsResponse
 
     from needletail_mlflow.connection import Connection
 
 DEFAULT_ID = "0"
 _CONFIG_KEY = "mlflow"
 _PAGE = 1_000
+_ALL = SearchInclude(all=True)
 
 
 class Experiments:
@@ -128,20 +129,18 @@ class Experiments:
     ) -> PagedList[Experiment]:
         check_max_results(max_results)
         with TRANSLATED:
-            if view_type != ViewType.ACTIVE_ONLY:
-                return self._search_all(view_type, max_results, filter_string, order_by, page_token)
             self._default()
             order = experiment_order(order_by)
             condition = experiment_filter(filter_string, self.uuid)
             found: list[Stored] = []
             token = page_token or ""
             while True:
-                page = self._tracking.list_experiments(
-                    project_id=self._connection.project_id,
+                page = self._listed(
                     filter=condition,
                     order_by=order,
                     page_size=min(_PAGE, max_results - len(found)),
                     page_token=token,
+                    view=VIEWS[view_type],
                 )
                 found += page.experiments
                 token = page.next_page_token
@@ -163,7 +162,8 @@ class Experiments:
         with TRANSLATED:
             uuid = self._live_uuid(experiment_id)
             try:
-                if key not in self._tags(uuid):
+                wanted = SearchInclude(keys=(key,))
+                if not self._tracking.get_experiment(id=uuid, tags=wanted).tags:
                     raise missing(f"No tag with name: {key} in experiment with id {experiment_id}")
                 self._tracking.set_experiment_tags(experiment_id=uuid, delete_keys=[key])
             except CallError as error:
@@ -184,7 +184,7 @@ class Experiments:
         """Where the artifacts of a run are."""
         location = self._locations.get(experiment_uuid)
         if location is None:
-            stored = self._tracking.get_experiment(id=experiment_uuid)
+            stored = self._tracking.get_experiment(id=experiment_uuid, include_deleted=True)
             location = self._locations[experiment_uuid] = self._location(stored)
         if not location:
             return f"needletail:/runs/{run_uuid}/artifacts"
@@ -226,17 +226,15 @@ class Experiments:
             project_id=self._connection.project_id,
             filter=f"tags.`{DEFAULT_EXPERIMENT_TAG}` = '{DEFAULT_ID}'",
             include_archived=True,
+            view=LifeView.ALL,
             page_size=1,
         )
-        found = list(page.experiments) or [
-            one for one in self._deleted() if _config(one).get("id") == DEFAULT_ID
-        ]
-        return found[0].id if found else None
+        return page.experiments[0].id if page.experiments else None
 
     def _make_default(self) -> str | None:
         mark = {DEFAULT_EXPERIMENT_TAG: DEFAULT_ID}
         try:
-            return self._create(Experiment.DEFAULT_EXPERIMENT_NAME, {"id": DEFAULT_ID}, mark).id
+            return self._create(Experiment.DEFAULT_EXPERIMENT_NAME, {}, mark).id
         except CallError as error:
             if error.reason == "EXPERIMENT_NAME_TAKEN":
                 return self._find_default() or self._adopt_default()
@@ -250,9 +248,6 @@ class Experiments:
         stored = self._named(Experiment.DEFAULT_EXPERIMENT_NAME, exactly=False)
         if stored is None:
             return None
-        config = json.loads(stored.config_json or "{}")
-        config[_CONFIG_KEY] = {**config.get(_CONFIG_KEY, {}), "id": DEFAULT_ID}
-        self._tracking.update_experiment(id=stored.id, config_json=json.dumps(config))
         self._tracking.set_experiment_tags(
             experiment_id=stored.id, tags=[Tag(key=DEFAULT_EXPERIMENT_TAG, value=DEFAULT_ID)]
         )
@@ -260,83 +255,56 @@ class Experiments:
 
     def _stored(self, experiment_id) -> Stored:
         uuid = self._live_uuid(experiment_id)
+        wanted = {"id": uuid, "include_deleted": True}
         try:
-            return self._tracking.get_experiment(id=uuid)
+            return self._tracking.get_experiment(**wanted, tags=_ALL)
         except CallError as error:
-            if error.reason != "EXPERIMENT_NOT_FOUND":
-                raise
-            for one in self._deleted():
-                if one.id == uuid:
-                    return one
-            raise self._no_such(experiment_id) from error
+            if error.reason == "SEARCH_TOO_LARGE":
+                return self._tagged(self._tracking.get_experiment(**wanted))
+            raise self._missing_or(error, experiment_id) from error
 
     def _named(self, name: str, *, exactly: bool = True) -> Stored | None:
         """The living experiment of this name, or else the one deleted last."""
-        project = self._connection.project_id
-        for is_deleted in (False, True):
-            page = self._tracking.list_experiments(
-                project_id=project,
-                name=name,
-                include_archived=not is_deleted,
-                deleted=is_deleted,
-            )
-            for one in page.experiments:
-                if one.name == name or not exactly:
-                    return one
-        return None
+        page = self._listed(name=name, include_archived=True, view=LifeView.ALL, page_size=_PAGE)
+        found = [one for one in page.experiments if one.name == name or not exactly]
+        # The living one's deletion is never, which is later than any.
+        return max(found, key=_deleted_at, default=None)
 
-    def _deleted(self) -> Iterator[Stored]:
-        token = ""
-        while True:
-            page = self._tracking.list_experiments(
-                project_id=self._connection.project_id,
-                deleted=True,
-                page_size=_PAGE,
-                page_token=token,
-            )
-            yield from page.experiments
-            token = page.next_page_token
-            if not token:
-                return
+    def _listed(self, **listing: Any) -> ListExperimentsResponse:
+        """A page of experiments with their tags."""
+        listing["project_id"] = self._connection.project_id
+        try:
+            return self._tracking.list_experiments(**listing, tags=_ALL)
+        except CallError as error:
+            if error.reason != "SEARCH_TOO_LARGE":
+                raise
+        # The tags of one are more than an answer takes: they come by themselves.
+        page = self._tracking.list_experiments(**listing)
+        experiments = tuple(self._tagged(one) for one in page.experiments)
+        return dataclasses.replace(page, experiments=experiments)
 
-    def _search_all(self, view_type, max_results, filter_string, order_by, page_token):
-        # Deleted experiments have no filter there; there are few of them, for 30 days.
-        found = [self._told(one) for one in self._deleted()]
-        if view_type == ViewType.ALL:
-            found += self._search_every_page()
-        found = SearchExperimentsUtils.filter(found, filter_string)
-        found = SearchExperimentsUtils.sort(found, order_by or ["creation_time DESC"])
-        return PagedList(*SearchExperimentsUtils.paginate(found, page_token, max_results))
-
-    def _search_every_page(self) -> Iterator[Experiment]:
-        token = None
-        while True:
-            page = self.search(max_results=_PAGE, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
+    def _tagged(self, stored: Stored) -> Stored:
+        tags = self._tracking.iterate_experiment_tags(
+            experiment_id=stored.id, page_size=_PAGE, include_deleted=True
+        )
+        return dataclasses.replace(stored, tags=tuple(tags))
 
     def _told(self, stored: Stored) -> Experiment:
         is_live = stored.deleted_at is None
-        tags = self._tags(stored.id) if is_live else {}
         public_id = self.public_id(stored.id)
         return Experiment(
             experiment_id=public_id,
             name=stored.name,
             artifact_location=self._location(stored) or f"needletail:/experiments/{stored.id}",
             lifecycle_stage=LifecycleStage.ACTIVE if is_live else LifecycleStage.DELETED,
-            tags=[ExperimentTag(key, value) for key, value in tags.items()],
+            tags=[
+                ExperimentTag(tag.key, tag.value)
+                for tag in stored.tags
+                if tag.key != DEFAULT_EXPERIMENT_TAG
+            ],
             creation_time=times.to_ms(stored.created_at),
             last_update_time=times.to_ms(stored.updated_at),
         )
-
-    def _tags(self, uuid: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for tag in self._tracking.iterate_experiment_tags(experiment_id=uuid, page_size=_PAGE):
-            if tag.key != DEFAULT_EXPERIMENT_TAG:
-                found[tag.key] = tag.value
-        return found
 
     def _location(self, stored: Stored) -> str:
         """Where its artifacts go; empty = with Needletail."""
@@ -369,6 +337,10 @@ class Experiments:
     @staticmethod
     def _no_such(experiment_id) -> MlflowException:
         return missing(f"No Experiment with id={experiment_id} exists")
+
+
+def _deleted_at(stored: Stored) -> tuple[bool, int]:
+    return stored.deleted_at is None, times.to_ms(stored.deleted_at) or 0
 
 
 def _config(stored: Stored) -> dict[str, str]:

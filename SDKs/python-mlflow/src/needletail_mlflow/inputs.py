@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from mlflow.entities import (
@@ -18,10 +19,11 @@ from mlflow.utils.validation import _validate_dataset_inputs
 from needletail.tracking import InputDataset, ModelRole, NewRunInput, NewRunModel, Tag
 
 from needletail_mlflow.errors import TRANSLATED, invalid
-from needletail_mlflow.searching import LINKS_TAG
 
 if TYPE_CHECKING:
-    from needletail.tracking import RunInput, RunModel
+    from collections.abc import Sequence
+
+    from needletail.tracking import ExperimentDataset, FoundRun, RunInput, RunModel
 
     from needletail_mlflow.connection import Connection
 
@@ -48,7 +50,6 @@ class Inputs:
                     self._tracking.log_inputs(run_id=run_uuid, inputs=inputs[start : start + _PAGE])
             if models:
                 self._log_models(run_uuid, ModelRole.INPUT, [(one.model_id, 0) for one in models])
-            self._mark(run_uuid)
 
     def log_outputs(self, run_uuid: str, models) -> None:
         if not models:
@@ -57,22 +58,28 @@ class Inputs:
             self._log_models(
                 run_uuid, ModelRole.OUTPUT, [(one.model_id, one.step or 0) for one in models]
             )
-            self._mark(run_uuid)
 
-    def of_run(self, run_uuid: str) -> tuple[RunInputs, RunOutputs]:
-        """All that a run is linked to."""
-        tracking = self._tracking
-        inputs = list(tracking.iterate_run_inputs(run_id=run_uuid, page_size=_PAGE))
-        models = list(tracking.iterate_run_models(run_id=run_uuid, page_size=_PAGE))
-        # MLflow tells them in the order in which they were logged.
-        return _told(inputs[::-1], models[::-1])
+    def linked(self, found: FoundRun) -> FoundRun:
+        """A run with all that it is linked to, however much that is."""
+        assert found.run is not None  # noqa: S101 the server always sends it
+        tracking, page = self._tracking, {"page_size": _PAGE, "include_deleted": True}
+        return dataclasses.replace(
+            found,
+            inputs=tuple(tracking.iterate_run_inputs(run_id=found.run.id, **page)),
+            models=tuple(tracking.iterate_run_models(run_id=found.run.id, **page)),
+        )
+
+    def summaries(self, experiment_uuids: Sequence[str]) -> list[ExperimentDataset]:
+        """Which datasets runs of experiments read; as many as MLflow tells."""
+        if not experiment_uuids:
+            return []
+        with TRANSLATED:
+            page = self._tracking.list_datasets(experiment_ids=experiment_uuids, page_size=_PAGE)
+            return list(page.datasets)
 
     @property
     def _tracking(self):
         return self._connection.client.tracking
-
-    def _mark(self, run_uuid: str) -> None:
-        self._tracking.set_run_tags(run_id=run_uuid, tags=[Tag(key=LINKS_TAG, value="1")])
 
     def _log_models(self, run_uuid: str, role: ModelRole, models: list[tuple[str, int]]) -> None:
         self._tracking.log_models(
@@ -109,7 +116,11 @@ def _new_inputs(datasets: list[DatasetInput]) -> list[NewRunInput]:
     return list(found.values())
 
 
-def _told(inputs: list[RunInput], models: list[RunModel]) -> tuple[RunInputs, RunOutputs]:
+def told_links(
+    inputs: Sequence[RunInput], models: Sequence[RunModel]
+) -> tuple[RunInputs, RunOutputs]:
+    """What a run is linked to, the newest link first; MLflow tells it as it was logged."""
+    inputs, models = inputs[::-1], models[::-1]
     # A model that MLflow made has an id and no place of its own among the run's files.
     named = [one for one in models if not one.artifact_path]
     read = [LoggedModelInput(one.name) for one in named if one.role is ModelRole.INPUT]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import threading
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
@@ -20,7 +19,7 @@ from mlflow.utils.validation import (
     _validate_tag,
 )
 from needletail.errors import CallError
-from needletail.tracking import MetricSeries, Parameter, RunStatus, Tag
+from needletail.tracking import MetricSeries, Parameter, Tag
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 _PAGE = 1_000
 _POINTS_PER_PAGE = 25_000
-_TRIES = 10
 Point = tuple[int, int, float]
 """Milliseconds since 1970, step, value: MLflow's order of a history."""
 
@@ -47,8 +45,6 @@ class Logged:
     def __init__(self, connection: Connection, runs: Runs) -> None:
         self._connection = connection
         self._runs = runs
-        # Ended runs are reopened by one thread at a time.
-        self._reopening = threading.Lock()
 
     # What MLflow calls.
 
@@ -93,7 +89,7 @@ class Logged:
         with TRANSLATED:
             uuid = self._runs.uuid(run_id)
             if max_results is None and page_token is None:
-                series = self._connection.client.history(uuid, key)[uuid, key]
+                series = self._history(uuid, key)
                 points = _points(series.steps, series.times_us, series.values)
                 return PagedList(_metrics(key, points), None)
             return self._page(uuid, key, max_results, page_token)
@@ -136,7 +132,7 @@ class Logged:
     def at_steps(self, run_id, key, steps, max_results) -> list[MetricWithRunId]:
         with TRANSLATED:
             uuid = self._runs.uuid(run_id)
-            series = self._connection.client.history(uuid, key)[uuid, key]
+            series = self._history(uuid, key)
         wanted = set(steps)
         points = [
             (step, time_us // 1_000, value)
@@ -177,12 +173,14 @@ class Logged:
             "parameters": [Parameter(key=one.key, value=str(one.value)) for one in params],
             "tags": [Tag(key=key, value=value) for key, value in wanted.items()],
             "series": _series(metrics),
+            # To MLflow it does not matter whether a run has begun, or has ended.
+            "any_status": True,
         }
         try:
             if name:
                 self._tracking.update_run(id=uuid, name=name)
             if metrics or params or wanted:
-                self._send(uuid, request)
+                self._tracking.log_batch(**request)
             elif not name:
                 self._tracking.get_run(id=uuid)
         except CallError as error:
@@ -190,49 +188,12 @@ class Logged:
                 raise differs(run_id, params, self._params(uuid)) from error
             raise self._runs.inactive_or(error, run_id) from error
 
-    def _send(self, uuid: str, request) -> None:
-        try:
-            self._tracking.log_batch(**request)
-        except CallError as error:
-            if error.reason == "RUN_NOT_STARTED":
-                self._start(uuid)
-                self._tracking.log_batch(**request)
-            elif error.reason == "RUN_FINISHED":
-                self._send_to_ended(uuid, request)
-            else:
-                raise
-
-    def _start(self, uuid: str) -> None:
-        self._tracking.update_run(id=uuid, status=RunStatus.RUNNING)
-
-    def _send_to_ended(self, uuid: str, request) -> None:
-        """To MLflow a run that has ended takes what is logged; here it is open meanwhile."""
-        with self._reopening:
-            for tries_left in reversed(range(_TRIES)):
-                ended = self._tracking.get_run(id=uuid)
-                self._runs.reopen(uuid)
-                try:
-                    self._tracking.log_batch(**request)
-                except CallError as error:
-                    # Another process ended it again in between.
-                    if error.reason != "RUN_FINISHED" or not tries_left:
-                        raise
-                else:
-                    return
-                finally:
-                    if ended.completed_at is not None:
-                        self._end_again(uuid, ended)
-
-    def _end_again(self, uuid: str, ended) -> None:
-        try:
-            self._tracking.finish_run(id=uuid, status=ended.status, completed_at=ended.completed_at)
-        except CallError as error:
-            if error.reason != "RUN_FINISHED":
-                raise
-
     def _params(self, uuid: str) -> dict[str, str]:
         found = self._tracking.iterate_run_parameters(run_id=uuid, page_size=_PAGE)
         return {one.key: one.value for one in found}
+
+    def _history(self, uuid: str, key: str) -> MetricHistory:
+        return self._connection.client.history(uuid, key, include_deleted=True)[uuid, key]
 
     def _page(self, uuid: str, key: str, max_results, page_token) -> PagedList[Metric]:
         wanted = _POINTS_PER_PAGE if max_results is None else max_results
@@ -246,6 +207,7 @@ class Logged:
                 key=key,
                 page_size=min(_POINTS_PER_PAGE, wanted - len(points)),
                 page_token=token,
+                include_deleted=True,
             )
             series = page.series
             if series is not None:
@@ -262,7 +224,7 @@ class Logged:
         if not known:
             return []
         found = self._connection.client.history(
-            list(dict.fromkeys(known)), key, from_step=from_step
+            list(dict.fromkeys(known)), key, from_step=from_step, include_deleted=True
         )
         return [(run_id, found[uuid, key]) for run_id, uuid in uuids.items() if uuid]
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import (
     LifecycleStage,
     Run,
     RunInfo,
-    RunInputs,
-    RunOutputs,
-    ViewType,
 )
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import (
@@ -20,17 +18,17 @@ from mlflow.utils.mlflow_tags import (
     _get_run_name_from_tags,
 )
 from mlflow.utils.name_utils import _generate_random_name
-from mlflow.utils.search_utils import SearchUtils
 from mlflow.utils.validation import _validate_tag
 from needletail.errors import CallError
-from needletail.tracking import FoundRun, SearchInclude, Tag
+from needletail.tracking import FoundRun, LifeView, SearchInclude, Tag
 from needletail.tracking import RunStatus as Status
 
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.inputs import told_links
 from needletail_mlflow.searching import (
-    LINKS_TAG,
     USER_TAG,
+    VIEWS,
     check_max_results,
     run_filter,
     run_order,
@@ -38,16 +36,17 @@ from needletail_mlflow.searching import (
 from needletail_mlflow.telling import STORED_STATUSES, told_info, told_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from mlflow.exceptions import MlflowException
     from needletail.tracking import Run as Stored
+    from needletail.tracking import SearchRunsResponse
 
     from needletail_mlflow.connection import Connection
     from needletail_mlflow.experiments import Experiments
     from needletail_mlflow.inputs import Inputs
 
 _ALL = SearchInclude(all=True)
+_LOGGED = {"parameters": _ALL, "tags": _ALL, "metrics": _ALL}
+_LINKED = {"inputs": _ALL, "models": _ALL}
 _PAGE = 1_000
 _EXPERIMENTS_PER_SEARCH = 1_000
 _ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
@@ -79,34 +78,32 @@ class Runs:
                 if error.reason == "EXPERIMENT_NOT_FOUND":
                     self._experiments.check_is_active(experiment_id)
                 raise
-            found = FoundRun(run=stored, tags=_tags(wanted))
-            return self._told(found, RunInputs([]), RunOutputs([]))
+            return self._told(FoundRun(run=stored, tags=_tags(wanted)))
 
     def get(self, run_id) -> Run:
         with TRANSLATED:
-            uuid = self.uuid(run_id)
-            page = self._tracking.search_runs(
-                filter=f"attributes.run_id = '{uuid}'",
+            page = self._found(
+                filter=f"attributes.run_id = '{self.uuid(run_id)}'",
                 page_size=1,
-                parameters=_ALL,
-                tags=_ALL,
-                metrics=_ALL,
                 include_archived=True,
+                view=LifeView.ALL,
             )
             if not page.runs:
-                return self._told_bare(self._deleted_one(run_id, uuid))
-            return self._told(page.runs[0], *self._inputs.of_run(uuid))
+                raise self._no_such(run_id)
+            return self._told(page.runs[0])
 
     def update(self, run_id, run_status, end_time, run_name) -> RunInfo:
         with TRANSLATED:
             uuid = self.uuid(run_id)
             try:
-                stored = None
+                wanted = _life(run_status, end_time)
                 if run_name:
-                    stored = self._tracking.update_run(id=uuid, name=run_name)
-                if run_status is not None:
-                    stored = self._set_status(uuid, STORED_STATUSES[int(run_status)], end_time)
-                return self._told_info(stored or self._tracking.get_run(id=uuid))
+                    wanted["name"] = run_name
+                if wanted:
+                    stored = self._tracking.update_run(id=uuid, **wanted)
+                else:
+                    stored = self._tracking.get_run(id=uuid)
+                return self._told_info(stored)
             except CallError as error:
                 raise self.inactive_or(error, run_id) from error
 
@@ -145,12 +142,22 @@ class Runs:
             known = [one for one in uuids if one][:_EXPERIMENTS_PER_SEARCH]
             if not known:
                 return [], None
-            if view_type != ViewType.ACTIVE_ONLY:
-                found = list(self._every(known, view_type, condition, order))
-                found = SearchUtils.filter(found, filter_string)
-                found = SearchUtils.sort(found, order_by)
-                return SearchUtils.paginate(found, page_token, max_results)
-            return self._search_live(known, condition, order, max_results, page_token)
+            found: list[Run] = []
+            token = page_token or ""
+            while True:
+                page = self._found(
+                    project_id=self._connection.project_id,
+                    experiment_ids=known,
+                    filter=condition,
+                    order_by=order,
+                    page_size=min(_PAGE, max_results - len(found)),
+                    page_token=token,
+                    view=VIEWS[view_type],
+                )
+                found += [self._told(one) for one in page.runs]
+                token = page.next_page_token
+                if not token or len(found) >= max_results:
+                    return found, token or None
 
     # What others need.
 
@@ -200,121 +207,35 @@ class Runs:
                 else:
                     raise
 
-    def _set_status(self, uuid: str, status: Status, end_time: int | None) -> Stored:
-        if status in _ENDED:
-            return self._end(uuid, status, end_time)
-        stored = self._tracking.get_run(id=uuid)
-        if stored.status is status:
-            return stored
-        if status is Status.SCHEDULED:
-            raise invalid(
-                f"The run {ids.to_mlflow(uuid)} has started: it cannot be SCHEDULED again."
-            )
-        if stored.status in _ENDED:
-            return self._tracking.reopen_run(id=uuid)
-        return self._tracking.update_run(id=uuid, status=status)
-
-    def _end(self, uuid: str, status: Status, end_time: int | None) -> Stored:
-        completed_at = times.from_ms(end_time) if end_time else None
-        while True:
-            try:
-                return self._tracking.finish_run(id=uuid, status=status, completed_at=completed_at)
-            except CallError as error:
-                if "completed_at" in _refused(error) and completed_at is not None:
-                    completed_at = None
-                elif error.reason == "RUN_FINISHED":
-                    self.reopen(uuid)
-                else:
-                    raise
-
-    def reopen(self, uuid: str) -> None:
-        """Lets an ended run go on; it may do so already."""
+    def _found(self, **search: Any) -> SearchRunsResponse:
+        """What a search finds, with all that the runs have."""
         try:
-            self._tracking.reopen_run(id=uuid)
+            return self._tracking.search_runs(**search, **_LOGGED, **_LINKED)
         except CallError as error:
-            if error.reason != "RUN_NOT_FINISHED":
+            if error.reason != "SEARCH_TOO_LARGE":
                 raise
-
-    def _search_live(
-        self,
-        experiment_uuids: Sequence[str],
-        condition: str,
-        order: Sequence[str],
-        max_results: int,
-        page_token: str | None,
-    ) -> tuple[list[Run], str | None]:
-        found: list[Run] = []
-        token = page_token or ""
-        while True:
-            page = self._tracking.search_runs(
-                project_id=self._connection.project_id,
-                experiment_ids=experiment_uuids,
-                filter=condition,
-                order_by=order,
-                page_size=min(_PAGE, max_results - len(found)),
-                page_token=token,
-                parameters=_ALL,
-                tags=_ALL,
-                metrics=_ALL,
-            )
-            found += [self._told(one, *self._linked(one)) for one in page.runs]
-            token = page.next_page_token
-            if not token or len(found) >= max_results:
-                return found, token or None
-
-    def _linked(self, found: FoundRun) -> tuple[RunInputs, RunOutputs]:
-        assert found.run is not None  # noqa: S101 the server always sends it
-        if any(tag.key == LINKS_TAG for tag in found.tags):
-            return self._inputs.of_run(found.run.id)
-        return RunInputs([]), RunOutputs([])
-
-    def _every(
-        self, experiment_uuids: list[str], view_type, condition: str, order: Sequence[str]
-    ) -> Iterator[Run]:
-        for uuid in experiment_uuids:
-            for one in self._deleted(experiment_id=uuid):
-                yield self._told_bare(one)
-        token: str | None = None
-        while view_type == ViewType.ALL:
-            runs, token = self._search_live(experiment_uuids, condition, order, _PAGE, token)
-            yield from runs
-            if not token:
-                return
-
-    def _deleted(self, experiment_id: str = "") -> Iterator[Stored]:
-        token = ""
-        while True:
-            page = self._tracking.list_runs(
-                experiment_id=experiment_id,
-                project_id=self._connection.project_id,
-                deleted=True,
-                page_size=_PAGE,
-                page_token=token,
-            )
-            yield from page.runs
-            token = page.next_page_token
-            if not token:
-                return
+        # One run has more than an answer takes: what it is linked to comes by itself.
+        page = self._tracking.search_runs(**search, **_LOGGED)
+        runs = tuple(self._inputs.linked(one) for one in page.runs)
+        return dataclasses.replace(page, runs=runs)
 
     def _deleted_one(self, run_id, uuid: str) -> Stored:
-        for one in self._deleted():
-            if one.id == uuid:
-                return one
-        raise self._no_such(run_id)
+        try:
+            return self._tracking.get_run(id=uuid, include_deleted=True)
+        except CallError as error:
+            if error.reason != "RUN_NOT_FOUND":
+                raise
+            raise self._no_such(run_id) from error
 
-    def _told(self, found: FoundRun, inputs: RunInputs, outputs: RunOutputs) -> Run:
+    def _told(self, found: FoundRun) -> Run:
         stored = found.run
         assert stored is not None  # noqa: S101 the server always sends it
         return told_run(
             found,
             self._experiments.public_id(stored.experiment_id),
             self._experiments.run_artifacts(stored.experiment_id, stored.id),
-            inputs,
-            outputs,
+            *told_links(found.inputs, found.models),
         )
-
-    def _told_bare(self, stored: Stored) -> Run:
-        return self._told(FoundRun(run=stored), RunInputs([]), RunOutputs([]))
 
     def _told_info(self, stored: Stored) -> RunInfo:
         return told_info(
@@ -337,6 +258,17 @@ def _name(tags, run_name: str | None) -> str:
             f"different values (run_name='{run_name}', mlflow.runName='{tagged}')."
         )
     return run_name or tagged or _generate_random_name()
+
+
+def _life(run_status, end_time: int | None) -> dict[str, Any]:
+    """Status and end as an update asks for them."""
+    if run_status is None:
+        return {}
+    status = STORED_STATUSES[int(run_status)]
+    wanted: dict[str, Any] = {"status": status, "any_status": True}
+    if status in _ENDED and end_time:
+        wanted["completed_at"] = times.from_ms(end_time)
+    return wanted
 
 
 def _tags(tags: dict[str, str]) -> tuple[Tag, ...]:

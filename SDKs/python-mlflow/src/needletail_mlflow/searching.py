@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import RunStatus
+from mlflow.entities import RunStatus, ViewType
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
 from mlflow.utils.search_utils import SearchExperimentsUtils, SearchUtils
+from needletail.tracking import LifeView
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import invalid
@@ -22,11 +23,14 @@ DEFAULT_EXPERIMENT_TAG = "needletail.mlflow.experiment_id"
 USER_TAG = "needletail.mlflow.user_id"
 """Tag of a run with the user that MLflow named, where its own tag names none."""
 
-LINKS_TAG = "needletail.mlflow.links"
-"""Tag of a run that MLflow linked to datasets or models: searches look those up only there."""
-
-OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG, LINKS_TAG}
+OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG}
 """Tags that MLflow does not see."""
+
+VIEWS = {
+    ViewType.ACTIVE_ONLY: LifeView.LIVE,
+    ViewType.DELETED_ONLY: LifeView.DELETED,
+    ViewType.ALL: LifeView.ALL,
+}
 
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _ALIASES = {

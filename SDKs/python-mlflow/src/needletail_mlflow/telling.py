@@ -56,7 +56,8 @@ def told_info(
         experiment_id=experiment_id,
         user_id=tags.get(USER_TAG) or tags.get(MLFLOW_USER) or _UNKNOWN_USER,
         status=_NAMES[stored.status],
-        start_time=times.to_ms(stored.started_at),
+        # MLflow knows no run without a start.
+        start_time=times.to_ms(stored.started_at or stored.created_at),
         end_time=times.to_ms(stored.completed_at),
         lifecycle_stage=(
             LifecycleStage.ACTIVE if stored.deleted_at is None else LifecycleStage.DELETED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from mlflow.entities import RunTag
+from mlflow.entities import RunTag, _DatasetSummary
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
@@ -130,6 +130,18 @@ class TrackingStore(Unkept, AbstractStore):
 
     def log_outputs(self, run_id, models):
         self._inputs.log_outputs(self._runs.uuid(run_id), models)
+
+    def _search_datasets(self, experiment_ids):
+        uuids = [self._experiments.uuid(one) for one in experiment_ids]
+        return [
+            _DatasetSummary(
+                experiment_id=self._experiments.public_id(one.experiment_id),
+                name=one.name,
+                digest=one.digest,
+                context=one.context or None,
+            )
+            for one in self._inputs.summaries([uuid for uuid in uuids if uuid])
+        ]
 
     def record_logged_model(self, run_id, mlflow_model):
         from mlflow.models import Model  # noqa: PLC0415 it takes a second to import

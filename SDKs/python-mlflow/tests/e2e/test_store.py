@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow.entities import (
@@ -145,6 +145,81 @@ def test_a_deleted_run_is_told_as_deleted(store: TrackingStore) -> None:
     assert store.get_run(run_id).info.lifecycle_stage == LifecycleStage.ACTIVE
 
 
+def test_a_deleted_run_tells_what_it_logged(store: TrackingStore) -> None:
+    names = {}
+    for name in ("living", "deleted"):
+        run_id = names[name] = make_run(store, name).info.run_id
+        store.log_batch(
+            run_id, [Metric("loss", 0.5, START, 1)], [Param("lr", "1")], [RunTag("a", name)]
+        )
+    gone = names["deleted"]
+    before = store.get_run(gone).data
+    store.delete_run(gone)
+    assert store.get_run(gone).data.to_dictionary() == before.to_dictionary()
+    assert [one.value for one in store.get_metric_history(gone, "loss")] == [0.5]
+    assert [one.value for one in store.get_metric_history(gone, "loss", 10)] == [0.5]
+    assert len(store.get_metric_history_bulk([gone], "loss", 10)) == 1
+    text, order = "metrics.loss < 1 AND params.lr = '1'", ["tags.a DESC"]
+    for view, found in (
+        (ViewType.ACTIVE_ONLY, ["living"]),
+        (ViewType.DELETED_ONLY, ["deleted"]),
+        (ViewType.ALL, ["living", "deleted"]),
+    ):
+        runs = store.search_runs(["0"], text, view, 10, order)
+        assert [run.data.tags["a"] for run in runs] == found
+
+
+def test_runs_of_a_deleted_experiment_are_deleted(store: TrackingStore) -> None:
+    made = store.create_experiment("digits", tags=[ExperimentTag("team", "vision")])
+    run_id = store.create_run(made, "ada", START, [], "first").info.run_id
+    store.delete_experiment(made)
+    assert store.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED
+    assert len(store.search_runs([made], "", ViewType.DELETED_ONLY)) == 1
+    assert store.get_experiment(made).tags == {"team": "vision"}
+    (found,) = store.search_experiments(ViewType.DELETED_ONLY, filter_string="tags.team = 'vision'")
+    assert (found.name, found.tags) == ("digits", {"team": "vision"})
+    store.create_experiment("digits")
+    names = store.search_experiments(ViewType.ALL, order_by=["name DESC"])
+    assert [one.name for one in names] == ["digits", "digits", "Default"]
+    living = store.get_experiment_by_name("digits")
+    assert living.lifecycle_stage == LifecycleStage.ACTIVE
+
+
+def test_a_run_goes_from_any_status_to_any_in_one_call(
+    store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = make_run(store).info.run_id
+    calls = count_calls(store, monkeypatch)
+    for status, end_time, told in (
+        (RunStatus.SCHEDULED, None, None),
+        (RunStatus.FAILED, START + 5, START + 5),
+        (RunStatus.FINISHED, None, START + 5),
+        (RunStatus.RUNNING, None, None),
+        (RunStatus.KILLED, START + 7, START + 7),
+    ):
+        calls.clear()
+        info = store.update_run_info(run_id, status, end_time, None)
+        assert (info.status, info.end_time) == (RunStatus.to_string(status), told)
+        assert calls == ["UpdateRun"]
+        store.log_metric(run_id, Metric("loss", 1.0, START, 0))
+        assert calls == ["UpdateRun", "LogBatch"]
+    store.get_run(run_id)
+    assert calls[2:] == ["SearchRuns"]
+
+
+def count_calls(store: TrackingStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes the methods that a store calls from now on."""
+    caller = store._connection.client.tracking._caller
+    unary, calls = caller.unary, []
+
+    def noted(method: Any, *rest: Any) -> Any:
+        calls.append(method.name.rpartition("/")[2])
+        return unary(method, *rest)
+
+    monkeypatch.setattr(caller, "unary", noted)
+    return calls
+
+
 @pytest.mark.parametrize("run_id", ["0" * 32, "nonsense"])
 def test_a_run_that_is_not_there_is_told_in_mlflows_words(
     store: TrackingStore, run_id: str
@@ -197,6 +272,18 @@ def test_inputs_and_outputs_come_with_the_run(store: TrackingStore) -> None:
         assert run.outputs.model_outputs == [LoggedModelOutput("m-1", 3)]
         assert not any(key.startswith("needletail.") for key in run.data.tags)
     assert len(store.search_runs(["0"], "dataset.name = 'digits'", ViewType.ACTIVE_ONLY)) == 1
+    (summary,) = store._search_datasets(["0", "nonsense"])
+    assert (summary.experiment_id, summary.name) == ("0", "digits")
+    assert (summary.digest, summary.context) == ("5c1ab2", "training")
+
+
+def test_a_run_with_more_links_than_an_answer_takes_is_told_whole(store: TrackingStore) -> None:
+    run_id = make_run(store).info.run_id
+    for letter in "ab":
+        dataset = Dataset(letter, letter, "local", "file:///", "{}", letter * 900_000)
+        store.log_inputs(run_id, [DatasetInput(dataset, [])])
+    for run in (store.get_run(run_id), store.search_runs(["0"], "", ViewType.ACTIVE_ONLY)[0]):
+        assert [one.dataset.name for one in run.inputs.dataset_inputs] == ["a", "b"]
 
 
 def log_in_child(store: TrackingStore, run_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from needletail._generated.tracking import (
     DownsampleMetricHistoryRequest,
+    LifeView,
     SearchRunsRequest,
     StreamMetricHistoriesRequest,
     WatchExperimentRequest,
@@ -49,11 +50,15 @@ class AsyncReading:
         x: str = "",
         from_step: int | None = None,
         skips_inherited: bool = False,
+        include_deleted: bool = False,
         timeout_seconds: float | None = None,
     ) -> Histories:
         """As `history` of `needletail.Client`, awaited."""
         like = StreamMetricHistoriesRequest(
-            from_step=from_step, x_key=x, skips_inherited=skips_inherited
+            from_step=from_step,
+            x_key=x,
+            skips_inherited=skips_inherited,
+            include_deleted=include_deleted,
         )
         plan = read_histories(runs, keys, like)
         return await carry_out_async(self.tracking._caller, plan, timeout_seconds)
@@ -67,6 +72,7 @@ class AsyncReading:
         from_step: int | None = None,
         to_step: int | None = None,
         skips_inherited: bool = False,
+        include_deleted: bool = False,
         timeout_seconds: float | None = None,
     ) -> DownsampledHistories:
         """As `downsample` of `needletail.Client`, awaited."""
@@ -75,6 +81,7 @@ class AsyncReading:
             from_step=from_step,
             to_step=to_step,
             skips_inherited=skips_inherited,
+            include_deleted=include_deleted,
         )
         plan = read_buckets(runs, keys, like)
         return await carry_out_async(self.tracking._caller, plan, timeout_seconds)
@@ -91,6 +98,9 @@ class AsyncReading:
         tags: SearchInclude | None = None,
         metrics: SearchInclude | None = None,
         include_archived: bool = False,
+        inputs: SearchInclude | None = None,
+        models: SearchInclude | None = None,
+        view: LifeView = LifeView.UNSPECIFIED,
     ) -> AsyncGenerator[FoundRun, None]:
         """As `iterate_search_runs` of `needletail.Client`."""
         request: SearchRunsRequest | None = SearchRunsRequest(
@@ -103,6 +113,9 @@ class AsyncReading:
             tags=tags,
             metrics=metrics,
             include_archived=include_archived,
+            inputs=inputs,
+            models=models,
+            view=view,
         )
         caller = self.tracking._caller
         while request is not None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from needletail._generated.tracking import (
     DownsampleMetricHistoryRequest,
+    LifeView,
     SearchRunsRequest,
     StreamMetricHistoriesRequest,
     WatchExperimentRequest,
@@ -46,6 +47,7 @@ class Reading:
         x: str = "",
         from_step: int | None = None,
         skips_inherited: bool = False,
+        include_deleted: bool = False,
         timeout_seconds: float | None = None,
     ) -> Histories:
         """All points of some metrics of some runs, by (run, key), in columns.
@@ -60,13 +62,17 @@ class Reading:
                 their step, in `xs`, and those at whose step it had none are left out.
             from_step: Only points of this step and later.
             skips_inherited: Only what forks logged themselves.
+            include_deleted: Also of runs that were deleted and are not yet gone for good.
             timeout_seconds: Of each call that it takes; streams have no limit by default.
 
         Raises:
             CallError: A run is not there, or the server can't be reached.
         """
         like = StreamMetricHistoriesRequest(
-            from_step=from_step, x_key=x, skips_inherited=skips_inherited
+            from_step=from_step,
+            x_key=x,
+            skips_inherited=skips_inherited,
+            include_deleted=include_deleted,
         )
         plan = read_histories(runs, keys, like)
         return carry_out(self.tracking._caller, plan, timeout_seconds)
@@ -80,6 +86,7 @@ class Reading:
         from_step: int | None = None,
         to_step: int | None = None,
         skips_inherited: bool = False,
+        include_deleted: bool = False,
         timeout_seconds: float | None = None,
     ) -> DownsampledHistories:
         """Some metrics of some runs in buckets, by (run, key): as fast for many points as for few.
@@ -99,6 +106,7 @@ class Reading:
             to_step: The greatest step that matters; None = the last that was logged. The last
                 bucket may end behind it.
             skips_inherited: Only what forks logged themselves.
+            include_deleted: Also of runs that were deleted and are not yet gone for good.
             timeout_seconds: Of each call that it takes; that of the client by default.
 
         Raises:
@@ -109,6 +117,7 @@ class Reading:
             from_step=from_step,
             to_step=to_step,
             skips_inherited=skips_inherited,
+            include_deleted=include_deleted,
         )
         plan = read_buckets(runs, keys, like)
         return carry_out(self.tracking._caller, plan, timeout_seconds)
@@ -125,6 +134,9 @@ class Reading:
         tags: SearchInclude | None = None,
         metrics: SearchInclude | None = None,
         include_archived: bool = False,
+        inputs: SearchInclude | None = None,
+        models: SearchInclude | None = None,
+        view: LifeView = LifeView.UNSPECIFIED,
     ) -> Iterator[FoundRun]:
         """What `tracking.search_runs` finds, with all pages; each is read when it is needed."""
         request: SearchRunsRequest | None = SearchRunsRequest(
@@ -137,6 +149,9 @@ class Reading:
             tags=tags,
             metrics=metrics,
             include_archived=include_archived,
+            inputs=inputs,
+            models=models,
+            view=view,
         )
         caller = self.tracking._caller
         while request is not None:

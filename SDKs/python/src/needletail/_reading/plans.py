@@ -97,7 +97,7 @@ def read_histories(
 ) -> Plan[Histories]:
     """All points of metrics of runs."""
     collector = Collector()
-    for some_runs, some_keys in (yield from _chosen(runs, keys)):
+    for some_runs, some_keys in (yield from _chosen(runs, keys, like)):
         for run_id in some_runs:
             for key in some_keys:
                 collector.expect(run_id, key)
@@ -116,7 +116,7 @@ def read_buckets(
     """Metrics of runs in buckets."""
     collector = BucketCollector()
     places: list[tuple[str, str]] = []
-    for some_runs, some_keys in (yield from _chosen(runs, keys)):
+    for some_runs, some_keys in (yield from _chosen(runs, keys, like)):
         places += [(run_id, key) for run_id in some_runs for key in some_keys]
         for request in bucket_requests(some_runs, some_keys, like):
             collector.add(request, (yield Ask(BUCKETS, request)))
@@ -133,7 +133,9 @@ def next_page(request: SearchRunsRequest, page: SearchRunsResponse) -> SearchRun
 
 
 def _chosen(
-    runs: str | Sequence[str], keys: str | Sequence[str] | None
+    runs: str | Sequence[str],
+    keys: str | Sequence[str] | None,
+    like: StreamMetricHistoriesRequest | DownsampleMetricHistoryRequest,
 ) -> Plan[list[tuple[list[str], list[str]]]]:
     """Which keys of which runs, each once; without keys all that each run logged itself."""
     runs = [runs] if isinstance(runs, str) else list(dict.fromkeys(runs))
@@ -141,14 +143,16 @@ def _chosen(
         return [(runs, [keys] if isinstance(keys, str) else list(dict.fromkeys(keys)))]
     chosen: list[tuple[list[str], list[str]]] = []
     for run_id in runs:
-        own_keys = yield from _metric_keys(run_id)
+        own_keys = yield from _metric_keys(run_id, include_deleted=like.include_deleted)
         chosen.append(([run_id], own_keys))
     return chosen
 
 
-def _metric_keys(run_id: str) -> Plan[list[str]]:
+def _metric_keys(run_id: str, *, include_deleted: bool) -> Plan[list[str]]:
     keys: list[str] = []
-    request = ListRunMetricsRequest(run_id=run_id, page_size=_METRICS_PER_PAGE)
+    request = ListRunMetricsRequest(
+        run_id=run_id, page_size=_METRICS_PER_PAGE, include_deleted=include_deleted
+    )
     while True:
         page = yield Ask(TRACKING_LIST_RUN_METRICS, request)
         keys += [metric.key for metric in page.metrics]
