@@ -46,6 +46,15 @@ KINDS: dict[str, str | None] = {
     "parent_run_id": "finished_run",
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
+    # What clients of traces choose.
+    "StartTrace.trace_id": None,
+    "LogSpans.traces.trace_id": None,
+    "client_request_id": None,
+    "span_id": None,
+    "parent_span_id": None,
+    "source_id": None,
+    "CreateAssessment.assessment.assessment_id": None,
+    "CreateAssessment.assessment.run_id": None,
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -87,6 +96,20 @@ VALUES: dict[str, Any] = {
     # Points without a place on an axis are left out, and so would all be.
     "x_key": None,
     "ListExperiments.name": None,
+    "StartTrace.trace_id": "tr-{uuid}",
+    "StartTrace.tags": [message("TracePair", key="mine", value="mine")],
+    "StartTrace.metadata": [message("TracePair", key="mine", value="mine")],
+    "StartTrace.request_time_ms": 1,
+    "SetTraceTags.tags": [message("TracePair", key="mine", value="mine")],
+    "LogSpans.traces": [
+        message(
+            "TraceSpans", trace_id="mine",
+            spans=[message("Span", span_id="1", name="mine", status="OK", content_json="{}")],
+        )
+    ],
+    "CreateAssessment.assessment": message(
+        "Assessment", kind=1, name="mine", value_json="1", metadata_json="{}"
+    ),
     "text": "mine",
     "text_bytes": [4],
     "path": "{metric}",

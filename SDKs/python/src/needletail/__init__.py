@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, histories, identity, rpc, tracking
+from needletail import aio, artifacts, histories, identity, rpc, tracing, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -93,5 +93,6 @@ __all__ = [
     "rpc",
     "run",
     "sync",
+    "tracing",
     "tracking",
 ]
