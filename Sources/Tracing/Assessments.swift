@@ -129,7 +129,7 @@ extension TracingService {
       if let overridden = row.overrides {
         batch.add(setValid(true, overridden, of: row.id, call))
       }
-      return (DeleteAssessmentResponse(), [("name", row.name ?? "")], place.assessmentID)
+      return (DeleteAssessmentResponse(), [("name", row.name ?? "")], row.publicID ?? "")
     }
   }
 

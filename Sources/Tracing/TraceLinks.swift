@@ -40,10 +40,10 @@ extension TracingService {
     try await call.commit(
       holding: requireChange(in: wanted.projectID, call),
       locking: TracesQueries.findRunOfTraces(
-        organizationID: call.principal.organizationID, runID: wanted.runID,
-        projectID: wanted.projectID)
-    ) { (id, batch) throws(CallError) in
-      guard id != nil else {
+        organizationID: call.principal.organizationID, projectID: wanted.projectID,
+        publicIDs: wanted.traceIDs, runID: wanted.runID)
+    ) { (found, batch) throws(CallError) in
+      guard let found else {
         throw CallError(
           TracingErrorReason.runNotFound, "There is no run \(wanted.runID) in the project.")
       }
@@ -53,7 +53,7 @@ extension TracingService {
           action: "trace.\(verb)", event: "trace.\(verb)ed", resourceType: "run",
           resourceID: wanted.runID, projectID: wanted.projectID,
           detailsJSON: JSONText.object([
-            ("trace_ids", wanted.traceIDs.joined(separator: " "))
+            ("trace_ids", found.joined(separator: " "))
           ]))
       )
     }

@@ -170,17 +170,17 @@ extension TracingService {
         isNamed: !request.traceIDs.isEmpty, publicIDs: request.traceIDs,
         requestTimeMsMax: request.requestTimeMsMax ?? .max, countMax: Int64(most),
         projectID: projectID)
-    ) { (count, _) throws(CallError) in
-      guard let count else { throw experimentNotFound(experimentID) }
+    ) { (deleted, _) throws(CallError) in
+      guard let deleted else { throw experimentNotFound(experimentID) }
       var response = DeleteTracesResponse()
-      response.count = count
-      let named = request.traceIDs.prefix(TraceBounds.auditedMax).joined(separator: " ")
+      response.count = Int64(deleted.count)
+      let named = deleted.prefix(TraceBounds.auditedMax).joined(separator: " ")
       return (
         response,
         Change(
           action: "trace.delete", event: "trace.deleted", resourceType: "experiment",
           resourceID: experimentID, projectID: projectID,
-          detailsJSON: JSONText.object([("count", String(count)), ("trace_ids", named)]))
+          detailsJSON: JSONText.object([("count", String(deleted.count)), ("trace_ids", named)]))
       )
     }
   }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import needletail._generated
 from needletail._methods import Idempotency, Kind, Method
-from wire import message
+from wire import message, tracing_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from estate import Estate
     from wire import Wire
 
+# What a client gives a name of its own: nobody else's is meant by it.
+CHOSEN = "chosen"
 # What a field identifies, where its name or its method's does not say; None: the client chooses it.
 # A name alone is for every method, `Method.name` for one.
 KINDS: dict[str, str | None] = {
@@ -46,15 +48,15 @@ KINDS: dict[str, str | None] = {
     "parent_run_id": "finished_run",
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
-    # What clients of traces choose.
-    "StartTrace.trace_id": None,
-    "LogSpans.traces.trace_id": None,
-    "client_request_id": None,
-    "span_id": None,
-    "parent_span_id": None,
-    "source_id": None,
-    "CreateAssessment.assessment.assessment_id": None,
-    "CreateAssessment.assessment.run_id": None,
+    # What clients of traces name as they like.
+    "StartTrace.trace_id": CHOSEN,
+    "LogSpans.traces.trace_id": CHOSEN,
+    "client_request_id": CHOSEN,
+    "span_id": CHOSEN,
+    "parent_span_id": CHOSEN,
+    "source_id": CHOSEN,
+    "CreateAssessment.assessment.assessment_id": CHOSEN,
+    "CreateAssessment.assessment.run_id": CHOSEN,
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -97,17 +99,17 @@ VALUES: dict[str, Any] = {
     "x_key": None,
     "ListExperiments.name": None,
     "StartTrace.trace_id": "tr-{uuid}",
-    "StartTrace.tags": [message("TracePair", key="mine", value="mine")],
-    "StartTrace.metadata": [message("TracePair", key="mine", value="mine")],
+    "StartTrace.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "StartTrace.metadata": [tracing_message("TracePair", key="mine", value="mine")],
     "StartTrace.request_time_ms": 1,
-    "SetTraceTags.tags": [message("TracePair", key="mine", value="mine")],
+    "SetTraceTags.tags": [tracing_message("TracePair", key="mine", value="mine")],
     "LogSpans.traces": [
-        message(
+        tracing_message(
             "TraceSpans", trace_id="mine",
-            spans=[message("Span", span_id="1", name="mine", status="OK", content_json="{}")],
+            spans=[tracing_message("Span", span_id="1", name="mine", status="OK", content_json="{}")],
         )
     ],
-    "CreateAssessment.assessment": message(
+    "CreateAssessment.assessment": tracing_message(
         "Assessment", kind=1, name="mine", value_json="1", metadata_json="{}"
     ),
     "text": "mine",
@@ -192,6 +194,7 @@ def id_fields(method: str) -> list[Field]:
     return [
         Field(method, path, path[-1] if path[-1] in TOKENS else _kind(method, path))
         for path in _paths(METHODS[method].request_class.DESCRIPTOR)
+        if _kind(method, path) != CHOSEN
     ]
 
 
@@ -232,6 +235,8 @@ def _fill(
         elif isinstance(value, str):
             words = estate.words(other=other)
             setattr(request, field.name, value.format(uuid=uuid.uuid4(), **words))
+        elif field.message_type is not None:
+            getattr(request, field.name).CopyFrom(value)
         else:
             setattr(request, field.name, value)
 

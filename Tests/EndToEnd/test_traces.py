@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from needletail.identity import ProjectRole
 from needletail.tracing import (
     Assessment,
     AssessmentKind,
@@ -17,13 +18,13 @@ from needletail.tracing import (
     TraceSpans,
     TraceState,
 )
-from projects import refused
+from projects import open_team, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import needletail
-    from program import UpServer
+    from program import Connection, UpServer
 
 MILLION = 1_000_000
 
@@ -333,6 +334,31 @@ def test_a_bad_assessment_is_refused(bench: Bench, fields: dict[str, Any]) -> No
         assessment=Assessment(**values),
     )  # fmt: skip
     assert not bench.one(trace).assessments
+
+
+def test_another_organization_s_trace_of_the_same_name_is_another(
+    bench: Bench, served: UpServer, sql: Connection
+) -> None:
+    trace = bench.start(tags=pairs(whose="ours"))
+    with open_team(served, sql) as team:
+        client, project = team.owner.client, team.project().id
+        experiment = client.tracking.create_experiment(project_id=project, name="theirs").id
+        theirs = Bench(client, {"project_id": project}, experiment)
+        assert not theirs.get(trace)
+        theirs.start(trace, tags=pairs(whose="theirs"))
+        assert read(theirs.one(trace).tags) == {"whose": "theirs"}
+        refused("PROJECT_NOT_FOUND", client.tracing.get_traces, **bench.at, trace_ids=[trace])
+        # Who may only look writes nothing.
+        client.identity.set_project_member(
+            project_id=project, user_id=team.viewer.id, role=ProjectRole.VIEWER
+        )
+        viewer = team.viewer.client.tracing
+        refused(
+            "PERMISSION_MISSING", viewer.start_trace, **theirs.at, experiment_id=experiment,
+            trace_id=name(),
+        )  # fmt: skip
+        assert len(viewer.get_traces(**theirs.at, trace_ids=[trace]).traces) == 1
+    assert read(bench.one(trace).tags) == {"whose": "ours"}
 
 
 def test_a_search_for_a_run_finds_what_it_made_and_what_it_is_linked_to(

@@ -227,8 +227,8 @@ from (
 where found.bytes - found.own_bytes <= :bytes_max::bigint
 order by found.place, found.is_tag, found.key;
 
--- Deletes traces of a live experiment, the oldest first; returns how many. Nothing where there is
--- no such experiment.
+-- Deletes traces of a live experiment, the oldest first; returns which. Nothing where there is no
+-- such experiment.
 -- name: deleteTraces :optional
 with doomed as (
     select trace.id
@@ -247,10 +247,10 @@ gone as (
     delete from traces as trace
     using doomed
     where trace.organization_id = :organization_id and trace.id = doomed.id
-    returning trace.id
+    returning trace.public_id
 )
 
-select (select count(*) from gone) as "count!"
+select array(select gone.public_id from gone order by gone.public_id) as "public_ids!"
 from resource_projects as experiment
 where
     experiment.organization_id = :organization_id
@@ -258,9 +258,18 @@ where
     and experiment.resource_id = :experiment_id
     and experiment.project_id = :project_id;
 
--- Finds a live run of a project.
+-- Finds a live run of a project, and which of some traces there are.
 -- name: findRunOfTraces :optional
-select run.resource_id as "id!"
+select
+    array(
+        select trace.public_id
+        from traces as trace
+        where
+            trace.organization_id = :organization_id
+            and trace.project_id = :project_id
+            and trace.public_id = any(:public_ids::text[])
+        order by trace.public_id
+    ) as "public_ids!"
 from resource_projects as run
 where
     run.organization_id = :organization_id
