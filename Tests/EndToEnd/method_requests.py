@@ -105,8 +105,9 @@ VALUES: dict[str, Any] = {
     "SetTraceTags.tags": [tracing_message("TracePair", key="mine", value="mine")],
     "LogSpans.traces": [
         tracing_message(
-            "TraceSpans", trace_id="mine",
-            spans=[tracing_message("Span", span_id="1", name="mine", status="OK", content_json="{}")],
+            "TraceSpans",
+            trace_id="mine",
+            spans=[tracing_message("Span", span_id="1", name="mine", content_json="{}")],
         )
     ],
     "CreateAssessment.assessment": tracing_message(

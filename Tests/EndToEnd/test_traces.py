@@ -1,4 +1,4 @@
-"""Traces, their spans and assessments: what is stored, found, changed and refused."""
+"""Traces, their spans and assessments: what is stored, changed and refused."""
 
 from __future__ import annotations
 
@@ -8,107 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from needletail.identity import ProjectRole
-from needletail.tracing import (
-    Assessment,
-    AssessmentKind,
-    Span,
-    Trace,
-    TracePair,
-    TraceSpan,
-    TraceSpans,
-    TraceState,
-)
+from needletail.tracing import Assessment, AssessmentKind, Span, TracePair, TraceSpans, TraceState
 from projects import open_team, refused
+from traces import Bench, name, pairs, read, span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import needletail
     from program import Connection, UpServer
 
-MILLION = 1_000_000
-
 
 @pytest.fixture
-def at(served: UpServer) -> dict[str, str]:
-    """Where the traces of these tests are."""
-    return {"project_id": served.connection["project_id"]}
-
-
-def pairs(**found: str) -> list[TracePair]:
-    return [TracePair(key=key.replace("__", "."), value=value) for key, value in found.items()]
-
-
-def read(found: Iterable[TracePair]) -> dict[str, str]:
-    return {pair.key: pair.value for pair in found}
-
-
-def name() -> str:
-    return f"tr-{uuid.uuid4().hex}"
-
-
-class Bench:
-    """Starts traces in one experiment."""
-
-    def __init__(self, client: needletail.Client, at: dict[str, str], experiment: str) -> None:
-        self.tracing, self.at, self.experiment = client.tracing, at, experiment
-
-    def start(self, trace: str = "", **fields: Any) -> str:
-        trace = trace or name()
-        self.tracing.start_trace(
-            **self.at, experiment_id=self.experiment, trace_id=trace,
-            **{"state": TraceState.OK, "request_time_ms": 1_000, **fields},
-        )  # fmt: skip
-        return trace
-
-    def log(self, trace: str, *spans: Span, **fields: Any) -> None:
-        told = TraceSpans(trace_id=trace, spans=list(spans), **fields)
-        self.tracing.log_spans(**self.at, experiment_id=self.experiment, traces=[told])
-
-    def get(self, *traces: str) -> list[Trace]:
-        return self.tracing.get_traces(**self.at, trace_ids=list(traces)).traces
-
-    def one(self, trace: str) -> Trace:
-        (found,) = self.get(trace)
-        return found
-
-    def spans(self, *traces: str, **fields: Any) -> list[TraceSpan]:
-        return list(self.tracing.iterate_spans(**self.at, trace_ids=list(traces), **fields))
-
-    def found(self, filter: str = "", **fields: Any) -> list[str]:
-        """Return the identifiers of what a search finds, from all its pages."""
-        fields = {**self.at, "experiment_ids": [self.experiment], "filter": filter, **fields}
-        found, token = [], ""
-        while True:
-            page = self.tracing.search_traces(**fields, page_token=token)
-            found += [trace.trace_id for trace in page.traces]
-            token = page.next_page_token
-            if not token:
-                return found
-
-    def assess(self, trace: str, name: str, value: Any, **fields: Any) -> Assessment:
-        return self.tracing.create_assessment(
-            **self.at, trace_id=trace,
-            assessment=Assessment(
-                name=name, value_json=json.dumps(value),
-                **{"kind": AssessmentKind.FEEDBACK, "source_type": "CODE", **fields},
-            ),
-        )  # fmt: skip
-
-
-@pytest.fixture
-def bench(client: needletail.Client, at: dict[str, str], experiment_id: str) -> Bench:
-    return Bench(client, at, experiment_id)
-
-
-def span(number: int, parent: int | None = None, **fields: Any) -> Span:
-    return Span(
-        span_id=f"{number:016x}", parent_span_id=None if parent is None else f"{parent:016x}",
-        **{
-            "name": f"span {number}", "status": "OK", "start_ns": number * 1_000 * MILLION,
-            "end_ns": (number * 1_000 + 500) * MILLION, "content_json": "{}", **fields,
-        },
-    )  # fmt: skip
+def bench(served: UpServer, client: needletail.Client, experiment_id: str) -> Bench:
+    return Bench(client, {"project_id": served.connection["project_id"]}, experiment_id)
 
 
 def test_a_trace_is_stored_and_told_again(bench: Bench) -> None:
@@ -238,8 +149,7 @@ def test_spans_are_read_as_they_were_written(bench: Bench) -> None:
         for trace in traces:
             mine = [one.span for one in found if one.trace_id == trace]
             assert mine == [
-                span(n, 1 if n > 1 else None, content_json=content, type="LLM")
-                for n in range(1, 6)
+                span(n, 1 if n > 1 else None, content_json=content, type="LLM") for n in range(1, 6)
             ]
 
 
@@ -367,20 +277,14 @@ def test_a_search_for_a_run_finds_what_it_made_and_what_it_is_linked_to(
     made = bench.start(metadata=pairs(mlflow__sourceRun=uuid.UUID(run_id).hex))
     linked, other = bench.start(), bench.start()
     for _ in range(2):
-        bench.tracing.link_traces_to_run(
-            **bench.at, run_id=run_id, trace_ids=[linked, name()]
-        )
+        bench.tracing.link_traces_to_run(**bench.at, run_id=run_id, trace_ids=[linked, name()])
     digits = uuid.UUID(run_id).hex
     assert set(bench.found(f"run_id = '{digits}'")) == {made, linked}
     assert bench.found(f"run_id = '{run_id}'") == [linked]
-    bench.tracing.unlink_traces_from_run(
-        **bench.at, run_id=run_id, trace_ids=[linked, other]
-    )
+    bench.tracing.unlink_traces_from_run(**bench.at, run_id=run_id, trace_ids=[linked, other])
     assert bench.found(f"run_id = '{digits}'") == [made]
     for method in (bench.tracing.link_traces_to_run, bench.tracing.unlink_traces_from_run):
-        refused(
-            "RUN_NOT_FOUND", method, **bench.at, run_id=str(uuid.uuid4()), trace_ids=[linked]
-        )
+        refused("RUN_NOT_FOUND", method, **bench.at, run_id=str(uuid.uuid4()), trace_ids=[linked])
 
 
 def test_what_is_in_a_deleted_experiment_is_not_there(
@@ -401,117 +305,3 @@ def test_what_is_in_a_deleted_experiment_is_not_there(
     )  # fmt: skip
     client.tracking.undelete_experiment(id=bench.experiment)
     assert bench.found() == [trace]
-
-
-def test_traces_are_found_by_what_they_are(bench: Bench) -> None:
-    first = bench.start(
-        request_time_ms=1_000, execution_ms=10, client_request_id="one",
-        tags=pairs(mlflow__traceName="chat", team="a"), metadata=pairs(mlflow__trace__session="s"),
-    )  # fmt: skip
-    second = bench.start(
-        request_time_ms=2_000, state=TraceState.ERROR, tags=pairs(mlflow__traceName="chatter")
-    )
-    third = bench.start(request_time_ms=3_000, state=TraceState.IN_PROGRESS)
-    for filter, expected in (
-        ("", [third, second, first]),
-        ("timestamp_ms > 1000", [third, second]),
-        ("timestamp = 2000", [second]),
-        ("execution_time >= 10", [first]),
-        ("end_time <= 1010", [first]),
-        ("status = 'ERROR'", [second]),
-        ("trace.status IN ('OK', 'IN_PROGRESS')", [third, first]),
-        ("name = 'chat'", [first]),
-        ("name LIKE 'chat%'", [second, first]),
-        ("name IS NULL", [third]),
-        (f"request_id = '{third}'", [third]),
-        ("client_request_id = 'one'", [first]),
-        ("tags.team = 'a'", [first]),
-        ("tags.team IS NULL", [third, second]),
-        ("metadata.`mlflow.trace.session` = 's'", [first]),
-        ("request_metadata.mlflow.trace.session = 's'", [first]),
-        ("session_id = 's' AND status = 'OK'", [first]),
-        ("session_id = 's' OR name = 'chatter'", [second, first]),
-    ):
-        assert bench.found(filter) == expected, filter
-        assert bench.found(filter, page_size=1) == expected, filter
-    assert bench.found(order_by=["timestamp ASC"]) == [first, second, third]
-    assert bench.found(order_by=["name DESC"], page_size=1) == [second, first, third]
-    assert bench.found(order_by=["execution_time"])[0] == first
-    assert bench.found(experiment_ids=[str(uuid.uuid4())]) == []
-
-
-def test_traces_are_found_by_their_spans(bench: Bench) -> None:
-    first, second = name(), name()
-    bench.log(
-        first, span(1, name="root", type="CHAIN", content_json=json.dumps(
-            {"attributes": {"model": '"small"', "my key": "x"}})),
-        span(2, 1, name="call", type="LLM", content_json='{"attributes": {"tokens": 5}}'),
-    )  # fmt: skip
-    bench.log(second, span(1, name="root", type="LLM", status="ERROR"))
-    for filter, expected in (
-        ("span.name = 'root'", {first, second}),
-        ("span.type = 'LLM'", {first, second}),
-        ("span.type = 'TOOL'", set()),
-        # Of one span.
-        ("span.name = 'root' AND span.type = 'LLM'", {second}),
-        ("span.name = 'root' AND timestamp > 0 AND span.type = 'CHAIN'", {first}),
-        ("span.status = 'ERROR'", {second}),
-        ("NOT span.status = 'ERROR'", {first}),
-        ("span.type IN ('CHAIN', 'TOOL')", {first}),
-        ("span.attributes.model = 'small'", {first}),
-        ("span.attributes.model LIKE 'sm%'", {first}),
-        ("span.attributes.`my key` = 'x'", {first}),
-        ("span.attributes.tokens = '5'", {first}),
-        ("span.attributes.model = 'small' AND span.name = 'call'", set()),
-        ("span.attributes.model IS NULL", {second}),
-        ("span.content ILIKE '%SMALL%'", {first}),
-        ("trace.text LIKE '%small%'", {first}),
-    ):
-        assert set(bench.found(filter)) == expected, filter
-
-
-def test_traces_are_found_by_their_assessments(bench: Bench) -> None:
-    first, second = bench.start(), bench.start()
-    bench.assess(first, "score", 0.5)
-    bench.assess(first, "ok", value=True)
-    over = bench.assess(second, "score", 0.9)
-    bench.assess(second, "tone", "kind")
-    bench.assess(second, "answer", 42, kind=AssessmentKind.EXPECTATION)
-    bench.assess(second, "iss-1", value=True, kind=AssessmentKind.ISSUE)
-    for filter, expected in (
-        ("feedback.score > 0.6", {second}),
-        ("feedback.score >= 0.5", {first, second}),
-        ("feedback.score = '0.5'", {first}),
-        ("feedback.ok = 'true'", {first}),
-        ("feedback.tone = 'kind'", {second}),
-        ("feedback.tone > 1", set()),
-        ("feedback.tone LIKE 'k%'", {second}),
-        ("feedback.tone IS NULL", {first}),
-        ("feedback.tone IS NOT NULL", {second}),
-        ("expectation.answer = '42'", {second}),
-        ("expectation.answer < 43", {second}),
-        ("feedback.answer = '42'", set()),
-        ("issue.id = 'iss-1'", {second}),
-    ):
-        assert set(bench.found(filter)) == expected, filter
-    bench.assess(second, "score", 0.1, overrides=over.assessment_id)
-    assert bench.found("feedback.score > 0.6") == []
-
-
-@pytest.mark.parametrize(
-    ("reason", "fields"),
-    [
-        ("FILTER_INVALID", {"filter": "nothing = 'x'"}),
-        ("FILTER_INVALID", {"filter": "span.nothing = 'x'"}),
-        ("FILTER_INVALID", {"filter": "span.attributes. = 'x'"}),
-        ("FILTER_INVALID", {"filter": "feedback.x > 'x'"}),
-        ("FILTER_INVALID", {"filter": "status = 'GREAT'"}),
-        ("ORDER_INVALID", {"order_by": ["feedback.x"]}),
-        ("ORDER_INVALID", {"order_by": ["span.name"]}),
-        ("ORDER_INVALID", {"order_by": ["run_id"]}),
-        ("FIELD_INVALID", {"page_size": 501}),
-        ("PAGE_TOKEN_INVALID", {"page_token": "x"}),
-    ],
-)
-def test_a_bad_search_is_refused(bench: Bench, reason: str, fields: dict[str, Any]) -> None:
-    refused(reason, bench.tracing.search_traces, **bench.at, **fields)

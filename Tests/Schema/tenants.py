@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from cluster import Connection
 
 START = datetime.now(UTC).replace(microsecond=0)
+TRACES = {
+    *("traces", "trace_tags", "trace_metadata"),
+    *("trace_spans", "trace_assessments", "trace_runs"),
+}
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:

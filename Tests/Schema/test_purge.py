@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from statements import call
-from tenants import Tenant, create_links, create_run, create_traces, maintaining, uuid7
+from tenants import TRACES, Tenant, create_links, create_run, create_traces, maintaining, uuid7
 from test_cascades import CASCADED
 
 if TYPE_CHECKING:
@@ -174,9 +174,8 @@ def test_a_project_goes_with_everything_in_it(
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
         "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
-        "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
-        "run_metric_definitions", "traces", "trace_tags", "trace_metadata", "trace_spans",
-        "trace_assessments", "trace_runs",
+        "run_parameter_versions", "run_inputs", "run_models", "input_datasets", *TRACES,
+        "run_metric_definitions",
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {

@@ -152,8 +152,9 @@ public struct SearchPairs: Sendable {
       kind: .textOrNumber, number: number)
   }
 
-  /// Makes fields of texts in the columns of a table of parts, such as the steps of a process. All
-  /// that a filter demands of them must hold of one part.
+  /// Makes fields of texts in the columns of a table of parts, such as the steps of a process.
+  ///
+  /// All that a filter demands of them must hold of one part.
   public init(
     parts names: [String], _ table: StaticString, owner: StaticString,
     columns: [String: StaticString], open: SearchOpenField?

@@ -96,9 +96,9 @@ select
     item.trace_id,
     item.key,
     item.value
-from unnest(
-    :trace_ids::uuid[], :keys::text[], :tag_values::text[]
-) as item (trace_id, key, value)
+from
+    unnest(:trace_ids::uuid[], :keys::text[], :tag_values::text[])
+        as item (trace_id, key, value)
 order by item.trace_id, item.key
 on conflict (organization_id, trace_id, key) do update set
     value = excluded.value
@@ -112,9 +112,9 @@ select
     item.trace_id,
     item.key,
     item.value
-from unnest(
-    :trace_ids::uuid[], :keys::text[], :entry_values::text[]
-) as item (trace_id, key, value)
+from
+    unnest(:trace_ids::uuid[], :keys::text[], :entry_values::text[])
+        as item (trace_id, key, value)
 where
     not :is_kept
     or not exists (
@@ -250,7 +250,12 @@ gone as (
     returning trace.public_id
 )
 
-select array(select gone.public_id from gone order by gone.public_id) as "public_ids!"
+select
+    array(
+        select gone.public_id
+        from gone
+        order by gone.public_id
+    ) as "public_ids!"
 from resource_projects as experiment
 where
     experiment.organization_id = :organization_id
