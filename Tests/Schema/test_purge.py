@@ -173,10 +173,9 @@ def test_a_project_goes_with_everything_in_it(
     after = counts(connection, tenant)
     gone = {
         "projects", "project_members", "experiments", "runs", "metric_chunks", "log_chunks",
-        "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
-        "run_parameter_versions", "run_inputs", "run_models", "input_datasets", *TRACES,
-        "run_metric_definitions",
-    }  # fmt: skip
+        "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", *TRACES,
+        "run_parameter_versions", "run_inputs", "run_models", "run_parameters", "input_datasets",
+    } | {"run_metric_definitions"}  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {
         name: n + (name == "audit_logs") for name, n in before.items() if name not in gone
