@@ -69,13 +69,14 @@ let package = Package(
     swift(
       "Tracking", ["RPC", "Artifacts", "Messages", "Postgres", "EventLoop"],
       exclude: ["Queries"]),
+    swift("Tracing", ["RPC", "Messages", "Postgres", "EventLoop"], exclude: ["Queries"]),
 
     // Composition and the command line.
     swift(
       "ControlPlane",
       [
-        "RPC", "Identity", "Tracking", "Artifacts", "Storage", "Messages", "Postgres", "TLS",
-        "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "RPC", "Identity", "Tracking", "Tracing", "Artifacts", "Storage", "Messages", "Postgres",
+        "TLS", "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         "CProcess",
       ]),

@@ -8,6 +8,7 @@ internal import Postgres
 internal import RPC
 internal import Synchronization
 internal import TLS
+internal import Tracing
 internal import Tracking
 
 /// The whole server: loops, database, services, and what watches over them.
@@ -165,10 +166,13 @@ public final class ControlPlane: Sendable {
     _ options: ServerOptions, _ shelf: ArtifactShelf?, _ auditFile: AuditFile?, _ logger: Logger
   ) throws(ControlPlaneError) -> ServerState {
     let tracking = TrackingService(artifacts: shelf)
-    let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
+    let tracing = TracingService()
+    let methods =
+      ServerMethods.all + IdentityMethods.all + TrackingMethods.all + TracingMethods.all
     let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     var reasons = TrackingService.reasons
     reasons.merge(IdentityService.reasons)
+    reasons.merge(TracingService.reasons)
     return ServerState(
       settings: options.server,
       router: Router(
@@ -176,7 +180,7 @@ public final class ControlPlane: Sendable {
           + IdentityService(
             permissions: permissions, passwords: Passwords(options.passwords),
             organizations: options.organizations
-          ).methods + tracking.methods),
+          ).methods + tracking.methods + tracing.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
       observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),
       auditOutlets: try outlets((auditFile.map { [$0] } ?? []) + options.auditSinks))

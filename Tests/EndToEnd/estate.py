@@ -175,10 +175,57 @@ class Estate:
                 artifact_path=f"{text}/{name}",
             ) for name in ("one", "two")
         ])  # fmt: skip
+        self._trace(client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")
         ])  # fmt: skip
+
+    def _trace(self, client: needletail.Client) -> None:
+        """Tell of two traces, and all that there may be of one."""
+        tracing, text = client.tracing, self.text
+        at = {"project_id": self.ids["project"], "experiment_id": self.ids["experiment"]}
+        pairs = [needletail.tracing.TracePair(key=self.metric, value=text)]
+        for number, kind in enumerate(("other_trace", "trace")):
+            self.ids[kind] = f"{text} {kind}"
+            tracing.start_trace(
+                **at,
+                trace_id=self.ids[kind],
+                request_time_ms=number,
+                request_preview=text,
+                response_preview=text,
+                client_request_id=text,
+                tags=pairs,
+                metadata=pairs,
+            )
+        project, trace = self.ids["project"], self.ids["trace"]
+        tracing.log_spans(**at, traces=[needletail.tracing.TraceSpans(trace_id=trace, spans=[
+            needletail.tracing.Span(
+                span_id=f"{text}-{name}"[:50], parent_span_id=f"{text}-one"[:50], name=text,
+                type=text, status=text[:50], content_json=f'{{"key": "{text}"}}',
+            ) for name in ("one", "two")
+        ])])  # fmt: skip
+        self.ids["assessment"] = f"{text}-a"[:50]
+        for identifier in (f"{text}-b"[:50], self.ids["assessment"]):
+            tracing.create_assessment(
+                project_id=project,
+                trace_id=trace,
+                assessment=needletail.tracing.Assessment(
+                    assessment_id=identifier,
+                    kind=needletail.tracing.AssessmentKind.FEEDBACK,
+                    name=text,
+                    value_json=f'"{text}"',
+                    error_json=f'{{"key": "{text}"}}',
+                    rationale=text,
+                    source_type=text[:50],
+                    source_id=text,
+                    metadata_json=f'{{"key": "{text}"}}',
+                    span_id=text[:50],
+                    run_id=text[:50],
+                    overrides=f"{text}-b"[:50] if identifier == self.ids["assessment"] else None,
+                ),
+            )
+        tracing.link_traces_to_run(project_id=project, run_id=self.ids["run"], trace_ids=[trace])
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

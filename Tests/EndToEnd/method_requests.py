@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import needletail._generated
 from needletail._methods import Idempotency, Kind, Method
-from wire import message
+from wire import message, tracing_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from estate import Estate
     from wire import Wire
 
+# What a client gives a name of its own: nobody else's is meant by it.
+CHOSEN = "chosen"
 # What a field identifies, where its name or its method's does not say; None: the client chooses it.
 # A name alone is for every method, `Method.name` for one.
 KINDS: dict[str, str | None] = {
@@ -47,6 +49,15 @@ KINDS: dict[str, str | None] = {
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
     "ListDatasets.experiment_ids": "experiment",
+    # What clients of traces name as they like.
+    "StartTrace.trace_id": CHOSEN,
+    "LogSpans.traces.trace_id": CHOSEN,
+    "client_request_id": CHOSEN,
+    "span_id": CHOSEN,
+    "parent_span_id": CHOSEN,
+    "source_id": CHOSEN,
+    "CreateAssessment.assessment.assessment_id": CHOSEN,
+    "CreateAssessment.assessment.run_id": CHOSEN,
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -88,6 +99,21 @@ VALUES: dict[str, Any] = {
     # Points without a place on an axis are left out, and so would all be.
     "x_key": None,
     "ListExperiments.name": None,
+    "StartTrace.trace_id": "tr-{uuid}",
+    "StartTrace.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "StartTrace.metadata": [tracing_message("TracePair", key="mine", value="mine")],
+    "StartTrace.request_time_ms": 1,
+    "SetTraceTags.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "LogSpans.traces": [
+        tracing_message(
+            "TraceSpans",
+            trace_id="mine",
+            spans=[tracing_message("Span", span_id="1", name="mine", content_json="{}")],
+        )
+    ],
+    "CreateAssessment.assessment": tracing_message(
+        "Assessment", kind=1, name="mine", value_json="1", metadata_json="{}"
+    ),
     "text": "mine",
     "text_bytes": [4],
     "path": "{metric}",
@@ -174,6 +200,7 @@ def id_fields(method: str) -> list[Field]:
     return [
         Field(method, path, path[-1] if path[-1] in TOKENS else _kind(method, path))
         for path in _paths(METHODS[method].request_class.DESCRIPTOR)
+        if _kind(method, path) != CHOSEN
     ]
 
 
@@ -214,6 +241,8 @@ def _fill(
         elif isinstance(value, str):
             words = estate.words(other=other)
             setattr(request, field.name, value.format(uuid=uuid.uuid4(), **words))
+        elif field.message_type is not None:
+            getattr(request, field.name).CopyFrom(value)
         else:
             setattr(request, field.name, value)
 

@@ -61,6 +61,15 @@ EXCEPTIONS = {
     "ListRuns.experiment_id": EMPTY,
     "ListRuns.project_id": EMPTY,
     "ListServiceAccounts.page_token": OWN,
+    # Traces that are not there are left out.
+    "DeleteTraces.trace_ids": OWN,
+    "GetTraces.trace_ids": EMPTY,
+    "LinkTracesToRun.trace_ids": OWN,
+    "ListSpans.trace_ids": EMPTY,
+    "SearchTraces.experiment_ids": EMPTY,
+    "UnlinkTracesFromRun.trace_ids": OWN,
+    # What is not there is no error.
+    "DeleteAssessment.assessment_id": OWN,
     "SearchRuns.experiment_ids": EMPTY,
     "SearchRuns.project_id": EMPTY,
 }
@@ -319,6 +328,8 @@ NOT_CHOSEN = {
     ("projects", "visibility"),
     ("run_models", "role"),
     ("runs", "status"),
+    ("trace_assessments", "kind"),
+    ("traces", "state"),
     ("users", "kind"),
     # Nothing writes them yet.
     ("user_identities", "provider"),

@@ -30,6 +30,11 @@ def identity_message(name: str, /, **fields: Any) -> Any:
     return message_class(f"needletail.identity.v1.{name}")(**fields)
 
 
+def tracing_message(name: str, /, **fields: Any) -> Any:
+    """Make a message of the Tracing service by its short name."""
+    return message_class(f"needletail.tracing.v1.{name}")(**fields)
+
+
 class ClosedError(Exception):
     """The server has closed the connection."""
 

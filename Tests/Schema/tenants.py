@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from cluster import Connection
 
 START = datetime.now(UTC).replace(microsecond=0)
+TRACES = {
+    *("traces", "trace_tags", "trace_metadata"),
+    *("trace_spans", "trace_assessments", "trace_runs"),
+}
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -130,3 +134,31 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid
         [*of, uuid7()],
     )
     return run
+
+
+def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
+    """Write two traces of the tenant's experiment with all that belongs to them, linked to runs."""
+    for number in range(2):
+        trace = uuid7()
+        of = [tenant.organization_id, trace]
+        connection.execute(
+            "insert into traces (organization_id, id, project_id, experiment_id, public_id, state,"
+            " request_time_ms, is_told) values (%s, %s, %s, %s, %s, 'ok', 1, true)",
+            [*of, tenant.project_id, tenant.experiment_id, f"tr-{number}"],
+        )
+        for key in ("one", "two"):
+            for table in ("trace_tags", "trace_metadata"):
+                connection.execute(f"insert into {table} values (%s, %s, %s, 'value')", [*of, key])
+            connection.execute(
+                "insert into trace_spans (organization_id, trace_id, span_id, name, status,"
+                " start_ns, content) values (%s, %s, %s, 'span', 'OK', 0, '{}')",
+                [*of, key],
+            )
+            connection.execute(
+                "insert into trace_assessments (organization_id, trace_id, public_id, kind, name,"
+                " value_json, source_type, metadata_json, is_valid, create_time_ms,"
+                " update_time_ms) values (%s, %s, %s, 'feedback', 'x', '1', '', '{}', true, 0, 0)",
+                [*of, key],
+            )
+        for run in runs:
+            connection.execute("insert into trace_runs values (%s, %s, %s)", [*of, run])

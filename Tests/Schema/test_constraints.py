@@ -50,6 +50,9 @@ SERVICES = {
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
         "run_departures",
     },
+    "Sources/Tracing/Rules/TracingConstraints.swift": {
+        "traces", "trace_tags", "trace_metadata", "trace_spans", "trace_assessments", "trace_runs",
+    },
 }  # fmt: skip
 
 

@@ -56,7 +56,7 @@ extension Search {
         guard clauses.count == parts.count else { continue }
       default: continue
       }
-      guard clauses.allSatisfy(\.isIndexed) else { continue }
+      guard clauses.allSatisfy({ $0.isIndexed && !schema.isPart($0.target) }) else { continue }
       sets.append(SearchSet(part: place, clauses: clauses))
     }
     return Array(sets.prefix(SearchAccessBounds.partsMax))

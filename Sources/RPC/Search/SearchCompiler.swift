@@ -31,6 +31,8 @@ struct SearchCompiler {
       sql.add("\n    and ")
       if let access = accesses[place] {
         addSet(part, access, to: &sql)
+      } else if let clauses = partClauses(part, in: condition) {
+        addParts(clauses, to: &sql)
       } else if case .clause(let clause) = part, clause.target == joinedTarget {
         addJoined(clause, to: &sql)
       } else {
@@ -87,6 +89,7 @@ struct SearchCompiler {
         addTest(clause.test, of: attribute, to: &sql)
         sql.add(")")
       }
+    case .pair where schema.isPart(clause.target): addParts([clause], to: &sql)
     case .pair where holdsAll: addHeld([clause], to: &sql)
     case .pair(let index, let key):
       let pairs = schema.pairs[index]
@@ -140,14 +143,14 @@ struct SearchCompiler {
   ) {
     switch test {
     case .number(let comparison, let number):
-      let value = pairs.value(branch)
-      sql.add(alias, value)
+      let column = pairs.number ?? pairs.value(branch)
+      sql.add(alias, column)
       sql.add(comparison.sql)
       sql.add(float8: number)
       // The server has NaN as the greatest number; here it is greater than none.
       guard comparison == .greater || comparison == .greaterOrEqual else { return }
       sql.add(" and ")
-      sql.add(alias, value)
+      sql.add(alias, column)
       sql.add(" <> 'NaN'")
     case .text(.equal, let text) where pairs.hasHead:
       sql.add(alias, pairs.sorted)
@@ -178,18 +181,26 @@ struct SearchCompiler {
     _ test: SearchTest, _ alias: StaticString, _ column: StaticString,
     to sql: inout ComposedStatement
   ) {
+    addTextTest(test, to: &sql) { $0.add(alias, column) }
+  }
+
+  /// Compares the text that `addValue` adds.
+  func addTextTest(
+    _ test: SearchTest, to sql: inout ComposedStatement,
+    _ addValue: (inout ComposedStatement) -> Void
+  ) {
     switch test {
     case .text(let comparison, let text):
-      sql.add(alias, column)
+      addValue(&sql)
       sql.add(comparison.sql)
       sql.add(text: text)
     case .among(let texts, let isNegated):
-      sql.add(alias, column)
+      addValue(&sql)
       sql.add(isNegated ? " <> all(" : " = any(")
       sql.add(texts: texts)
       sql.add(")")
     case .like(let pattern, let ignoresCase, let isNegated):
-      sql.add(alias, column)
+      addValue(&sql)
       addLike(pattern, ignoresCase, isNegated, to: &sql)
     default: sql.add("false")
     }

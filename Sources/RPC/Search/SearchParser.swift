@@ -34,7 +34,7 @@ public struct SearchParser {
     var parser = try SearchParser(text, schema)
     let start = parser.token
     let target = try parser.field()
-    if case .pair(let index, _) = target, schema.pairs[index].knownKeys != nil {
+    if case .pair(let index, _) = target, !schema.pairs[index].isSingle {
       throw parser.lexer.error(
         at: start.range.lowerBound, expected: "a field that has one value", found: start.range)
     }
@@ -124,7 +124,8 @@ public struct SearchParser {
       guard take("NULL") else { throw unexpected(isPresent ? "NULL" : "NULL or NOT NULL") }
       return .clause(SearchClause(target, isPresent ? .isPresent : .isMissing))
     }
-    let test = kind.isNumeric ? try numericTest(kind) : try textTest(kind)
+    let isNumeric = kind.isNumeric || (kind == .textOrNumber && isNumber)
+    let test = isNumeric ? try numericTest(kind) : try textTest(kind)
     return .clause(SearchClause(target, test))
   }
 
@@ -156,20 +157,26 @@ public struct SearchParser {
       }
       key = next.text
       place += 1
+    } else if key.utf8.last == UInt8(ascii: "."), token.kind == .backtick || token.kind == .double,
+      token.range.lowerBound == start.range.upperBound
+    {
+      key += token.text
+      place += 1
     }
     if schema.entities.contains(entity) { return try attribute(key, at: start) }
     guard let index = schema.pairs.firstIndex(where: { $0.names.contains(entity) }) else {
       throw unknownField(start)
     }
-    if let known = schema.pairs[index].knownKeys, !known.contains(key) {
-      throw unknownField(start)
-    }
+    guard schema.pairs[index].mayHave(key) else { throw unknownField(start) }
     return .pair(index, key: Array(key.utf8))
   }
 
   private func attribute(
     _ name: String, at token: SearchToken
   ) throws(SearchError) -> SearchTarget {
+    if let shortcut = schema.shortcuts.first(where: { $0.name == name }) {
+      return .pair(shortcut.pairs, key: Array(shortcut.key.utf8))
+    }
     guard let index = schema.attributes.firstIndex(where: { $0.names.contains(name) }) else {
       throw unknownField(token)
     }
@@ -182,6 +189,15 @@ public struct SearchParser {
   }
 
   // MARK: Comparisons
+
+  /// Whether a number is compared with: what is less or greater, and what has no quotes.
+  private var isNumber: Bool {
+    guard token.kind == .symbol, let comparison = SearchComparison(rawValue: token.text) else {
+      return false
+    }
+    let isEquality = comparison == .equal || comparison == .unequal
+    return !isEquality || tokens[place + 1].kind == .number
+  }
 
   private mutating func numericTest(_ kind: SearchKind) throws(SearchError) -> SearchTest {
     guard token.kind == .symbol, let comparison = SearchComparison(rawValue: token.text) else {

@@ -29,7 +29,7 @@ public enum SearchValue: Equatable, Sendable {
     case .integer: try row.int8OrNil(column).map(SearchValue.integer) ?? .missing
     case .time: try row.timestampOrNil(column).map(SearchValue.time) ?? .missing
     case .uuid: try row.uuidOrNil(column).map(SearchValue.uuid) ?? .missing
-    case .text, .word: try row.textOrNil(column).map(SearchValue.text) ?? .missing
+    case .text, .word, .textOrNumber: try row.textOrNil(column).map(SearchValue.text) ?? .missing
     }
   }
 

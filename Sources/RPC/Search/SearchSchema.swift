@@ -17,11 +17,14 @@ public struct SearchSchema: Sendable {
   public let attributes: [SearchAttribute]
   /// Its keyed fields, such as tags.
   public let pairs: [SearchPairs]
+  /// Names of keyed fields that stand beside the attributes'.
+  public let shortcuts: [SearchShortcut]
 
   /// Makes a schema.
   public init(
     table: StaticString, alias: StaticString, columns: StaticString, columnCount: Int,
-    entities: [String], attributes: [SearchAttribute], pairs: [SearchPairs]
+    entities: [String], attributes: [SearchAttribute], pairs: [SearchPairs],
+    shortcuts: [SearchShortcut] = []
   ) {
     self.table = table
     self.alias = alias
@@ -30,6 +33,21 @@ public struct SearchSchema: Sendable {
     self.entities = entities
     self.attributes = attributes
     self.pairs = pairs
+    self.shortcuts = shortcuts
+  }
+}
+
+/// A name of a keyed field that is written as an attribute's.
+public struct SearchShortcut: Sendable {
+  let name: String
+  let pairs: Int
+  let key: String
+
+  /// Names the field `key` of the schema's pairs at a place.
+  public init(_ name: String, pairs: Int, key: String) {
+    self.name = name
+    self.pairs = pairs
+    self.key = key
   }
 }
 
@@ -48,12 +66,14 @@ public enum SearchKind: Sendable, Equatable {
   /// A `text` of few words, in lower case, which filters see in upper case; `aliases` are further
   /// names of them.
   case word(aliases: [String: String], all: [String])
+  /// A `text` that may be a number, which then is in a column of its own.
+  case textOrNumber
 
   /// Whether filters compare it with numbers.
   var isNumeric: Bool {
     switch self {
     case .number, .integer, .time: true
-    case .text, .uuid, .word: false
+    case .text, .uuid, .word, .textOrNumber: false
     }
   }
 
@@ -103,6 +123,12 @@ public struct SearchPairs: Sendable {
   /// The keys that there are, of each of which a resource may have several values, so that none is
   /// an order; nil = any key, each with one value.
   public let knownKeys: [String]?
+  /// The column that is compared with numbers, where that is another.
+  let number: StaticString?
+  /// The columns of a table that has no keys, by what callers call them; nil = it has keys.
+  let columns: [String: StaticString]?
+  /// Of such a table, what reads a field whose name begins so.
+  let open: SearchOpenField?
 
   /// Makes keyed fields of texts, in the columns `value` and `value_head`.
   public init(texts names: [String], _ table: StaticString, owner: StaticString) {
@@ -120,6 +146,28 @@ public struct SearchPairs: Sendable {
       knownKeys: keys)
   }
 
+  /// Makes keyed fields of which a resource may have several, each a text or a number.
+  public init(
+    either names: [String], _ table: StaticString, owner: StaticString, number: StaticString
+  ) {
+    self.init(
+      names: names, table: table, owner: owner, value: "value", sorted: "value",
+      kind: .textOrNumber, number: number)
+  }
+
+  /// Makes fields of texts in the columns of a table of parts, such as the steps of a process.
+  ///
+  /// All that a filter demands of them must hold of one part.
+  public init(
+    parts names: [String], _ table: StaticString, owner: StaticString,
+    columns: [String: StaticString], open: SearchOpenField?
+  ) {
+    self.init(
+      names: names, table: table, owner: owner, value: "", sorted: "", kind: .text,
+      knownKeys: columns.keys.sorted() + (open.map { ["\($0.prefix)<name>"] } ?? []),
+      columns: columns, open: open)
+  }
+
   /// Makes keyed fields of numbers.
   public init(
     numbers names: [String], _ table: StaticString, owner: StaticString, value: StaticString,
@@ -132,7 +180,9 @@ public struct SearchPairs: Sendable {
 
   private init(
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
-    sorted: StaticString, settled: StaticString? = nil, kind: SearchKind, knownKeys: [String]? = nil
+    sorted: StaticString, settled: StaticString? = nil, kind: SearchKind,
+    knownKeys: [String]? = nil, number: StaticString? = nil, columns: [String: StaticString]? = nil,
+    open: SearchOpenField? = nil
   ) {
     self.names = names
     self.table = table
@@ -142,6 +192,18 @@ public struct SearchPairs: Sendable {
     self.settled = settled
     self.kind = kind
     self.knownKeys = knownKeys
+    self.number = number
+    self.columns = columns
+    self.open = open
+  }
+
+  /// Whether a resource has one value of a key at most.
+  var isSingle: Bool { knownKeys == nil && kind != .textOrNumber }
+
+  /// Whether there may be such a key.
+  func mayHave(_ key: String) -> Bool {
+    if let open, key.hasPrefix(open.prefix) { return key.utf8.count > open.prefix.utf8.count }
+    return knownKeys?.contains(key) ?? true
   }
 
   /// Whether comparisons with equality look up the beginning first.
@@ -156,6 +218,20 @@ public struct SearchPairs: Sendable {
   /// What `value_head` is of a text.
   static func head(of text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(headScalars)))
+  }
+}
+
+/// What reads fields whose names no table knows.
+public struct SearchOpenField: Sendable {
+  let prefix: String
+  let function: StaticString
+  let column: StaticString
+
+  /// Fields behind `prefix` are what `function` finds in `column` by their names.
+  public init(prefix: String, function: StaticString, of column: StaticString) {
+    self.prefix = prefix
+    self.function = function
+    self.column = column
   }
 }
 

@@ -2,7 +2,10 @@
 
 import re
 
-SERVICES = ("Identity", "Registry", "Tracking", "Deploy", "Monitor", "Billing", "Workflows")
+SERVICES = (
+    *("Identity", "Registry", "Tracing", "Tracking"),
+    *("Deploy", "Monitor", "Billing", "Workflows"),
+)
 
 _SERVICE_IMPORTS = {"RPC", "Messages", "Postgres", "EventLoop"}
 

@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, downsampling, histories, identity, rpc, tracking
+from needletail import aio, artifacts, downsampling, histories, identity, rpc, tracing, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -98,5 +98,6 @@ __all__ = [
     "rpc",
     "run",
     "sync",
+    "tracing",
     "tracking",
 ]

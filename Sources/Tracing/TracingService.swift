@@ -1,0 +1,63 @@
+internal import Messages
+internal import Postgres
+public import RPC
+
+/// `needletail.tracing.v1.Tracing`: traces of applications, their spans and assessments.
+///
+/// The method table is generated from the .proto; a method's handler is in the file of its
+/// resource.
+public struct TracingService: TracingHandlers {
+  /// Makes the service.
+  public init() {}
+
+  /// What the refusals of this service's tables and statements mean.
+  public static var reasons: ReasonTable {
+    var table = ReasonTable([
+      "TRACE_PROJECT_NOT_FOUND": .init(
+        TracingErrorReason.projectNotFound, "There is no such project in your organization.")
+    ])
+    table.merge(ReasonTable(constraints: TracingConstraints.reasons, meanings: meanings))
+    return table
+  }
+
+  /// By the name which constraints are mapped to.
+  private static var meanings: [String: ReasonTable.Entry] {
+    [
+      "EXPERIMENT_NOT_FOUND": .init(
+        TracingErrorReason.experimentNotFound, "There is no such experiment in the project."),
+      "TRACE_NOT_FOUND": .init(
+        TracingErrorReason.traceNotFound, "There is no such trace in the project."),
+      "RUN_NOT_FOUND": .init(
+        TracingErrorReason.runNotFound, "There is no such run in the project."),
+      "ASSESSMENT_ID_TAKEN": .init(
+        TracingErrorReason.assessmentIDTaken,
+        "The trace has another assessment with this identifier; leave it empty to get a new one."),
+    ]
+  }
+
+  /// Lets only those read on who may look at a project.
+  func requireLook(at projectID: UUID, _ call: CallContext) async throws(CallError) {
+    guard try await call.roleInProject(projectID) != nil else {
+      throw CallError(
+        TracingErrorReason.projectNotFound,
+        "There is no project \(projectID) in your organization.")
+    }
+  }
+
+  /// The statement that lets only those change something whose role in the project suffices.
+  func requireChange(in projectID: UUID, _ call: CallContext) -> Query<Int> {
+    TracesQueries.requireTraceRole(
+      projectID: projectID, userID: call.principal.id, sufficientRoles: call.sufficientRoles)
+  }
+}
+
+/// What a caller hears of an experiment that is not in the project.
+func experimentNotFound(_ id: UUID) -> CallError {
+  CallError(
+    TracingErrorReason.experimentNotFound, "There is no experiment \(id) in the project.")
+}
+
+/// What a caller hears of a trace that is not in the project.
+func traceNotFound(_ id: String) -> CallError {
+  CallError(TracingErrorReason.traceNotFound, "There is no trace \(id) in the project.")
+}

@@ -1,0 +1,135 @@
+"""Searches for traces: by what they are, by their spans and by what is thought of them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from needletail.tracing import AssessmentKind, TraceState
+from projects import refused
+from traces import Bench, name, pairs, span
+
+if TYPE_CHECKING:
+    import needletail
+    from program import UpServer
+
+
+@pytest.fixture
+def bench(served: UpServer, client: needletail.Client, experiment_id: str) -> Bench:
+    return Bench(client, {"project_id": served.connection["project_id"]}, experiment_id)
+
+
+def test_traces_are_found_by_what_they_are(bench: Bench) -> None:
+    first = bench.start(
+        request_time_ms=1_000, execution_ms=10, client_request_id="one",
+        tags=pairs(mlflow__traceName="chat", team="a"), metadata=pairs(mlflow__trace__session="s"),
+    )  # fmt: skip
+    second = bench.start(
+        request_time_ms=2_000, state=TraceState.ERROR, tags=pairs(mlflow__traceName="chatter")
+    )
+    third = bench.start(request_time_ms=3_000, state=TraceState.IN_PROGRESS)
+    for condition, expected in (
+        ("", [third, second, first]),
+        ("timestamp_ms > 1000", [third, second]),
+        ("timestamp = 2000", [second]),
+        ("execution_time >= 10", [first]),
+        ("end_time <= 1010", [first]),
+        ("status = 'ERROR'", [second]),
+        ("trace.status IN ('OK', 'IN_PROGRESS')", [third, first]),
+        ("name = 'chat'", [first]),
+        ("name LIKE 'chat%'", [second, first]),
+        ("name IS NULL", [third]),
+        (f"request_id = '{third}'", [third]),
+        ("client_request_id = 'one'", [first]),
+        ("tags.team = 'a'", [first]),
+        ("tags.team IS NULL", [third, second]),
+        ("metadata.`mlflow.trace.session` = 's'", [first]),
+        ("request_metadata.mlflow.trace.session = 's'", [first]),
+        ("session_id = 's' AND status = 'OK'", [first]),
+        ("session_id = 's' OR name = 'chatter'", [second, first]),
+    ):
+        assert bench.found(condition) == expected, condition
+        assert bench.found(condition, page_size=1) == expected, condition
+    assert bench.found(order_by=["timestamp ASC"]) == [first, second, third]
+    assert bench.found(order_by=["name DESC"], page_size=1) == [second, first, third]
+    assert bench.found(order_by=["execution_time"])[0] == first
+    assert bench.found(experiment_ids=[str(uuid.uuid4())]) == []
+
+
+def test_traces_are_found_by_their_spans(bench: Bench) -> None:
+    first, second = name(), name()
+    bench.log(
+        first, span(1, name="root", type="CHAIN", content_json=json.dumps(
+            {"attributes": {"model": '"small"', "my key": "x"}})),
+        span(2, 1, name="call", type="LLM", content_json='{"attributes": {"tokens": 5}}'),
+    )  # fmt: skip
+    bench.log(second, span(1, name="root", type="LLM", status="ERROR"))
+    for condition, expected in (
+        ("span.name = 'root'", {first, second}),
+        ("span.type = 'LLM'", {first, second}),
+        ("span.type = 'TOOL'", set()),
+        # Of one span.
+        ("span.name = 'root' AND span.type = 'LLM'", {second}),
+        ("span.name = 'root' AND timestamp > 0 AND span.type = 'CHAIN'", {first}),
+        ("span.status = 'ERROR'", {second}),
+        ("NOT span.status = 'ERROR'", {first}),
+        ("span.type IN ('CHAIN', 'TOOL')", {first}),
+        ("span.attributes.model = 'small'", {first}),
+        ("span.attributes.model LIKE 'sm%'", {first}),
+        ("span.attributes.`my key` = 'x'", {first}),
+        ("span.attributes.tokens = '5'", {first}),
+        ("span.attributes.model = 'small' AND span.name = 'call'", set()),
+        ("span.attributes.model IS NULL", {second}),
+        ("span.content ILIKE '%SMALL%'", {first}),
+        ("trace.text LIKE '%small%'", {first}),
+    ):
+        assert set(bench.found(condition)) == expected, condition
+
+
+def test_traces_are_found_by_their_assessments(bench: Bench) -> None:
+    first, second = bench.start(), bench.start()
+    bench.assess(first, "score", 0.5)
+    bench.assess(first, "ok", value=True)
+    over = bench.assess(second, "score", 0.9)
+    bench.assess(second, "tone", "kind")
+    bench.assess(second, "answer", 42, kind=AssessmentKind.EXPECTATION)
+    bench.assess(second, "iss-1", value=True, kind=AssessmentKind.ISSUE)
+    for condition, expected in (
+        ("feedback.score > 0.6", {second}),
+        ("feedback.score >= 0.5", {first, second}),
+        ("feedback.score = '0.5'", {first}),
+        ("feedback.ok = 'true'", {first}),
+        ("feedback.tone = 'kind'", {second}),
+        ("feedback.tone > 1", set()),
+        ("feedback.tone LIKE 'k%'", {second}),
+        ("feedback.tone IS NULL", {first}),
+        ("feedback.tone IS NOT NULL", {second}),
+        ("expectation.answer = '42'", {second}),
+        ("expectation.answer < 43", {second}),
+        ("feedback.answer = '42'", set()),
+        ("issue.id = 'iss-1'", {second}),
+    ):
+        assert set(bench.found(condition)) == expected, condition
+    bench.assess(second, "score", 0.1, overrides=over.assessment_id)
+    assert bench.found("feedback.score > 0.6") == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "fields"),
+    [
+        ("FILTER_INVALID", {"filter": "nothing = 'x'"}),
+        ("FILTER_INVALID", {"filter": "span.nothing = 'x'"}),
+        ("FILTER_INVALID", {"filter": "span.attributes. = 'x'"}),
+        ("FILTER_INVALID", {"filter": "feedback.x > 'x'"}),
+        ("FILTER_INVALID", {"filter": "status = 'GREAT'"}),
+        ("ORDER_INVALID", {"order_by": ["feedback.x"]}),
+        ("ORDER_INVALID", {"order_by": ["span.name"]}),
+        ("ORDER_INVALID", {"order_by": ["run_id"]}),
+        ("FIELD_INVALID", {"page_size": 501}),
+        ("PAGE_TOKEN_INVALID", {"page_token": "x"}),
+    ],
+)
+def test_a_bad_search_is_refused(bench: Bench, reason: str, fields: dict[str, Any]) -> None:
+    refused(reason, bench.tracing.search_traces, **bench.at, **fields)
