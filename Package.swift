@@ -70,12 +70,14 @@ let package = Package(
       "Tracking", ["RPC", "Artifacts", "Messages", "Postgres", "EventLoop"],
       exclude: ["Queries"]),
 
+    swift("Registry", ["RPC", "Messages", "Postgres", "EventLoop"], exclude: ["Queries"]),
+
     // Composition and the command line.
     swift(
       "ControlPlane",
       [
-        "RPC", "Identity", "Tracking", "Artifacts", "Storage", "Messages", "Postgres", "TLS",
-        "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
+        "RPC", "Identity", "Registry", "Tracking", "Artifacts", "Storage", "Messages", "Postgres",
+        "TLS", "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         "CProcess",
       ]),
@@ -126,6 +128,7 @@ let package = Package(
         "Tracking", "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop",
         "TestSupport",
       ]),
+    tests("RegistryTests", ["Registry", "RPC"]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.

@@ -4,7 +4,7 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, histories, identity, rpc, tracking
+from needletail import aio, artifacts, histories, identity, registry, rpc, tracking
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -90,6 +90,7 @@ __all__ = [
     "histories",
     "identity",
     "login",
+    "registry",
     "rpc",
     "run",
     "sync",
