@@ -17,7 +17,7 @@ protocol VersionRow {
   var sourceRunID: UUID? { get }
   var sourceRun: String { get }
   var runLink: String { get }
-  var loggedModelID: String { get }
+  var loggedModel: String { get }
   var description: String { get }
   var userName: String { get }
   var requirements: String { get }
@@ -55,7 +55,7 @@ extension ModelVersion {
     sourceRunID = row.sourceRunID?.description ?? ""
     sourceRun = row.sourceRun
     runLink = row.runLink
-    loggedModelID = row.loggedModelID
+    loggedModel = row.loggedModel
     description = row.description
     user = row.userName
     requirements = row.requirements
@@ -75,7 +75,7 @@ extension ModelVersion {
   /// About how long it is in an answer.
   var roughBytes: Int {
     let texts = [
-      modelName, version, statusMessage, source, sourceRun, runLink, loggedModelID, description,
+      modelName, version, statusMessage, source, sourceRun, runLink, loggedModel, description,
       user, requirements, inputSchemaJSON, outputSchemaJSON, performanceMetricsJSON,
       trainingMetricsJSON, hyperparametersJSON,
     ]
@@ -89,7 +89,7 @@ extension ModelVersion {
     [
       ("version", version), ("status", status.word ?? ""), ("status_message", statusMessage),
       ("source", source), ("source_run", sourceRun), ("run_link", runLink),
-      ("logged_model_id", loggedModelID), ("description", description), ("user", user),
+      ("logged_model", loggedModel), ("description", description), ("user", user),
       ("requirements", requirements), ("input_schema_json", inputSchemaJSON),
       ("output_schema_json", outputSchemaJSON),
       ("performance_metrics_json", performanceMetricsJSON),

@@ -80,7 +80,7 @@ extension RegistryService {
       ordinal: version.ordinal, version: version.version, status: version.status.word ?? "ready",
       statusMessage: version.statusMessage, source: version.source, sourceRunID: row.sourceRunID,
       sourceRun: version.sourceRun, runLink: version.runLink,
-      loggedModelID: version.loggedModelID, description: version.description,
+      loggedModel: version.loggedModel, description: version.description,
       userName: version.user, requirements: version.requirements,
       inputSchemaJSON: said(version.inputSchemaJSON),
       outputSchemaJSON: said(version.outputSchemaJSON),
@@ -217,7 +217,7 @@ extension ModelVersion {
     source = request.source
     sourceRun = request.sourceRun
     runLink = request.runLink
-    loggedModelID = request.loggedModelID
+    loggedModel = request.loggedModel
     description = request.description
     user = request.user
     requirements = request.requirements
@@ -242,7 +242,7 @@ extension Validator {
     text("source_run", request.sourceRun, bytesMax: VersionBounds.sourceRunBytesMax)
     characters("run_link", request.runLink, max: VersionBounds.linkScalarsMax)
     text(
-      "logged_model_id", request.loggedModelID, bytesMax: VersionBounds.loggedModelIDBytesMax)
+      "logged_model", request.loggedModel, bytesMax: VersionBounds.loggedModelBytesMax)
     text("description", request.description, bytesMax: VersionBounds.descriptionBytesMax)
     text("user", request.user, bytesMax: VersionBounds.userBytesMax)
     text("requirements", request.requirements, bytesMax: VersionBounds.requirementsBytesMax)

@@ -157,7 +157,7 @@ class Estate:
             self.ids[kind] = registry.create_model_version(
                 model_id=self.ids["model"], version=f"{len(kind)}.0.0-{text}",
                 status_message=text, source=text, source_run=text, run_link=text,
-                logged_model_id=text, description=text, user=text, requirements=text,
+                logged_model=text, description=text, user=text, requirements=text,
                 input_schema_json=said, output_schema_json=said, performance_metrics_json=said,
                 training_metrics_json=said, hyperparameters_json=said, tags=tags,
             ).id  # fmt: skip

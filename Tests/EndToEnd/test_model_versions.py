@@ -50,7 +50,7 @@ def test_a_version_has_what_it_is_registered_with(
 ) -> None:
     fields: dict[str, Any] = {
         "version": "1.2.0-rc.1", "status_message": "soon", "source": "s3://bucket/model",
-        "run_link": "https://example.com/run", "logged_model_id": "m-1", "description": "first",
+        "run_link": "https://example.com/run", "logged_model": "m-1", "description": "first",
         "user": "eve", "requirements": "numpy==2", "input_schema_json": '{"a": 1}',
         "output_schema_json": '{"b": 1}', "performance_metrics_json": '{"c": 1}',
         "training_metrics_json": '{"d": 1}', "hyperparameters_json": '{"e": 1}',

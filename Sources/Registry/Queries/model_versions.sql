@@ -31,7 +31,7 @@ for no key update of model;
 -- name: createVersion :exec
 insert into model_versions (
     organization_id, id, model_id, ordinal, version, status, status_message, source,
-    source_run_id, source_run, run_link, logged_model_id, description, user_name, requirements,
+    source_run_id, source_run, run_link, logged_model, description, user_name, requirements,
     input_schema, output_schema, performance_metrics, training_metrics, hyperparameters,
     created_by, created_at, updated_at
 )
@@ -47,7 +47,7 @@ values (
     :source_run_id?,
     :source_run,
     :run_link,
-    :logged_model_id,
+    :logged_model,
     :description,
     :user_name,
     :requirements,
@@ -78,7 +78,7 @@ select
     version.source_run_id as "source_run_id?",
     version.source_run as "source_run!",
     version.run_link as "run_link!",
-    version.logged_model_id as "logged_model_id!",
+    version.logged_model as "logged_model!",
     version.description as "description!",
     version.user_name as "user_name!",
     version.requirements as "requirements!",
@@ -154,7 +154,7 @@ select
     version.source_run_id as "source_run_id?",
     version.source_run as "source_run!",
     version.run_link as "run_link!",
-    version.logged_model_id as "logged_model_id!",
+    version.logged_model as "logged_model!",
     version.description as "description!",
     version.user_name as "user_name!",
     version.requirements as "requirements!",
@@ -234,7 +234,7 @@ select
     version.source_run_id as "source_run_id?",
     version.source_run as "source_run!",
     version.run_link as "run_link!",
-    version.logged_model_id as "logged_model_id!",
+    version.logged_model as "logged_model!",
     version.description as "description!",
     version.user_name as "user_name!",
     version.requirements as "requirements!",

@@ -30,7 +30,7 @@ enum VersionBounds {
   /// Unicode scalars of a URI or a link.
   static let linkScalarsMax = 1_000
   static let sourceRunBytesMax = 500
-  static let loggedModelIDBytesMax = 250
+  static let loggedModelBytesMax = 250
   static let userBytesMax = 250
   static let descriptionBytesMax = 16 << 10
   static let requirementsBytesMax = 64 << 10

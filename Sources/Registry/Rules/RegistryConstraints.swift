@@ -37,7 +37,7 @@ enum RegistryConstraints {
     "model_versions_description_check": "FIELD_INVALID",
     "model_versions_hyperparameters_check": "FIELD_INVALID",
     "model_versions_input_schema_check": "FIELD_INVALID",
-    "model_versions_logged_model_id_check": "FIELD_INVALID",
+    "model_versions_logged_model_check": "FIELD_INVALID",
     "model_versions_model_id_fkey": "MODEL_NOT_FOUND",
     "model_versions_ordinal_check": internalFault,
     "model_versions_organization_id_model_id_ordinal_key": internalFault,

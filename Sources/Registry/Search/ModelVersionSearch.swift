@@ -10,7 +10,7 @@ enum ModelVersionSearch {
       version.id, version.model_id, version.model_name, version.project_id, version.ordinal,
           version.version, version.status, version.status_message, version.stage,
           version.source, version.source_run_id, version.source_run, version.run_link,
-          version.logged_model_id, version.description, version.user_name, version.requirements,
+          version.logged_model, version.description, version.user_name, version.requirements,
           version.input_schema_text, version.output_schema_text,
           version.performance_metrics_text, version.training_metrics_text,
           version.hyperparameters_text, version.created_by, version.created_at,
@@ -85,7 +85,7 @@ enum ModelVersionSearch {
     var sourceRunID: UUID?
     var sourceRun: String
     var runLink: String
-    var loggedModelID: String
+    var loggedModel: String
     var description: String
     var userName: String
     var requirements: String
@@ -115,7 +115,7 @@ enum ModelVersionSearch {
       sourceRunID = try row.uuidOrNil(10)
       sourceRun = try row.text(11)
       runLink = try row.text(12)
-      loggedModelID = try row.text(13)
+      loggedModel = try row.text(13)
       description = try row.text(14)
       userName = try row.text(15)
       requirements = try row.text(16)
