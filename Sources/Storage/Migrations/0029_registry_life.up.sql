@@ -178,3 +178,94 @@ needletail_purge_models(uuid, uuid[], bigint),
 needletail_purge_project(uuid, uuid, bigint),
 needletail_purge(timestamptz, bigint)
 to needletail_maintenance;
+
+-- The runs that made versions of live models which are in use: in staging or production, or with an
+-- alias that stands for them. Their points stay.
+create view runs_behind_models with (security_invoker = true) as
+select
+    version.organization_id,
+    version.source_run_id as run_id
+from model_versions as version
+inner join models as model
+    on version.organization_id = model.organization_id and version.model_id = model.id
+where
+    version.source_run_id is not null
+    and version.deleted_at is null
+    and model.deleted_at is null
+    and (
+        version.stage in ('staging', 'production')
+        or exists (
+            select from model_aliases as alias
+            where
+                alias.organization_id = version.organization_id
+                and alias.model_version_id = version.id
+                and alias.ended_at is null
+        )
+    );
+
+grant select on runs_behind_models to needletail_app, needletail_maintenance;
+
+-- Removes one batch of the points, or then of the rollups, that came before a time, except those
+-- of pinned runs and of the runs behind models in use; says how many rows went, 0 when none is left
+-- or while another server does it.
+create or replace function needletail_expire_metrics(
+    points_before timestamptz, rollups_before timestamptz, batch_size bigint
+) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    removed bigint;
+begin
+    if batch_size not between 1 and 100000 then
+        raise exception 'batch_size must be 1 to 100000, not %', batch_size;
+    end if;
+    -- What is merged is not removed at the same time: "ntlmerge".
+    if not pg_try_advisory_xact_lock(x'6e746c6d65726765'::bigint) then
+        return 0;
+    end if;
+    delete from metric_chunks
+    where
+        (organization_id, id) in (
+            select chunk.organization_id, chunk.id
+            from metric_chunks as chunk
+            inner join runs as run
+                on chunk.organization_id = run.organization_id and chunk.run_id = run.id
+            where
+                chunk.id < needletail_uuid_floor(points_before)
+                and not run.is_pinned
+                and not exists (
+                    select from runs_behind_models as kept
+                    where
+                        kept.organization_id = run.organization_id
+                        and kept.run_id = run.id
+                )
+            limit batch_size
+        );
+    get diagnostics removed = row_count;
+    if removed > 0 then
+        return removed;
+    end if;
+    delete from metric_rollups
+    where
+        (organization_id, id, exponent) in (
+            select rollup.organization_id, rollup.id, rollup.exponent
+            from metric_rollups as rollup
+            inner join runs as run
+                on rollup.organization_id = run.organization_id and rollup.run_id = run.id
+            where
+                rollup.id < needletail_uuid_floor(rollups_before)
+                and not run.is_pinned
+                and not exists (
+                    select from runs_behind_models as kept
+                    where
+                        kept.organization_id = run.organization_id
+                        and kept.run_id = run.id
+                )
+            limit batch_size
+        );
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
