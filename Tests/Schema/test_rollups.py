@@ -310,7 +310,8 @@ def test_points_behind_a_model_in_use_are_kept(
     with acting(connection, tenant):
         connection.execute(
             "insert into models (organization_id, id, project_id, name, created_by)"
-            " select %(owner)s, %(model)s, project_id, 'm', created_by from runs where id = %(run)s",
+            " select %(owner)s, %(model)s, project_id, 'm', created_by from runs"
+            " where id = %(run)s",
             ids,
         )
         connection.execute(
