@@ -91,7 +91,7 @@ def test_row_security_is_forced_on_every_table(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("change", "opening"),
     [
-        ("create table models (organization_id uuid not null)", "made: "),
+        ("create table made (organization_id uuid not null)", "made: "),
         (
             "create table made (organization_id uuid not null);"
             " select needletail_isolate('made'); alter table made no force row level security",
