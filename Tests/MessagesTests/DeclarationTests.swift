@@ -4,7 +4,8 @@ import Testing
 
 /// What the .proto files declare besides messages.
 @Suite struct DeclarationTests {
-  private static let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
+  private static let methods =
+    ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
 
   @Test("The method tables hold every method of the descriptors")
   func methodNames() throws {
