@@ -71,11 +71,14 @@ let package = Package(
       exclude: ["Queries"]),
     swift("Tracing", ["RPC", "Messages", "Postgres", "EventLoop"], exclude: ["Queries"]),
 
+    swift("Registry", ["RPC", "Messages", "Postgres", "EventLoop"], exclude: ["Queries"]),
+
     // Composition and the command line.
     swift(
       "ControlPlane",
       [
-        "RPC", "Identity", "Tracking", "Tracing", "Artifacts", "Storage", "Messages", "Postgres",
+        "RPC", "Identity", "Registry", "Tracking", "Tracing", "Artifacts", "Storage", "Messages",
+        "Postgres",
         "TLS", "EventLoop", "Wire", logging, .product(name: "FlyingFox", package: "FlyingFox"),
         .product(name: "FlyingSocks", package: "FlyingFox"),
         "CProcess",
@@ -127,6 +130,7 @@ let package = Package(
         "Tracking", "Identity", "RPC", "Wire", "Messages", "Storage", "Postgres", "EventLoop",
         "TestSupport",
       ]),
+    tests("RegistryTests", ["Registry", "RPC"]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.

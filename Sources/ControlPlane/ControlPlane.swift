@@ -6,6 +6,7 @@ internal import Logging
 internal import Messages
 internal import Postgres
 internal import RPC
+internal import Registry
 internal import Synchronization
 internal import TLS
 internal import Tracing
@@ -166,12 +167,15 @@ public final class ControlPlane: Sendable {
     _ options: ServerOptions, _ shelf: ArtifactShelf?, _ auditFile: AuditFile?, _ logger: Logger
   ) throws(ControlPlaneError) -> ServerState {
     let tracking = TrackingService(artifacts: shelf)
+    let registry = RegistryService()
     let tracing = TracingService()
     let methods =
-      ServerMethods.all + IdentityMethods.all + TrackingMethods.all + TracingMethods.all
+      ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
+      + TracingMethods.all
     let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     var reasons = TrackingService.reasons
     reasons.merge(IdentityService.reasons)
+    reasons.merge(RegistryService.reasons)
     reasons.merge(TracingService.reasons)
     return ServerState(
       settings: options.server,
@@ -180,7 +184,7 @@ public final class ControlPlane: Sendable {
           + IdentityService(
             permissions: permissions, passwords: Passwords(options.passwords),
             organizations: options.organizations
-          ).methods + tracking.methods + tracing.methods),
+          ).methods + registry.methods + tracking.methods + tracing.methods),
       authenticator: KeyAuthenticator(permissions: permissions), reasons: reasons,
       observer: ServerObserver(logger, logsEveryCall: options.logsEveryCall),
       auditOutlets: try outlets((auditFile.map { [$0] } ?? []) + options.auditSinks))

@@ -155,12 +155,3 @@ func checkTagCount(_ count: Int, _ change: DescriptionChange) throws(CallError) 
     TrackingErrorReason.tagLimitReached,
     "There would be \(count) tags, and \(DescriptionBounds.tagsMax) is the most; delete some.")
 }
-
-extension JSONText {
-  /// What the audit log keeps of a change whose fields were picked already.
-  static func beforeAndAfter(
-    _ before: [(String, String)], _ after: [(String, String)]
-  ) -> String {
-    "{\"before\":\(object(before)),\"after\":\(object(after))}"
-  }
-}

@@ -78,8 +78,3 @@ public struct TrackingService: TrackingHandlers {
     ]
   }
 }
-
-extension CallContext {
-  /// Whether the caller sees every project of the organization, whoever its members are.
-  var seesAllProjects: Bool { principal.role == "admin" }
-}

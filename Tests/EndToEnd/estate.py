@@ -54,6 +54,7 @@ class Estate:
         with self.client() as client:
             self._fill_organization(client)
             self._fill_tracking(client)
+            self._fill_registry(client)
         self._call_by_hand()
         self._name(sql)
         self._give_passwords(sql)
@@ -138,6 +139,34 @@ class Estate:
                 assert end.status.code == 0, end.status
         self._upload(client)
         tracking.finish_run(id=self.ids["finished_run"])
+
+    def _fill_registry(self, client: needletail.Client) -> None:
+        """Register models with two of everything."""
+        registry, text = client.registry, self.text
+        keys = (self.metric, f"{self.metric} too")
+        tags = [needletail.registry.ModelTag(key=key, value=text) for key in keys]
+        for kind in ("deleted_model", "other_model", "model"):
+            self.ids[kind] = registry.create_model(
+                project_id=self.ids["project"], name=f"{text} {kind}", description=text,
+                metadata_json=f'{{"key": "{text}"}}', model_type=text, framework=text,
+                task_type=text, tags=tags,
+            ).id  # fmt: skip
+        registry.delete_model(id=self.ids["deleted_model"])
+        said = f'{{"key": "{text}"}}'
+        for kind in ("model_version", "other_model_version"):
+            self.ids[kind] = registry.create_model_version(
+                model_id=self.ids["model"], version=f"{len(kind)}.0.0-{text}",
+                status_message=text, source=text, source_run=text, run_link=text,
+                logged_model=text, description=text, user=text, requirements=text,
+                input_schema_json=said, output_schema_json=said, performance_metrics_json=said,
+                training_metrics_json=said, hyperparameters_json=said, tags=tags,
+            ).id  # fmt: skip
+            registry.transition_model_version_stage(
+                model_version_id=self.ids[kind], stage=needletail.registry.ModelStage.STAGING,
+                comment=text,
+            )  # fmt: skip
+        for alias in (text, f"{text}-too"):
+            registry.set_model_alias(model_id=self.ids["model"], alias=alias, ordinal=1)
 
     def _upload(self, client: needletail.Client) -> None:
         """Bring two files, and the beginning of another."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import needletail._generated
 from needletail._methods import Idempotency, Kind, Method
-from wire import message, tracing_message
+from wire import message, registry_message, tracing_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,15 @@ KINDS: dict[str, str | None] = {
     "source_id": CHOSEN,
     "CreateAssessment.assessment.assessment_id": CHOSEN,
     "CreateAssessment.assessment.run_id": CHOSEN,
+    "UndeleteModel.id": "deleted_model",
+    # What is named by its id is not named by its model, too.
+    "model.project_id": None,
+    "GetModelVersion.model_id": None,
+    "UpdateModelVersion.model_id": None,
+    "DeleteModelVersion.model_id": None,
+    "TransitionModelVersionStage.model_id": None,
+    "ListStageTransitions.model_id": None,
+    "SetModelVersionTags.model_id": None,
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -96,6 +105,14 @@ VALUES: dict[str, Any] = {
     "models": [message("NewRunModel", role=2, name="mine")],
     "ListRunModels.role": 2,
     "definitions": [message("MetricDefinition", pattern="mine", goal=1)],
+    "SetModelTags.tags": [registry_message("ModelTag", key="mine", value="mine")],
+    "SetModelVersionTags.tags": [registry_message("ModelTag", key="mine", value="mine")],
+    "CreateModel.tags": [registry_message("ModelTag", key="mine", value="mine")],
+    "CreateModelVersion.tags": [registry_message("ModelTag", key="mine", value="mine")],
+    "SetModelAlias.alias": "{text}",
+    "SetModelAlias.ordinal": 1,
+    "DeleteModelAlias.alias": "{text}",
+    "TransitionModelVersionStage.stage": 3,
     # Points without a place on an axis are left out, and so would all be.
     "x_key": None,
     "ListExperiments.name": None,

@@ -57,6 +57,9 @@ EXCEPTIONS = {
     "ListExperiments.project_id": EMPTY,
     "ListInvitations.page_token": OWN,
     "ListMembers.page_token": OWN,
+    "ListModels.project_id": EMPTY,
+    "ListModelVersions.model_id": EMPTY,
+    "ListModelVersions.project_id": EMPTY,
     "ListProjects.page_token": OWN,
     "ListRuns.experiment_id": EMPTY,
     "ListRuns.project_id": EMPTY,
@@ -73,6 +76,27 @@ EXCEPTIONS = {
     "SearchRuns.experiment_ids": EMPTY,
     "SearchRuns.project_id": EMPTY,
 }
+# What names a thing that the id beside it names already; test_models.py tries names alone.
+EXCEPTIONS.update(
+    {
+        f"{method}.model.project_id": "FIELD_INVALID"
+        for method in (
+            "CreateModelVersion", "DeleteModel", "DeleteModelAlias", "DeleteModelVersion",
+            "GetModel", "GetModelVersion", "ListModelAliases", "ListStageTransitions",
+            "SetModelAlias", "SetModelTags", "SetModelVersionTags",
+            "TransitionModelVersionStage", "UpdateModel", "UpdateModelVersion",
+        )
+    }
+)  # fmt: skip
+EXCEPTIONS.update(
+    {
+        f"{method}.model_id": "FIELD_INVALID"
+        for method in (
+            "DeleteModelVersion", "GetModelVersion", "ListStageTransitions",
+            "SetModelVersionTags", "TransitionModelVersionStage", "UpdateModelVersion",
+        )
+    }
+)  # fmt: skip
 REASONS = {
     "admin": "USER_NOT_FOUND",
     "admin_key": "API_KEY_NOT_FOUND",
@@ -80,6 +104,7 @@ REASONS = {
     "finished_run": "RUN_NOT_FOUND",
     "deleted_run": "RUN_NOT_FOUND",
     "deleted_experiment": "EXPERIMENT_NOT_FOUND",
+    "deleted_model": "MODEL_NOT_FOUND",
     # A token names the listing with its filter, and a filter here has identifiers.
     "page_token": "PAGE_TOKEN_INVALID",
     "resume_token": "RESUME_TOKEN_INVALID",
@@ -101,7 +126,7 @@ ALSO = {
     "GetProject.id": ("project_slug",),
     "ExplainAccess.principal_id": ("user", "service_account", "deleted_user"),
     "ExplainAccess.api_key_id": ("api_key",),
-    "ExplainAccess.resource_id": ("experiment", "run"),
+    "ExplainAccess.resource_id": ("experiment", "run", "model", "model_version"),
     "invitation": ("deleted_invitation",),
 }
 
@@ -339,6 +364,10 @@ NOT_CHOSEN = {
     # A chunk's, which the estate's are too young to be merged into.
     ("metric_rollups", "key"),
     ("metric_remainders", "key"),
+    ("model_version_stages", "from_stage"),
+    ("model_version_stages", "stage"),
+    ("model_versions", "stage"),
+    ("model_versions", "status"),
     ("run_metric_definitions", "goal"),
     ("run_metric_definitions", "summary"),
 }

@@ -28,7 +28,9 @@ LOOKING = ("get", "list")
 OWN = ("access", "api_key", "user")
 # What is asked of everybody, or of nobody.
 FREE = ("self", "anonymous")
-WORK = ("artifact", "experiment", "project", "project_member", "run", "trace")
+WORK = (
+    "artifact", "experiment", "model", "model_version", "project", "project_member", "run", "trace",
+)  # fmt: skip
 
 
 def permits(role: str, permission: str) -> bool:

@@ -35,6 +35,11 @@ def tracing_message(name: str, /, **fields: Any) -> Any:
     return message_class(f"needletail.tracing.v1.{name}")(**fields)
 
 
+def registry_message(name: str, /, **fields: Any) -> Any:
+    """Make a message of the Registry service by its short name."""
+    return message_class(f"needletail.registry.v1.{name}")(**fields)
+
+
 class ClosedError(Exception):
     """The server has closed the connection."""
 

@@ -5,7 +5,8 @@ import Testing
 /// What the .proto files declare besides messages.
 @Suite struct DeclarationTests {
   private static let methods =
-    ServerMethods.all + IdentityMethods.all + TrackingMethods.all + TracingMethods.all
+    ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
+    + TracingMethods.all
 
   @Test("The method tables hold every method of the descriptors")
   func methodNames() throws {

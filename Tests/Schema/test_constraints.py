@@ -41,6 +41,10 @@ SERVICES = {
     "Sources/RPC/Rules/JournalConstraints.swift": {
         "events", "audit_logs", "idempotency_records",
     },
+    "Sources/Registry/Rules/RegistryConstraints.swift": {
+        "models", "model_tags", "model_aliases", "model_versions", "model_version_tags",
+        "model_version_stages",
+    },
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "writers", "metric_chunks", "run_metric_summaries",
         "log_chunks", "run_epochs", "metric_rollups", "metric_compactions", "maintenance_tasks",

@@ -91,17 +91,17 @@ def test_row_security_is_forced_on_every_table(connection: Connection) -> None:
 @pytest.mark.parametrize(
     ("change", "opening"),
     [
-        ("create table models (organization_id uuid not null)", "models: "),
+        ("create table made (organization_id uuid not null)", "made: "),
         (
-            "create table models (organization_id uuid not null);"
-            " select needletail_isolate('models'); alter table models no force row level security",
-            "models: ",
+            "create table made (organization_id uuid not null);"
+            " select needletail_isolate('made'); alter table made no force row level security",
+            "made: ",
         ),
         (
-            "create table models (organization_id uuid); select needletail_isolate('models')",
-            "models: ",
+            "create table made (organization_id uuid); select needletail_isolate('made')",
+            "made: ",
         ),
-        ("create table models (id uuid not null)", "models: "),
+        ("create table made (id uuid not null)", "made: "),
         ("create materialized view copies as select organization_id from runs", "copies: "),
         (
             "create table events_old (like events including constraints);"

@@ -19,6 +19,9 @@ extension CallContext {
     }
   }
 
+  /// Whether the caller sees every project of the organization, whoever its members are.
+  public var seesAllProjects: Bool { principal.role == "admin" }
+
   /// The roles in a project that suffice for the call.
   public var sufficientRoles: [String] {
     RoleInProject.needed(by: method.permission)?.sufficient ?? []

@@ -4,7 +4,17 @@
 `needletail.aio.connect()` its asyncio twin, and `needletail.run()` a training run to log to.
 """
 
-from needletail import aio, artifacts, downsampling, histories, identity, rpc, tracing, tracking
+from needletail import (
+    aio,
+    artifacts,
+    downsampling,
+    histories,
+    identity,
+    registry,
+    rpc,
+    tracing,
+    tracking,
+)
 from needletail._calls import (
     AsyncBidirectionalCall,
     AsyncClientStreamingCall,
@@ -95,6 +105,7 @@ __all__ = [
     "histories",
     "identity",
     "login",
+    "registry",
     "rpc",
     "run",
     "sync",

@@ -2,8 +2,9 @@
 set local role needletail_owner;
 
 -- Removes one batch of the points, or then of the rollups, that came before a time, except those
--- of pinned runs; says how many rows went, 0 when none is left or while another server does it. Of
--- points rollups stay, of the visible ones alone; of rollups what they came to.
+-- of pinned runs and of the runs behind models in use; says how many rows went, 0 when none is left
+-- or while another server does it. Of points rollups stay, of the visible ones alone; of rollups
+-- what they came to.
 create or replace function needletail_expire_metrics(
     points_before timestamptz, rollups_before timestamptz, batch_size bigint
 ) returns bigint
@@ -40,7 +41,15 @@ begin
                 and newer.run_id = chunk.run_id
                 and newer.epoch > chunk.epoch
         ) as shadow on true
-        where chunk.id < needletail_uuid_floor(points_before) and not run.is_pinned
+        where
+            chunk.id < needletail_uuid_floor(points_before)
+            and not run.is_pinned
+            and not exists (
+                select from runs_behind_models as kept
+                where
+                    kept.organization_id = run.organization_id
+                    and kept.run_id = run.id
+            )
         limit batch_size
     loop
         if
@@ -84,7 +93,15 @@ begin
             from metric_rollups as rollup
             inner join runs as run
                 on rollup.organization_id = run.organization_id and rollup.run_id = run.id
-            where rollup.id < needletail_uuid_floor(rollups_before) and not run.is_pinned
+            where
+                rollup.id < needletail_uuid_floor(rollups_before)
+                and not run.is_pinned
+                and not exists (
+                    select from runs_behind_models as kept
+                    where
+                        kept.organization_id = run.organization_id
+                        and kept.run_id = run.id
+                )
             limit batch_size
         ) as expired
     ),
