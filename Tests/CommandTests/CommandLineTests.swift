@@ -53,7 +53,8 @@ import Wire
     "A wrong command line is refused",
     arguments: [
       ["nothing"], ["whoami", "--bogus"], ["runs", "list", "--status", "sleeping"],
-      ["runs", "list", "--count", "--deleted"], ["runs", "list", "--limit", "0"], ["runs", "show"],
+      ["runs", "list", "--count", "--columns", "name"], ["runs", "list", "--limit", "0"],
+      ["runs", "show"],
       ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
       ["load", "append-metrics", "--writers", "0"],

@@ -10,7 +10,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from estate import Estate, rows_of
+from estate import Estate
+from estate_rows import rows_of
 from method_requests import KEYED, METHODS, Heard, build, exchange, short
 from waiting import wait_until
 from wire import GoawayError, Wire

@@ -7,7 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from estate import rows_of
+from estate_rows import rows_of
 from organizations import uuid7
 from team import IDENTITY, Team, identity
 from waiting import wait_until

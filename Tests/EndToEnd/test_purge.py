@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from estate import Estate, rows_of, tables_of
+from estate import Estate
+from estate_rows import rows_of, tables_of
 from needletail import CallError
 from needletail.identity import AuditLogFilter
 from waiting import wait_until

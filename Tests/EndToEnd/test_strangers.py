@@ -10,7 +10,8 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from estate import Estate, rows_of
+from estate import Estate
+from estate_rows import rows_of
 from guests import PHRASE, address
 from method_requests import ANONYMOUS, METHODS, exchange
 from wire import IDENTITY, Wire, identity_message

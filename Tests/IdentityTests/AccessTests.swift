@@ -8,7 +8,8 @@ import Testing
 struct AccessTests {
   /// What the methods of the whole server ask for.
   private static let known = Set(
-    (ServerMethods.all + IdentityMethods.all + TrackingMethods.all).filter(\.hasPermission)
+    (ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
+      + TracingMethods.all).filter(\.hasPermission)
       .map(\.permission))
 
   private static let access = Access(known: known)
@@ -29,12 +30,13 @@ struct AccessTests {
   }
 
   @Test(
-    "A developer may do everything with projects, experiments, runs and own keys, and look at all"
+    "A developer may do everything with projects, runs, models, traces and keys, and look at all"
   )
   func developer() {
     let work = [
-      "access.", "api_key.", "artifact.", "experiment.", "organization.create", "project.",
-      "project_member.", "run.", "user.", ".get", ".list",
+      "access.", "api_key.", "artifact.", "experiment.", "model.", "model_version.",
+      "organization.create", "project.", "project_member.", "run.", "trace.", "user.", ".get",
+      ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(
@@ -70,7 +72,9 @@ struct AccessTests {
         })
     #expect(permitted.contains("run.get") && permitted.contains("experiment.list"))
     #expect(!permitted.contains("run.log") && !permitted.contains("run.create"))
-    let changing = (ServerMethods.all + IdentityMethods.all + TrackingMethods.all)
+    let changing =
+      (ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
+      + TracingMethods.all)
       .filter { $0.idempotency != .read && !isOwn($0.permission) }
     #expect(!changing.isEmpty)
     for method in changing { #expect(!permitted.contains(method.permission), "\(method.name)") }
@@ -124,7 +128,7 @@ struct AccessTests {
       ("viewer", ["run.*"], ["run.get", "run.list"]),
       ("viewer", ["run.create", "run.log"], []),
       ("viewer", ["run.get", "run.get", "nonsense"], ["run.get"]),
-      ("admin", ["model.*"], []),
+      ("admin", ["dashboard.*"], []),
     ] as [(String, [String], [String])])
   func both(role: String, scopes: [String], expected: [String]) {
     #expect(Self.access.permissions(role: role, scopes: scopes).sorted() == expected)

@@ -46,7 +46,9 @@ struct Installation: Sendable {
   }
 
   func server() throws -> TestServer {
-    let methods = ServerMethods.all + IdentityMethods.all + TrackingMethods.all
+    let methods =
+      ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
+      + TracingMethods.all
     let permissions = Set(methods.filter(\.hasPermission).map(\.permission))
     return try TestServer {
       $0.database = DatabaseSettings(connection: connection)

@@ -17,7 +17,9 @@ struct RequestTests {
     ) async throws(CallError) -> Principal {
       Principal(
         organizationID: .zero, id: .zero, kind: "user", label: "", apiKeyID: .zero, role: "admin",
-        permissions: Set((IdentityMethods.all + TrackingMethods.all).map(\.permission)))
+        permissions: Set(
+          (IdentityMethods.all + RegistryMethods.all + TrackingMethods.all + TracingMethods.all)
+            .map(\.permission)))
     }
   }
 

@@ -19,10 +19,10 @@ select
     :public_id,
     :state,
     :request_time_ms,
-    :execution_ms?,
-    :request_preview?,
-    :response_preview?,
-    :client_request_id?,
+    :execution_ms?::bigint,
+    :request_preview?::text,
+    :response_preview?::text,
+    :client_request_id?::text,
     true
 from resource_projects as experiment
 where
@@ -30,15 +30,16 @@ where
     and experiment.resource_type = 'experiment'
     and experiment.resource_id = :experiment_id
     and experiment.project_id = :project_id
-on conflict (organization_id, project_id, public_id) do update set
-    experiment_id = excluded.experiment_id,
-    state = excluded.state,
-    request_time_ms = excluded.request_time_ms,
-    execution_ms = excluded.execution_ms,
-    request_preview = coalesce(excluded.request_preview, trace.request_preview),
-    response_preview = coalesce(excluded.response_preview, trace.response_preview),
-    client_request_id = excluded.client_request_id,
-    is_told = true
+on conflict (organization_id, project_id, public_id) do update
+    set
+        experiment_id = excluded.experiment_id,
+        state = excluded.state,
+        request_time_ms = excluded.request_time_ms,
+        execution_ms = excluded.execution_ms,
+        request_preview = coalesce(excluded.request_preview, trace.request_preview),
+        response_preview = coalesce(excluded.response_preview, trace.response_preview),
+        client_request_id = excluded.client_request_id,
+        is_told = true
 returning trace.id as "id!";
 
 -- Creates the traces that spans are of, in a live experiment, and moves those that are there, as
@@ -73,19 +74,20 @@ inner join resource_projects as experiment
         and experiment.resource_id = :experiment_id
         and experiment.project_id = :project_id
 order by item.public_id
-on conflict (organization_id, project_id, public_id) do update set
-    request_time_ms = least(trace.request_time_ms, excluded.request_time_ms),
-    execution_ms = greatest(
-        trace.request_time_ms + trace.execution_ms,
-        excluded.request_time_ms + excluded.execution_ms
-    ) - least(trace.request_time_ms, excluded.request_time_ms),
-    state = case
-        when trace.state in ('unspecified', 'in_progress') and excluded.state <> 'in_progress'
-            then excluded.state
-        else trace.state
-    end,
-    request_preview = coalesce(trace.request_preview, excluded.request_preview),
-    response_preview = coalesce(trace.response_preview, excluded.response_preview)
+on conflict (organization_id, project_id, public_id) do update
+    set
+        request_time_ms = least(trace.request_time_ms, excluded.request_time_ms),
+        execution_ms = greatest(
+            trace.request_time_ms + trace.execution_ms,
+            excluded.request_time_ms + excluded.execution_ms
+        ) - least(trace.request_time_ms, excluded.request_time_ms),
+        state = case
+            when trace.state in ('unspecified', 'in_progress') and excluded.state <> 'in_progress'
+                then excluded.state
+            else trace.state
+        end,
+        request_preview = coalesce(trace.request_preview, excluded.request_preview),
+        response_preview = coalesce(trace.response_preview, excluded.response_preview)
 returning trace.id as "id!", trace.public_id as "public_id!", trace.is_told as "is_told!";
 
 -- Sets tags of traces that the transaction holds.
