@@ -37,6 +37,7 @@ extension RegistryService {
         "create", "created",
         JSONText.beforeAndAfter([], record.audited + tagging.change.audited("tags").after))
     ) { batch in
+      requireRoom(&batch, call)
       batch.add(
         ModelsQueries.createModel(
           organizationID: call.principal.organizationID, id: id, projectID: projectID,
@@ -45,6 +46,13 @@ extension RegistryService {
           framework: record.framework, taskType: record.taskType, createdAt: now))
       write(tagging.change, ofModel: id, &batch, call)
     }
+  }
+
+  /// Adds what refuses one more model than the organization's plan allows.
+  private func requireRoom(_ batch: inout Batch, _ call: CallContext) {
+    let organizationID = call.principal.organizationID
+    batch.add(ModelsQueries.lockModelRoom(organizationID: organizationID))
+    batch.add(ModelsQueries.requireModelRoom(organizationID: organizationID))
   }
 
   /// Returns one model.
@@ -181,6 +189,7 @@ extension RegistryService {
       guard let row else { throw reference.notFound }
       try call.require(row.role, unseen: reference.notFound)
       try Recovery.check(row, now: now)
+      requireRoom(&batch, call)
       batch.add(
         ModelsQueries.setModelDeletion(
           deletedAt: nil, purgeAfter: nil, updatedAt: now,

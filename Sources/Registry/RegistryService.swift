@@ -13,7 +13,12 @@ public struct RegistryService: RegistryHandlers {
   ///
   /// What PERMISSION_MISSING means, the first service with statements that refuse it says.
   public static var reasons: ReasonTable {
-    var table = ReasonTable(["MODEL_PROJECT_NOT_FOUND": projectNotFound])
+    var table = ReasonTable([
+      "MODEL_PROJECT_NOT_FOUND": projectNotFound,
+      "MODEL_LIMIT_REACHED": .init(
+        RegistryErrorReason.planLimitReached,
+        "The organization has as many models as its plan allows: delete one, or ask for more."),
+    ])
     table.merge(ReasonTable(constraints: RegistryConstraints.reasons, meanings: meanings))
     return table
   }

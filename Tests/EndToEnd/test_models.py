@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from needletail import CallError
 from needletail.identity import ProjectRole, Visibility
 from needletail.registry import ModelName, ModelStage, ModelTag
 from projects import audited, open_team, refused
@@ -277,3 +279,24 @@ def test_a_project_says_who_sees_and_changes_its_models(served: UpServer, sql: C
         refused("PERMISSION_MISSING", registry.update_model, model=name, description="x")
         refused("PERMISSION_MISSING", registry.create_model_version, model=name)
         refused("PERMISSION_MISSING", registry.create_model, project_id=project, name="mine")
+
+
+def test_no_more_models_than_the_plan_allows(served: UpServer, sql: Connection) -> None:
+    with open_team(served, sql, "bounded") as team:
+        sql.execute("update organizations set max_models = 3 where id = %s", [team.organization.id])
+        registry = team.owner.client.registry
+        project = team.project().id
+        first = registry.create_model(project_id=project, name="first")
+        with ThreadPoolExecutor(8) as pool:
+            made = [
+                pool.submit(registry.create_model, project_id=project, name=f"model {number}")
+                for number in range(8)
+            ]
+        failures = [error for one in made if isinstance(error := one.exception(), CallError)]
+        assert len(failures) == 6
+        assert {(error.reason, error.details["max_models"]) for error in failures} == {
+            ("PLAN_LIMIT_REACHED", "3")
+        }
+        registry.delete_model(id=first.id)
+        registry.create_model(project_id=project, name="another")
+        refused("PLAN_LIMIT_REACHED", registry.undelete_model, id=first.id)

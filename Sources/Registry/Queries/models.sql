@@ -23,6 +23,42 @@ values (
     :created_at
 );
 
+-- Holds the organization where its plan bounds its models, until the transaction ends, so that
+-- requireModelRoom counts those that others create.
+-- name: lockModelRoom :exec
+select organization.id
+from organizations as organization
+inner join tier_limits as tier on organization.subscription_plan = tier.tier
+where
+    organization.id = :organization_id
+    and coalesce(organization.max_models, tier.max_models) is not null
+for no key update of organization;
+
+-- Refuses MODEL_LIMIT_REACHED (details.max_models) where the organization has as many live models
+-- as its plan allows. It is a statement of its own after lockModelRoom.
+-- name: requireModelRoom :exec
+select
+    case
+        when
+            bound.max_models <= (
+                select count(*)
+                from models as model
+                where model.organization_id = :organization_id and model.deleted_at is null
+            )
+            then
+                needletail_refuse(
+                    'MODEL_LIMIT_REACHED', jsonb_build_object('max_models', bound.max_models), false
+                )
+        else true
+    end as "has_room!"
+from (
+    select coalesce(organization.max_models, tier.max_models) as max_models
+    from organizations as organization
+    inner join tier_limits as tier on organization.subscription_plan = tier.tier
+    where organization.id = :organization_id
+) as bound
+where bound.max_models is not null;
+
 -- One live model, by its id or its name in a project. Whether the caller may look at its project, a
 -- cache knows.
 -- name: getModel :optional
