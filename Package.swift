@@ -113,8 +113,8 @@ let package = Package(
     tests(
       "RPCTests",
       [
-        "RPC", "Identity", "Tracking", "Storage", "Messages", "Postgres", "TLS", "EventLoop",
-        "Wire", "WireVectors", "TestSupport", swiftProtobuf,
+        "RPC", "Identity", "Registry", "Tracking", "Tracing", "Storage", "Messages", "Postgres",
+        "TLS", "EventLoop", "Wire", "WireVectors", "TestSupport", swiftProtobuf,
       ]),
     // The calls' parts without I/O: JSON text, tokens, field rules, routing.
     tests("RulesTests", ["RPC", "Wire", "Messages", "Postgres", "TestSupport"]),

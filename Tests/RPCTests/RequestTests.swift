@@ -3,6 +3,8 @@ import Identity
 import Messages
 import Postgres
 import Testing
+import Registry
+import Tracing
 import Tracking
 import Wire
 
@@ -28,7 +30,7 @@ struct RequestTests {
       $0.authenticator = Everybody()
       $0.methods =
         ServerState.ownMethods + IdentityService(permissions: []).methods
-        + TrackingService().methods
+        + RegistryService().methods + TrackingService().methods + TracingService().methods
     }
   }
 
