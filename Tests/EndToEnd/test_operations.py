@@ -116,7 +116,9 @@ def test_a_folder_that_served_another_database_has_a_key_that_works(
 ) -> None:
     other_url = create_database(cluster_url)
     server = own_server(postgres=scratch_url)
-    other = UpServer(server.folder, postgres=other_url)
+    # A store of artifacts is one database's; the keys and certificates of a folder are not.
+    artifacts = server.folder / "other-artifacts"
+    other = UpServer(server.folder, "--set", f"artifact-folder={artifacts}", postgres=other_url)
     try:
         # What the second start keeps is no key of the first one's database.
         for each in (server, other, server):

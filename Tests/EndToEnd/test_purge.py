@@ -104,6 +104,7 @@ def test_a_deleted_project_is_removed_by_the_server_in_its_time(
             # They had been deleted before their project was.
             ("experiment.purge", doomed.ids["deleted_experiment"]),
             ("run.purge", doomed.ids["deleted_run"]),
+            ("model.purge", doomed.ids["deleted_model"]),
             ("service_account.purge", doomed.ids["service_account"]),
             ("user.purge", doomed.ids["deleted_user"]),
         }
