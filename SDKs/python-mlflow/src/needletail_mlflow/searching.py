@@ -39,7 +39,10 @@ _ALIASES = {
 }  # fmt: skip
 _STATUSES = {RunStatus.to_string(status) for status in RunStatus.all_status()}
 _ENTITIES = {"metric": "metrics", "parameter": "params", "tag": "tags", "dataset": "datasets"}
-_NUMBERS = {"start_time", "end_time", "creation_time", "last_update_time"}
+_NUMBERS = {
+    "start_time", "end_time", "creation_time", "last_update_time",
+    "version_number", "creation_timestamp", "last_updated_timestamp",
+}  # fmt: skip
 Comparison = dict[str, Any]
 
 
@@ -82,7 +85,7 @@ def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) ->
     def one(comparison: Comparison) -> str:
         if comparison["type"] == "attribute" and comparison["key"] == "experiment_id":
             return _by_id("attributes.experiment_id", comparison, to_uuid)
-        return _plain(comparison)
+        return written(comparison)
 
     return _joined(SearchExperimentsUtils.parse_search_filter(text), one)
 
@@ -90,7 +93,7 @@ def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) ->
 def experiment_order(clauses: Iterable[str] | None) -> list[str]:
     """An order of experiments."""
     parsed = map(SearchExperimentsUtils.parse_order_by_for_search_experiments, clauses or ())
-    return [f"{_field(kind, key)} {_direction(rises)}" for kind, key, rises in parsed]
+    return [f"{_field(kind, key)} {direction(rises)}" for kind, key, rises in parsed]
 
 
 def _joined(comparisons: list[Comparison], one: Callable[[Comparison], str]) -> str:
@@ -106,14 +109,14 @@ def _run_comparison(comparison: Comparison) -> str:
         return _by_id("attributes.run_id", comparison, ids.to_uuid)
     if (kind, key) == ("attribute", "user_id"):
         named = (
-            _plain({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
+            written({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
         )
         return f"({' OR '.join(named)})"
     if (kind, key) == ("tag", MLFLOW_RUN_NAME):
-        return _plain({**comparison, "type": "attribute", "key": "run_name"})
+        return written({**comparison, "type": "attribute", "key": "run_name"})
     if (kind, key) == ("attribute", "status") and comparison["comparator"] in {"=", "!="}:
         return _by_status(comparison)
-    return _plain(comparison)
+    return written(comparison)
 
 
 def _check_operator(kind: Any, key: Any, operator: Any) -> None:
@@ -129,7 +132,7 @@ def _check_operator(kind: Any, key: Any, operator: Any) -> None:
 def _by_status(comparison: Comparison) -> str:
     # To MLflow a status that there is not is a text like any other: no run has it.
     if comparison["value"] in _STATUSES:
-        return _plain(comparison)
+        return written(comparison)
     return f"attributes.run_id {comparison['comparator']} '{_NOBODY}'"
 
 
@@ -138,7 +141,7 @@ def _run_order(kind: str, key: str, is_rising: bool) -> str:
         kind, key = "attribute", "run_name"
     if (kind, key) == ("attribute", "user_id"):
         kind, key = "tag", MLFLOW_USER
-    return f"{_field(kind, key)} {_direction(is_rising)}"
+    return f"{_field(kind, key)} {direction(is_rising)}"
 
 
 def _without_twins(parsed: Iterable[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
@@ -171,7 +174,8 @@ def _id_pattern(pattern: str) -> str:
     return dashed + pattern[len(head) :]
 
 
-def _plain(comparison: Comparison) -> str:
+def written(comparison: Comparison) -> str:
+    """A comparison as Needletail reads it."""
     field = _field(comparison["type"], comparison["key"])
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if value is None:
@@ -188,7 +192,8 @@ def _field(kind: str, key: str) -> str:
     return f"attributes.{key}" if kind == "attribute" else f"{_ENTITIES[kind]}.`{name}`"
 
 
-def _direction(is_rising: bool) -> str:
+def direction(is_rising: bool) -> str:
+    """How an order ends."""
     return "ASC" if is_rising else "DESC"
 
 
