@@ -158,11 +158,11 @@ def _by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | No
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if operator in {"IN", "NOT IN"}:
         known = [to_uuid(str(one)) or _NOBODY for one in value]
-        return f"{field} {operator} ({', '.join(map(_quoted, known))})"
+        return f"{field} {operator} ({', '.join(map(quoted, known))})"
     if operator in {"LIKE", "ILIKE"}:
         # Ids are UUIDs there: a pattern can only be a whole id, or its beginning.
-        return f"{field} {operator} {_quoted(_id_pattern(str(value)))}"
-    return f"{field} {operator} {_quoted(to_uuid(str(value)) or _NOBODY)}"
+        return f"{field} {operator} {quoted(_id_pattern(str(value)))}"
+    return f"{field} {operator} {quoted(to_uuid(str(value)) or _NOBODY)}"
 
 
 def _id_pattern(pattern: str) -> str:
@@ -181,10 +181,10 @@ def written(comparison: Comparison) -> str:
     if value is None:
         return f"{field} {operator}"
     if isinstance(value, (list, tuple, set)):
-        return f"{field} {operator} ({', '.join(_quoted(str(one)) for one in value)})"
+        return f"{field} {operator} ({', '.join(quoted(str(one)) for one in value)})"
     if comparison["type"] == "metric" or comparison["key"] in _NUMBERS:
         return f"{field} {operator} {value}"
-    return f"{field} {operator} {_quoted(value)}"
+    return f"{field} {operator} {quoted(value)}"
 
 
 def _field(kind: str, key: str) -> str:
@@ -197,6 +197,7 @@ def direction(is_rising: bool) -> str:
     return "ASC" if is_rising else "DESC"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text within a filter."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"
