@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from mlflow import entities
@@ -155,7 +156,7 @@ def told(stored: Stored, trace_id: str) -> Assessment:
 def _kept(assessment: Assessment) -> Stored:
     kind, value = _value(assessment)
     return Stored(
-        assessment_id=assessment.assessment_id or "",
+        assessment_id=assessment.assessment_id or f"a-{uuid.uuid4().hex}",
         kind=kind,
         name=assessment.name,
         value_json=json.dumps(value),

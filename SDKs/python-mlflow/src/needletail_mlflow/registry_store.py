@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from mlflow.prompt.constants import PROMPT_EXPERIMENT_IDS_TAG_KEY
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
@@ -117,6 +118,18 @@ class RegistryStore(_Refused, AbstractStore):
 
     def _await_model_version_creation(self, mv, await_creation_for):
         """A version is ready when it is created."""
+
+    # Webhooks, which there are none of: a server asks for them with every change.
+
+    def list_webhooks(self, max_results=None, page_token=None):
+        del max_results, page_token
+        return PagedList([], None)
+
+    def list_webhooks_by_event(self, event, max_results=None, page_token=None):
+        del event, max_results, page_token
+        return PagedList([], None)
+
+    # Prompts are models with tags; MLflow's own methods do the rest.
 
     @staticmethod
     def _parse_experiment_id_filter(filter_string) -> str | None:

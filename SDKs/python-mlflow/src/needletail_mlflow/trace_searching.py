@@ -23,7 +23,9 @@ _ENTITIES = {
     "feedback": "feedback", "expectation": "expectation", "issue": "issue",
 }  # fmt: skip
 _STATES = {"OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED", "UNSPECIFIED"}
-_ANCHORED = re.compile(r"(?P<from>\^?)(?P<text>[^\\^$.|?*+()\[\]{}]*)(?P<to>\$?)")
+# The parts of a regular expression that LIKE has, too.
+_PARTS = re.compile(r"\.\*|\.\+|\.|\\[^A-Za-z0-9]|[^\\^$.|?*+()\[\]{}]")
+_WILD = {".*": "%", ".+": "_%", ".": "_"}
 _PROMPT = re.compile(r"(?P<name>[^/]*)/(?P<version>[^/]*)")
 # MLflow's own checks, each false of another kind, in the order in which it makes them.
 _CHECKS = ("is_issue", "is_attribute", "is_tag", "is_request_metadata", "is_span", "is_assessment")
@@ -91,15 +93,22 @@ def _by_prompt(operator: str, value: str) -> str:
 
 
 def _pattern(expression: str) -> str:
-    """What LIKE finds as a regular expression does that is a text, at an end or anywhere."""
-    found = _ANCHORED.fullmatch(expression)
-    if found is None:
+    """What LIKE finds as a regular expression does, where it is simple enough."""
+    inner = expression.removeprefix("^")
+    ends = inner.endswith("$") and not inner.endswith("\\$")
+    inner = inner.removesuffix("$") if ends else inner
+    parts = _PARTS.findall(inner)
+    if "".join(parts) != inner:
         raise invalid(
-            f"Needletail finds no regular expressions but texts with ^ and $, not {expression!r}:"
-            " use LIKE"
+            f"Needletail finds no regular expression like {expression!r}, but texts with"
+            " ^, $, . and .*: use LIKE"
         )
-    before, after = "" if found["from"] else "%", "" if found["to"] else "%"
-    return f"{before}{_literally(found['text'])}{after}"
+    before = "" if expression.startswith("^") else "%"
+    return f"{before}{''.join(map(_like, parts))}{'' if ends else '%'}"
+
+
+def _like(part: str) -> str:
+    return _WILD.get(part) or _literally(part.removeprefix("\\"))
 
 
 def _literally(text: str) -> str:

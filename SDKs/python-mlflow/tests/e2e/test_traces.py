@@ -181,6 +181,8 @@ def test_searches_read_mlflows_filters(store: TrackingStore) -> None:
     assert found(store, "name LIKE 'chat%' AND execution_time > 4") == ["tr-1"]
     assert found(store, "tags.`a.b` IS NOT NULL") == ["tr-2"]
     assert found(store, "name RLIKE '^chat_'") == ["tr-1"]
+    assert found(store, "name RLIKE 'ch.t_a'") == ["tr-1"]
+    assert found(store, "tags.`a.b` RLIKE '^.*c' AND name RLIKE 'X.$'") == ["tr-2"]
     assert found(store, "name RLIKE 'a$' AND trace.status = 'OK'") == ["tr-1", "tr-2"]
     assert found(store, "status = 'LOST'") == []
     assert found(store, "request_id IN ('tr-2', 'tr-3')") == ["tr-2"]
@@ -189,7 +191,7 @@ def test_searches_read_mlflows_filters(store: TrackingStore) -> None:
         ["0"], max_results=1, order_by=["request_id DESC"], page_token=token
     )
     assert ([one.trace_id for one in first + rest], last) == (["tr-2", "tr-1"], None)
-    with pytest.raises(MlflowException, match="no regular expressions"):
+    with pytest.raises(MlflowException, match="no regular expression like"):
         found(store, "name RLIKE 'a|b'")
     with pytest.raises(MlflowException, match="positive integer"):
         store.search_traces(["0"], max_results=0)
