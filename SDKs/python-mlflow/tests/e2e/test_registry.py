@@ -121,13 +121,11 @@ def test_prompts_are_kept_beside_models(uri: str) -> None:
         client.create_registered_model("greeting")
 
 
-def test_prompts_are_found_by_their_experiment(uri: str) -> None:
-    client = MlflowClient(uri, uri)
-    experiment = client.create_experiment("digits")
-    client.register_prompt("greeting", "Hello", tags={})
-    client.set_prompt_tag("greeting", "_mlflow_experiment_ids", f",{experiment},")
-    assert names(client.search_prompts(f'experiment_id = "{experiment}"')) == ["greeting"]
-    assert names(client.search_prompts("experiment_id = '12'")) == []
+def test_prompts_are_found_by_their_experiment(registry: RegistryStore) -> None:
+    experiment = "0" * 31 + "1"
+    registry.create_prompt("greeting", tags={"_mlflow_experiment_ids": f",{experiment},"})
+    assert names(registry.search_prompts(f'experiment_id = "{experiment}"')) == ["greeting"]
+    assert names(registry.search_prompts("experiment_id = '12'")) == []
 
 
 def test_mlflow_registers_where_it_tracks(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
