@@ -17,13 +17,13 @@ from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHO
 from mlflow.utils.validation import (
     _validate_model_alias_name,
     _validate_model_name,
-    _validate_model_version,
     _validate_model_version_tag,
     _validate_tag_name,
 )
 from needletail.errors import CallError
 
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.registered_models import ordinal_of
 from needletail_mlflow.registry_searching import version_filter, version_order
 from needletail_mlflow.registry_telling import (
     LOCATION_TAG,
@@ -101,7 +101,7 @@ class ModelVersions:
                 raise invalid(f"Registered model alias {alias} not found.") from error
 
     def update(self, name, version, description) -> ModelVersion:
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         with TRANSLATED, self._models.named(name, ordinal) as model:
             self._registry.update_model_version(
                 model=model, ordinal=ordinal, description=description or ""
@@ -109,7 +109,7 @@ class ModelVersions:
             return self.get(name, ordinal)
 
     def delete(self, name, version) -> None:
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         with TRANSLATED, self._models.named(name, ordinal) as model:
             self._registry.delete_model_version(model=model, ordinal=ordinal)
 
@@ -121,7 +121,7 @@ class ModelVersions:
                 f"because '{stage}' is not an Active stage. Valid stages are"
                 f" {DEFAULT_STAGES_FOR_GET_LATEST_VERSIONS}"
             )
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         with TRANSLATED, self._models.named(name, ordinal) as model:
             self._registry.transition_model_version_stage(
                 model=model,
@@ -152,7 +152,7 @@ class ModelVersions:
 
     def set_tag(self, name, version, tag) -> None:
         _validate_model_name(name)
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         _validate_model_version_tag(tag.key, tag.value)
         with TRANSLATED, self._models.named(name, ordinal) as model:
             self._registry.set_model_version_tags(
@@ -161,7 +161,7 @@ class ModelVersions:
 
     def delete_tag(self, name, version, key) -> None:
         _validate_model_name(name)
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         _validate_tag_name(key)
         with TRANSLATED, self._models.named(name, ordinal) as model:
             self._registry.set_model_version_tags(model=model, ordinal=ordinal, delete_keys=[key])
@@ -174,7 +174,7 @@ class ModelVersions:
 
     def _stored(self, name, version) -> Stored:
         _validate_model_name(name)
-        ordinal = _validate_model_version(version)
+        ordinal = ordinal_of(version)
         with self._models.named(name, ordinal) as model:
             return self._registry.get_model_version(model=model, ordinal=ordinal)
 

@@ -12,9 +12,9 @@ from mlflow.prompt.registry_utils import handle_resource_already_exist_error, ha
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD
+from mlflow.utils import validation
 from mlflow.utils.validation import (
     _validate_model_alias_name,
-    _validate_model_alias_name_reserved,
     _validate_model_name,
     _validate_model_renaming,
     _validate_model_version,
@@ -153,8 +153,8 @@ class RegisteredModels:
     def set_alias(self, name, alias, version) -> None:
         _validate_model_name(name)
         _validate_model_alias_name(alias)
-        _validate_model_alias_name_reserved(alias)
-        ordinal = _validate_model_version(version)
+        getattr(validation, "_validate_model_alias_name_reserved", _free)(alias)
+        ordinal = ordinal_of(version)
         with TRANSLATED, self.named(name, ordinal) as model:
             self._registry.set_model_alias(model=model, alias=alias, ordinal=ordinal)
 
@@ -200,3 +200,14 @@ class RegisteredModels:
             order_by=["version_number ASC"],
         )
         return list(page.versions)
+
+
+def _free(alias: str) -> None:
+    """Earlier versions of MLflow keep no aliases for themselves; the server does."""
+
+
+def ordinal_of(version) -> int:
+    """The ordinal that a version's text means."""
+    # Earlier versions of MLflow check it only.
+    _validate_model_version(version)
+    return int(version)

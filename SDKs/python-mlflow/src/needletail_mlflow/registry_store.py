@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlflow.prompt.constants import PROMPT_EXPERIMENT_IDS_TAG_KEY
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
@@ -139,5 +138,5 @@ class RegistryStore(_Refused, AbstractStore):
             return filter_string or None
         if not _EXPERIMENT_ID.fullmatch(found["id"]):
             raise invalid(f"Invalid experiment_id: {found['id']}.")
-        wanted = f"tags.`{PROMPT_EXPERIMENT_IDS_TAG_KEY}` LIKE '%,{found['id']},%'"
+        wanted = f"tags.`_mlflow_experiment_ids` LIKE '%,{found['id']},%'"
         return _EXPERIMENT.sub(lambda _: wanted, filter_string, count=1)

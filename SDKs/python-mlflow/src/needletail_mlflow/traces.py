@@ -43,6 +43,7 @@ _SPANS_LOCATION = "mlflow.trace.spansLocation"
 _HERE = "TRACKING_STORE"
 _SPAN_COUNT = "num_spans"
 _READS = 3
+_SHOWN = 20
 _STATES = {
     State.UNSPECIFIED: TraceState.STATE_UNSPECIFIED,
     State.OK: TraceState.OK,
@@ -356,9 +357,9 @@ def _locations(experiment_ids, locations):
     locations = experiment_ids or locations
     wrong = ", ".join(str(one) for one in locations or () if "." in str(one))
     if wrong:
+        shown = wrong if len(wrong) <= _SHOWN else f"{wrong[:_SHOWN]}..."
         raise invalid(
-            "Locations must be a list of experiment IDs. "
-            f"Found invalid experiment IDs: {wrong[:20]}{'...' if len(wrong) > 20 else ''}."  # noqa: PLR2004
+            f"Locations must be a list of experiment IDs. Found invalid experiment IDs: {shown}."
         )
     return locations
 

@@ -50,7 +50,7 @@ def retrieve(question: str) -> list[str]:
 def answer(question: str) -> str:
     if not question:
         raise ValueError("nothing was asked")
-    mlflow.update_current_trace(tags={"team": "search"}, session_id="s-1")
+    mlflow.update_current_trace(tags={"team": "search"}, metadata={"mlflow.trace.session": "s-1"})
     return retrieve(question)[0]
 
 
