@@ -58,7 +58,9 @@ def to_mlflow(error: CallError | SettingsError) -> MlflowException:
     if isinstance(error, SettingsError):
         return MlflowException(str(error), databricks_pb2.INVALID_PARAMETER_VALUE)
     if error.reason == "PAGE_TOKEN_INVALID":
-        return invalid(f"Invalid page token: {error}")
+        return invalid(
+            f"Invalid page token, could not base64-decode it or not one of this search: {error}"
+        )
     code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
     if error.reason in _WRONG_REQUESTS:
         code = databricks_pb2.INVALID_PARAMETER_VALUE

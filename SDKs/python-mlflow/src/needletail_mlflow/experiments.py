@@ -182,13 +182,16 @@ class Experiments:
 
     def run_artifacts(self, experiment_uuid: str, run_uuid: str) -> str:
         """Where the artifacts of a run are."""
-        location = self._locations.get(experiment_uuid)
-        if location is None:
-            stored = self._tracking.get_experiment(id=experiment_uuid, include_deleted=True)
-            location = self._locations[experiment_uuid] = self._location(stored)
+        location = self._known_location(experiment_uuid)
         if not location:
             return f"needletail:/runs/{run_uuid}/artifacts"
         return append_to_uri_path(location, ids.to_mlflow(run_uuid), "artifacts")
+
+    def trace_artifacts(self, experiment_uuid: str, trace_id: str) -> str:
+        """Where attachments of a trace are: in a store of the experiment's own, if it has one."""
+        location = self._known_location(experiment_uuid)
+        root = location or f"needletail:/experiments/{experiment_uuid}"
+        return append_to_uri_path(root, "traces", trace_id, "artifacts")
 
     def check_is_active(self, experiment_id) -> None:
         """Raises what MLflow says of an experiment that is deleted, or was never there."""
@@ -305,6 +308,13 @@ class Experiments:
             creation_time=times.to_ms(stored.created_at),
             last_update_time=times.to_ms(stored.updated_at),
         )
+
+    def _known_location(self, uuid: str) -> str:
+        location = self._locations.get(uuid)
+        if location is None:
+            stored = self._tracking.get_experiment(id=uuid, include_deleted=True)
+            location = self._locations[uuid] = self._location(stored)
+        return location
 
     def _location(self, stored: Stored) -> str:
         """Where its artifacts go; empty = with Needletail."""

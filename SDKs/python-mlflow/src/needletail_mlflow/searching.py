@@ -39,7 +39,10 @@ _ALIASES = {
 }  # fmt: skip
 _STATUSES = {RunStatus.to_string(status) for status in RunStatus.all_status()}
 _ENTITIES = {"metric": "metrics", "parameter": "params", "tag": "tags", "dataset": "datasets"}
-_NUMBERS = {"start_time", "end_time", "creation_time", "last_update_time"}
+_NUMBERS = {
+    "start_time", "end_time", "creation_time", "last_update_time",
+    "version_number", "creation_timestamp", "last_updated_timestamp",
+}  # fmt: skip
 Comparison = dict[str, Any]
 
 
@@ -82,7 +85,7 @@ def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) ->
     def one(comparison: Comparison) -> str:
         if comparison["type"] == "attribute" and comparison["key"] == "experiment_id":
             return _by_id("attributes.experiment_id", comparison, to_uuid)
-        return _plain(comparison)
+        return written(comparison)
 
     return _joined(SearchExperimentsUtils.parse_search_filter(text), one)
 
@@ -90,7 +93,7 @@ def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) ->
 def experiment_order(clauses: Iterable[str] | None) -> list[str]:
     """An order of experiments."""
     parsed = map(SearchExperimentsUtils.parse_order_by_for_search_experiments, clauses or ())
-    return [f"{_field(kind, key)} {_direction(rises)}" for kind, key, rises in parsed]
+    return [f"{_field(kind, key)} {direction(rises)}" for kind, key, rises in parsed]
 
 
 def _joined(comparisons: list[Comparison], one: Callable[[Comparison], str]) -> str:
@@ -106,14 +109,14 @@ def _run_comparison(comparison: Comparison) -> str:
         return _by_id("attributes.run_id", comparison, ids.to_uuid)
     if (kind, key) == ("attribute", "user_id"):
         named = (
-            _plain({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
+            written({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
         )
         return f"({' OR '.join(named)})"
     if (kind, key) == ("tag", MLFLOW_RUN_NAME):
-        return _plain({**comparison, "type": "attribute", "key": "run_name"})
+        return written({**comparison, "type": "attribute", "key": "run_name"})
     if (kind, key) == ("attribute", "status") and comparison["comparator"] in {"=", "!="}:
         return _by_status(comparison)
-    return _plain(comparison)
+    return written(comparison)
 
 
 def _check_operator(kind: Any, key: Any, operator: Any) -> None:
@@ -129,7 +132,7 @@ def _check_operator(kind: Any, key: Any, operator: Any) -> None:
 def _by_status(comparison: Comparison) -> str:
     # To MLflow a status that there is not is a text like any other: no run has it.
     if comparison["value"] in _STATUSES:
-        return _plain(comparison)
+        return written(comparison)
     return f"attributes.run_id {comparison['comparator']} '{_NOBODY}'"
 
 
@@ -138,7 +141,7 @@ def _run_order(kind: str, key: str, is_rising: bool) -> str:
         kind, key = "attribute", "run_name"
     if (kind, key) == ("attribute", "user_id"):
         kind, key = "tag", MLFLOW_USER
-    return f"{_field(kind, key)} {_direction(is_rising)}"
+    return f"{_field(kind, key)} {direction(is_rising)}"
 
 
 def _without_twins(parsed: Iterable[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
@@ -155,11 +158,11 @@ def _by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | No
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if operator in {"IN", "NOT IN"}:
         known = [to_uuid(str(one)) or _NOBODY for one in value]
-        return f"{field} {operator} ({', '.join(map(_quoted, known))})"
+        return f"{field} {operator} ({', '.join(map(quoted, known))})"
     if operator in {"LIKE", "ILIKE"}:
         # Ids are UUIDs there: a pattern can only be a whole id, or its beginning.
-        return f"{field} {operator} {_quoted(_id_pattern(str(value)))}"
-    return f"{field} {operator} {_quoted(to_uuid(str(value)) or _NOBODY)}"
+        return f"{field} {operator} {quoted(_id_pattern(str(value)))}"
+    return f"{field} {operator} {quoted(to_uuid(str(value)) or _NOBODY)}"
 
 
 def _id_pattern(pattern: str) -> str:
@@ -171,16 +174,17 @@ def _id_pattern(pattern: str) -> str:
     return dashed + pattern[len(head) :]
 
 
-def _plain(comparison: Comparison) -> str:
+def written(comparison: Comparison) -> str:
+    """A comparison as Needletail reads it."""
     field = _field(comparison["type"], comparison["key"])
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if value is None:
         return f"{field} {operator}"
     if isinstance(value, (list, tuple, set)):
-        return f"{field} {operator} ({', '.join(_quoted(str(one)) for one in value)})"
+        return f"{field} {operator} ({', '.join(quoted(str(one)) for one in value)})"
     if comparison["type"] == "metric" or comparison["key"] in _NUMBERS:
         return f"{field} {operator} {value}"
-    return f"{field} {operator} {_quoted(value)}"
+    return f"{field} {operator} {quoted(value)}"
 
 
 def _field(kind: str, key: str) -> str:
@@ -188,10 +192,12 @@ def _field(kind: str, key: str) -> str:
     return f"attributes.{key}" if kind == "attribute" else f"{_ENTITIES[kind]}.`{name}`"
 
 
-def _direction(is_rising: bool) -> str:
+def direction(is_rising: bool) -> str:
+    """How an order ends."""
     return "ASC" if is_rising else "DESC"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text within a filter."""
     doubled = text.replace("'", "''")
     return f"'{doubled}'"

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 from mlflow.entities import RunTag, _DatasetSummary
-from mlflow.store.tracking import SEARCH_MAX_RESULTS_DEFAULT
+from mlflow.store.tracking import (
+    SEARCH_MAX_RESULTS_DEFAULT,
+    SEARCH_TRACES_DEFAULT_MAX_RESULTS,
+)
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 
+from needletail_mlflow.assessments import Assessments
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
-from needletail_mlflow.unkept import NotKeptError, Unkept
+from needletail_mlflow.traces import Traces
+from needletail_mlflow.unkept import Unkept
 from needletail_mlflow.uri import parse_tracking_uri
 
 
 class TrackingStore(Unkept, AbstractStore):
-    """Experiments and runs on Needletail.
+    """Experiments, runs and traces on Needletail.
 
     Nothing is connected before the first call. One object is good for any number of threads, and
     goes on in forked children.
@@ -35,6 +41,8 @@ class TrackingStore(Unkept, AbstractStore):
         self._inputs = Inputs(self._connection)
         self._runs = Runs(self._connection, self._experiments, self._inputs)
         self._logged = Logged(self._connection, self._runs)
+        self._assessments = Assessments(self._connection)
+        self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
     # Experiments.
 
@@ -156,6 +164,76 @@ class TrackingStore(Unkept, AbstractStore):
         text = json.dumps([*known, mlflow_model.get_tags_dict()])
         self.set_tag(run_id, RunTag(MLFLOW_LOGGED_MODELS, text))
 
+    # Traces.
+
+    def start_trace(self, trace_info):
+        return self._traces.start(trace_info)
+
+    def log_spans(self, location, spans, tracking_uri=None):
+        del tracking_uri  # It is this store's.
+        return self._traces.log_spans(location, spans)
+
+    async def log_spans_async(self, location, spans):
+        return await asyncio.to_thread(self.log_spans, location, spans)
+
+    def get_trace_info(self, trace_id):
+        return self._traces.info(trace_id)
+
+    def get_trace(self, trace_id, *, allow_partial=False):
+        return self._traces.get(trace_id, allow_partial)
+
+    def batch_get_traces(self, trace_ids, location=None, experiment_ids=None):
+        del location  # Databricks alone has these.
+        return self._traces.batch(trace_ids, experiment_ids)
+
+    def batch_get_trace_infos(self, trace_ids, location=None, experiment_ids=None):
+        del location
+        return self._traces.infos(trace_ids, experiment_ids)
+
+    def search_traces(
+        self, experiment_ids=None, filter_string=None,
+        max_results=SEARCH_TRACES_DEFAULT_MAX_RESULTS, order_by=None, page_token=None,
+        model_id=None, locations=None,
+    ):  # fmt: skip
+        return self._traces.search(
+            experiment_ids, filter_string, max_results, order_by, page_token, model_id, locations
+        )
+
+    def _delete_traces(
+        self, experiment_id, max_timestamp_millis=None, max_traces=None, trace_ids=None
+    ):
+        return self._traces.delete(experiment_id, max_timestamp_millis, max_traces, trace_ids)
+
+    def set_trace_tag(self, trace_id, key, value):
+        self._traces.set_tag(trace_id, key, value)
+
+    def delete_trace_tag(self, trace_id, key):
+        self._traces.delete_tag(trace_id, key)
+
     def link_traces_to_run(self, trace_ids, run_id):
-        del trace_ids, run_id
-        raise NotKeptError("link_traces_to_run")
+        self._traces.link_to_run(trace_ids, run_id)
+
+    def unlink_traces_from_run(self, trace_ids, run_id):
+        self._traces.unlink_from_run(trace_ids, run_id)
+
+    def link_prompts_to_trace(self, trace_id, prompt_versions):
+        self._traces.link_prompts(trace_id, prompt_versions)
+
+    # What is thought of them.
+
+    def create_assessment(self, assessment):
+        return self._assessments.create(assessment)
+
+    def get_assessment(self, trace_id, assessment_id):
+        return self._assessments.get(trace_id, assessment_id)
+
+    def update_assessment(
+        self, trace_id, assessment_id, name=None, expectation=None, feedback=None,
+        rationale=None, metadata=None,
+    ):  # fmt: skip
+        return self._assessments.update(
+            trace_id, assessment_id, name, expectation, feedback, rationale, metadata
+        )
+
+    def delete_assessment(self, trace_id, assessment_id):
+        self._assessments.delete(trace_id, assessment_id)

@@ -29,9 +29,6 @@ class Unkept:
     def get_logged_model(self, model_id: str, *_: Any, **__: Any) -> Any:
         raise missing(f"Logged model with ID '{model_id}' not found.")
 
-    def search_traces(self, *_: Any, **__: Any) -> tuple[list[Any], None]:
-        return [], None
-
     def search_datasets(self, *_: Any, **__: Any) -> PagedList[Any]:
         return PagedList([], None)
 
@@ -39,24 +36,28 @@ class Unkept:
         return []
 
 
-def _refuse(name: str) -> None:
-    def refused(_: Unkept, *__: Any, **___: Any) -> Any:
+def refusals(store: type) -> type:
+    """A class that refuses whatever MLflow's own class has no answer for, in any version."""
+    return type("Refusals", (), {name: _refusal(name) for name in _unanswered(store)})
+
+
+def _unanswered(store: type) -> set[str]:
+    return {
+        name
+        for kind in store.__mro__
+        for name, member in vars(kind).items()
+        if isinstance(member, types.FunctionType)
+        and "NotImplementedError" in member.__code__.co_names
+    }
+
+
+def _refusal(name: str) -> Any:
+    def refused(_: Any, *__: Any, **___: Any) -> Any:
         raise NotKeptError(name)
 
     refused.__name__ = name
-    setattr(Unkept, name, refused)
+    return refused
 
 
-def _refuse_what_is_left() -> None:
-    """Covers every method for which MLflow's own class has no answer, whichever the version."""
-    for kind in AbstractStore.__mro__:
-        for name, member in vars(kind).items():
-            if (
-                isinstance(member, types.FunctionType)
-                and "NotImplementedError" in member.__code__.co_names
-                and not hasattr(Unkept, name)
-            ):
-                _refuse(name)
-
-
-_refuse_what_is_left()
+for _name in _unanswered(AbstractStore) - vars(Unkept).keys():
+    setattr(Unkept, _name, _refusal(_name))
