@@ -6,7 +6,7 @@ public import RPC
 /// The bounds of an organization's life.
 enum OrganizationLife {
   /// How long a deleted one can be brought back.
-  static let recoveryMicroseconds: Int64 = 30 * 86_400 * 1_000_000
+  static let recoveryMicroseconds = Housekeeping.recoveryPeriod
   /// What the key of who makes one is called.
   static let firstKeyName = "first key"
 }

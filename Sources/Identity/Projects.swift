@@ -11,7 +11,7 @@ enum ProjectBounds {
   static let pageSize = 100
   static let pageSizeMax = 1_000
   /// Microseconds for which what was deleted can be brought back: 30 days.
-  static let recovery: Int64 = 30 * 86_400 * 1_000_000
+  static let recovery = Housekeeping.recoveryPeriod
 }
 
 extension IdentityService {

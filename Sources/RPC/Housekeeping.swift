@@ -28,6 +28,8 @@ public struct HousekeepingSettings: Sendable {
 public enum Housekeeping {
   /// How far ahead partitions are made, in months.
   public static let monthsAhead: Int32 = 3
+  /// For how long what was deleted can be brought back, in microseconds: 30 days.
+  public static let recoveryPeriod: Int64 = 30 * 86_400 * 1_000_000
   /// How long an idempotency key is remembered.
   public static let keptFor: Duration = .seconds(24 * 3_600)
   /// By how much clocks of servers may differ: what one may still recover, none removes.

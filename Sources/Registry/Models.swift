@@ -211,8 +211,8 @@ extension RegistryService {
 
 /// For how long what was deleted can be brought back.
 enum Recovery {
-  /// Microseconds: 30 days.
-  static let period: Int64 = 30 * 86_400 * 1_000_000
+  /// In microseconds.
+  static let period = Housekeeping.recoveryPeriod
 
   /// Refuses what is not deleted, or was too long ago.
   fileprivate static func check(

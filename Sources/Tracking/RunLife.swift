@@ -6,7 +6,7 @@ public import RPC
 /// What of deleted experiments and runs can be brought back.
 enum Recovery {
   /// Microseconds for which it can be: 30 days.
-  static let period: Int64 = 30 * 86_400 * 1_000_000
+  static let period = Housekeeping.recoveryPeriod
 
   /// Refuses what is not deleted, or was too long ago.
   static func check(
