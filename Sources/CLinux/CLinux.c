@@ -2,6 +2,7 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -60,3 +61,9 @@ void needletail_yield_thread(void) {
 }
 
 int needletail_errno(void) { return errno; }
+
+void needletail_keep_memory(int bytes) {
+  // Both at once: either alone ends the C library's own learning for the other.
+  mallopt(M_MMAP_THRESHOLD, bytes);
+  mallopt(M_TRIM_THRESHOLD, bytes);
+}

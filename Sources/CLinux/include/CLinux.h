@@ -37,6 +37,10 @@ void needletail_name_thread(const char *name);
 // Lets the calling thread run when nothing else wants the processor.
 void needletail_yield_thread(void);
 
+// Lets the process keep up to so many bytes of what it freed, for what it allocates next; at most
+// 32 MiB, which is as far as the C library goes.
+void needletail_keep_memory(int bytes);
+
 // errno is a macro, which Swift cannot see.
 int needletail_errno(void);
 

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Client
+internal import EventLoop
 internal import Foundation
 internal import Glibc
 internal import Messages
@@ -14,17 +15,6 @@ private enum Transfer {
   static let patience = Duration.seconds(300)
   /// Between two tries.
   static let pause = Duration.seconds(1)
-  /// Bytes whose return tells the C library to keep about twice as many of what is freed: just
-  /// below the 32 MiB up to which it learns.
-  private static let taughtBytes = 31 << 20
-
-  /// Makes the process one that moves large files: without it, the memory of every piece is given
-  /// back to the kernel, which clears it again for the one behind it.
-  static func prepare() {
-    var memory: UnsafeMutableRawPointer?
-    // Where there is none, nothing but time is lost.
-    if unsafe posix_memalign(&memory, 4_096, taughtBytes) == 0 { unsafe free(memory) }
-  }
 }
 
 /// The command `needletail artifacts upload`.
@@ -46,7 +36,7 @@ struct ArtifactsUpload: ClientCommand {
   var path: String?
 
   func run(_ context: CommandContext) async throws {
-    Transfer.prepare()
+    ProcessMemory.keepFreed()
     let runID = try await runID(run, context)
     let root = URL(fileURLWithPath: source).standardizedFileURL
     let place = path ?? root.lastPathComponent
@@ -158,7 +148,7 @@ struct ArtifactsDownload: ClientCommand {
   }
 
   func run(_ context: CommandContext) async throws {
-    Transfer.prepare()
+    ProcessMemory.keepFreed()
     let runID = try await runID(run, context)
     let name = path.split(separator: "/").last.map(String.init) ?? "."
     let target = URL(fileURLWithPath: to ?? name)
@@ -203,8 +193,11 @@ struct ArtifactsDownload: ClientCommand {
             artifact = found
             progress = Progress(path, found.sizeBytes)
           }
-          try write(piece.data, to: handle.fileDescriptor)
-          digest.add(piece.data)
+          // The digest takes about as long as the file system's copy, on another processor.
+          let (data, file) = (piece.data, handle.fileDescriptor)
+          async let written: Void = write(data, to: file)
+          digest.add(data)
+          try await written
           request.offset += Int64(piece.data.count)
           retries.reached(request.offset)
           progress.show(request.offset)
@@ -227,8 +220,9 @@ struct ArtifactsDownload: ClientCommand {
   }
 }
 
-/// Writes all bytes at the file's place.
-private func write(_ bytes: [UInt8], to file: Int32) throws {
+/// Writes all bytes at the file's place, beside what the caller does meanwhile.
+@concurrent
+private func write(_ bytes: [UInt8], to file: Int32) async throws {
   var written = 0
   while written < bytes.count {
     let count = unsafe bytes.withUnsafeBytes { buffer in
