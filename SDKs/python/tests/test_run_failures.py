@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from tracking_peer import Store, TrackingScript
 
 import needletail
-from needletail._runs import uploader
+from needletail._runs import active, uploader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from peer import Peer
+
+    from needletail._runs.batches import Batch
 
     MakePeer = Callable[..., Peer]
     StartRun = Callable[..., needletail.ActiveRun]
@@ -232,3 +234,58 @@ def test_an_unwritable_spool_is_a_warning(
         run.log({"loss": 0})
     assert store.values() == [(0, 0.0)]
     assert "no spool" in caplog.text
+
+
+def test_who_logs_faster_than_the_thread_writes_is_held_and_loses_nothing(
+    store: Store, make_peer: MakePeer, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active, "WAKE_AT_LOGS", 10)
+    monkeypatch.setattr(active, "MAX_QUEUED_LOGS", 20)
+    run = start_run(make_peer(TrackingScript(store)).port)
+    longest = 0
+    for index in range(20_000):
+        run.log({"loss": index})
+        longest = max(longest, len(run._uploader.entries))
+    assert longest <= 21
+    assert run.finish().dropped_points == 0
+    assert store.values() == [(index, float(index)) for index in range(20_000)]
+
+
+def test_a_thread_that_makes_no_way_holds_its_caller_once(
+    store: Store, make_peer: MakePeer, start_run: StartRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active, "WAKE_AT_LOGS", 10)
+    monkeypatch.setattr(active, "MAX_QUEUED_LOGS", 20)
+    monkeypatch.setattr(uploader, "ROOM_PATIENCE_SECONDS", 0.01)
+    run = start_run(make_peer(TrackingScript(store)).port)
+    run.log({"loss": 0})
+    assert run.flush()
+    waits = []
+    whole_wait = run._uploader.changed.wait_for
+
+    def wait_for(condition: Callable[[], bool], patience: float) -> bool:
+        waits.append(patience)
+        return whole_wait(condition, patience)
+
+    monkeypatch.setattr(run._uploader.changed, "wait_for", wait_for)
+    is_stuck, disk = threading.Event(), threading.Event()
+    spool = run._uploader.spool
+    assert spool is not None
+    append = spool.append
+
+    def append_late(batch: Batch) -> None:
+        is_stuck.set()
+        disk.wait(10)
+        append(batch)
+
+    monkeypatch.setattr(spool, "append", append_late)
+    run.log({"loss": 1})
+    run._uploader.wake.set()
+    assert is_stuck.wait(10)
+    for index in range(2, 100):
+        run.log({"loss": index})
+    assert len(waits) == 1
+    disk.set()
+    summary = run.finish()
+    assert summary.dropped_points == 78
+    assert store.values() == [(index, float(index)) for index in range(22)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import itertools
 import logging
 import multiprocessing.util
@@ -96,6 +95,8 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
     ) -> None:
         """Logs one value of each metric; returns at once, whatever the network does.
 
+        Who logs faster than this machine can write is held for as long as that takes.
+
         Args:
             metrics: Values by key; NaN and infinities are values, booleans are not.
             step: Any 64-bit integer; None = one more than the step before, from 0.
@@ -121,7 +122,7 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
             self._next_step = step + 1
         self._append((step, time_us, points))
         if len(self._uploader.entries) > WAKE_AT_LOGS:
-            self._pressed()
+            self._uploader.press(MAX_QUEUED_LOGS)
 
     def log_line(
         self, text: str, *, level: int | str | None = None, stream: str = "stdout"
@@ -309,15 +310,6 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
             taken = self._next_step
             self._next_step = taken + 1
         return checked_step(taken)
-
-    def _pressed(self) -> None:
-        """The thread lags behind: wake it, and drop the newest when memory would run out."""
-        uploader = self._uploader
-        uploader.wake.set()
-        if len(uploader.entries) > MAX_QUEUED_LOGS:
-            with contextlib.suppress(IndexError):
-                lost = len(uploader.entries.pop()[2])
-                uploader.count_dropped(lost, "they come faster than they can be written")
 
     def _wind_up(self, *, is_finished: bool) -> RunSummary:
         uploader, log = self._uploader, self._log.uploader

@@ -68,13 +68,8 @@ class RunLog:
             raise RuntimeError("the run was finished: it takes no more lines")
         uploader = self.uploader or self._started()
         uploader.entries.append((number, time_us, lines))
-        queued = len(uploader.entries)
-        if queued > WAKE_AT_LINES:
-            uploader.wake.set()
-        if queued > MAX_QUEUED_LINES:
-            with contextlib.suppress(IndexError):
-                lost = len(uploader.entries.pop()[2])
-                uploader.count_dropped(lost, "they come faster than they can be written")
+        if len(uploader.entries) > WAKE_AT_LINES:
+            uploader.press(MAX_QUEUED_LINES)
 
     def after_fork(self) -> None:
         """The child is another writer; the parent's thread, queue and spool are the parent's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import random
 import threading
@@ -11,11 +12,11 @@ import uuid
 from typing import TYPE_CHECKING
 
 from needletail._core.call import PendingCall
-from needletail._generated.descriptors import message_class
 from needletail._generated.tracking_calls import TRACKING_APPEND_METRICS
 from needletail._runs.appender import Appender, Step
 from needletail._runs.batches import Batch, Feed, columnar, opening_bytes, request_bytes
 from needletail._runs.spool import SpoolFullError
+from needletail._runs.stream import StreamEvents
 from needletail.errors import CallError, Code
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("needletail")
 
-_AppendMetricsResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
 MAX_KEPT_ERRORS = 100
 OPEN_PATIENCE_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
@@ -37,40 +37,9 @@ MAX_PAUSE_SECONDS = 10.0
 # A key that may not write, or none at all, is a matter for a person: look again now and then.
 MAX_PAUSE_WHEN_DENIED_SECONDS = 60.0
 # What one turn takes from the queue, so that batches go out while a flood comes in.
-_ENTRIES_A_TURN = 50_000
-
-
-class StreamEvents:
-    """The sink of the call: keeps events for the thread and wakes it."""
-
-    def __init__(self, wake: threading.Event) -> None:
-        self.acknowledgements: collections.deque[int] = collections.deque()
-        self.error: CallError | None = None
-        self.has_ended = False
-        self.is_draining = False
-        self.owed = 0
-        self._wake = wake
-
-    def message(self, message: bytes) -> None:
-        """An acknowledgement."""
-        self.owed += len(message)
-        answer = _AppendMetricsResponse.FromString(message)
-        self.acknowledgements.append(answer.acknowledged_sequence)
-        self._wake.set()
-
-    def ended(self, error: CallError | None, message: bytes) -> None:
-        """The stream is over."""
-        del message
-        self.error, self.has_ended = error, True
-        self._wake.set()
-
-    def writable(self) -> None:
-        """What is on its way is bounded by the appender."""
-
-    def draining(self) -> None:
-        """The connection will end: finish this stream and open the next elsewhere."""
-        self.is_draining = True
-        self._wake.set()
+_ENTRIES_A_TURN = 10_000
+# How long a full queue holds its caller: the thread takes a turn in a fraction of it.
+ROOM_PATIENCE_SECONDS = 2.0
 
 
 class Uploader:
@@ -108,6 +77,7 @@ class Uploader:
         self._not_before = 0.0
         self._taking = 0
         self._is_sealing = False
+        self._is_stuck = False
         self._is_stopping = False
         self._warned: set[str] = set()
         self._thread: threading.Thread | None = None
@@ -168,6 +138,32 @@ class Uploader:
         if len(self.errors) < MAX_KEPT_ERRORS:
             self.errors.append(error)
 
+    def press(self, most: int) -> None:
+        """Wakes the thread, which lags behind; holds the caller while more than `most` wait.
+
+        Where the thread makes no way at all, the newest are dropped, and nobody is held again
+        before there is room.
+        """
+        self.wake.set()
+        if len(self.entries) <= most:
+            self._is_stuck = False
+        elif not self._wait_for_room(most):
+            with contextlib.suppress(IndexError):
+                lost = len(self.entries.pop()[2])
+                self.count_dropped(lost, "they come faster than they can be written")
+
+    def _wait_for_room(self, most: int) -> bool:
+        thread = self._thread
+        is_served = thread is not None and thread.is_alive()
+        if self._is_stuck or not is_served or thread is threading.current_thread():
+            return False
+        with self.changed:
+            has_room = self.changed.wait_for(
+                lambda: len(self.entries) <= most, ROOM_PATIENCE_SECONDS
+            )
+        self._is_stuck = not has_room
+        return has_room
+
     def count_dropped(self, points: int, why: str) -> None:
         """Counts points that are given up; says so once for each reason."""
         self.dropped_points += points
@@ -189,7 +185,8 @@ class Uploader:
                 self.wake.wait(self._flush_seconds)
                 self.wake.clear()
                 self._turn()
-            self._seal()
+            while self.entries:
+                self._seal()
         except Exception as error:  # noqa: BLE001 - the last resort of a thread
             _log.exception("the thread of run %s failed", self.metadata.run_id or "(new)")
             self.note(error)
@@ -216,6 +213,8 @@ class Uploader:
 
     def _turn(self) -> None:
         self._seal()
+        if self.entries:
+            self.wake.set()
         self._hear()
         if self.metadata.run_id and not self.appender.is_refused:
             self._open()
@@ -227,16 +226,15 @@ class Uploader:
         """Makes numbered batches of what was logged; from here on their content is fixed."""
         # Set before anything leaves the queue: who waits sees the points in one place or another.
         self._is_sealing = True
-        while self.entries:
-            taken: list[Entry] = []
-            while self.entries and len(taken) < _ENTRIES_A_TURN:
-                entry = self.entries.popleft()
-                self._taking += len(entry[2])
-                taken.append(entry)
-            for points, series in self._feed.cut(taken):
-                self._add(points, series)
-                self._taking -= points
-            self._taking = 0
+        taken: list[Entry] = []
+        while self.entries and len(taken) < _ENTRIES_A_TURN:
+            entry = self.entries.popleft()
+            self._taking += len(entry[2])
+            taken.append(entry)
+        for points, series in self._feed.cut(taken):
+            self._add(points, series)
+            self._taking -= points
+        self._taking = 0
         self._is_sealing = False
 
     def _add(self, points: int, series: bytes) -> None:
