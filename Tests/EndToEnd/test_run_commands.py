@@ -144,3 +144,35 @@ def test_a_list_of_runs_has_the_columns_that_were_asked_for(
 )
 def test_what_makes_no_sense_is_not_sent(cli: Callable[..., str], arguments: Any) -> None:
     cli(*arguments, code=USAGE)
+
+
+def test_experiments_and_projects_are_named_as_people_name_them(
+    cli: Callable[..., str], read: Callable[..., Any], experiment: str
+) -> None:
+    project = read("experiments", "show", "FIRST")["experiment"]["projectId"]
+    slug = read("projects", "show", project)["slug"]
+    run = read("runs", "create", "--experiment", "first", "--parameter", "lr=0.1", "--tag", "a=b")
+    for where in (["--experiment", "First"], ["--project", slug, "--experiment", "first"]):
+        assert [found["id"] for found in read("runs", "list", *where)["runs"]] == [run["id"]]
+        assert run["id"] in cli("runs", "export", *where)
+    assert read("experiments", "list", "--project", slug)["experiments"][0]["id"] == experiment
+    assert "EXPERIMENT_NOT_FOUND" in cli("runs", "list", "--experiment", "none", code=MISSING)
+    other = read("projects", "create", "Other", "--slug", f"o-{uuid.uuid4()}")["slug"]
+    cli("experiments", "create", "first", "--project", other)
+    assert "--project" in cli("runs", "list", "--experiment", "first", code=USAGE)
+    assert read("runs", "list", "--experiment", "first", "--project", other)["runs"] == []
+
+
+def test_a_run_is_shown_with_its_parameters_and_tags(
+    cli: Callable[..., str], read: Callable[..., Any], experiment: str
+) -> None:
+    pairs = [f"--parameter=key{number:02}=value" for number in range(51)]
+    run = read("runs", "create", "--experiment", experiment, "--tag", "team=vision", *pairs)["id"]
+    shown = cli("runs", "show", run)
+    assert "key49" in shown
+    assert "key50" not in shown
+    assert "and more" in shown
+    assert "team  vision" in shown
+    whole = read("runs", "show", run)
+    assert len(whole["parameters"]) == 51
+    assert whole["tags"] == [{"key": "team", "value": "vision"}]

@@ -48,7 +48,7 @@ struct ExperimentsShow: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The experiment's id.")
+  @Argument(help: "The experiment's id, or its name.")
   var experiment: String
 
   @Flag(help: "Also when it was deleted and is not yet gone for good.")
@@ -56,7 +56,7 @@ struct ExperimentsShow: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = GetExperimentRequest()
-    request.id = experiment
+    request.id = try await experimentID(experiment, context)
     request.includeDeleted = deleted
     let answer = try await context.call(
       TrackingMethods.getExperiment, request, for: GetExperimentResponse.self)
@@ -83,7 +83,7 @@ struct ExperimentsUpdate: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The experiment's id.")
+  @Argument(help: "The experiment's id, or its name.")
   var experiment: String
 
   @Option(help: "Another name.")
@@ -109,7 +109,7 @@ struct ExperimentsUpdate: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = UpdateExperimentRequest()
-    request.id = experiment
+    request.id = try await experimentID(experiment, context)
     request.etag = etag ?? ""
     request.name = name
     request.description = description
@@ -129,7 +129,7 @@ struct ExperimentsTag: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The experiment's id.")
+  @Argument(help: "The experiment's id, or its name.")
   var experiment: String
 
   @Argument(help: "Tags to set, KEY=VALUE.")
@@ -140,7 +140,7 @@ struct ExperimentsTag: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = SetExperimentTagsRequest()
-    request.experimentID = experiment
+    request.experimentID = try await experimentID(experiment, context)
     request.tags = tags.map { Tag(key: $0.key, value: $0.value) }
     request.deleteKeys = removed
     let answer = try await context.call(
@@ -158,7 +158,7 @@ struct ExperimentsDelete: DestructiveCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The experiment's id.")
+  @Argument(help: "The experiment's id, or its name.")
   var experiment: String
 
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
@@ -170,7 +170,7 @@ struct ExperimentsDelete: DestructiveCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteExperimentRequest()
-    request.id = experiment
+    request.id = try await experimentID(experiment, context)
     request.etag = etag ?? ""
     let answer = try await context.call(
       TrackingMethods.deleteExperiment, request, for: DeleteExperimentResponse.self)

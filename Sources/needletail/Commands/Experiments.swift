@@ -21,7 +21,7 @@ struct ExperimentsList: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "Only those of this project, by its id.")
+  @Option(help: "Only those of this project, by its id or its slug.")
   var project: String?
 
   @Option(help: "Only the one of this name, ignoring case.")
@@ -43,7 +43,7 @@ struct ExperimentsList: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = ListExperimentsRequest()
-    request.projectID = project ?? ""
+    request.projectID = try await projectID(project, context)
     request.name = name ?? ""
     request.filter = filter ?? ""
     request.orderBy = orderBy

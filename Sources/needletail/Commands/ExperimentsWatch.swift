@@ -15,7 +15,7 @@ struct ExperimentsWatch: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The experiment's id.")
+  @Argument(help: "The experiment's id, or its name.")
   var experiment: String
 
   @Option(name: .customLong("metric"), help: "Also this metric's last, least and greatest value.")
@@ -29,7 +29,7 @@ struct ExperimentsWatch: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = WatchExperimentRequest()
-    request.experimentID = experiment
+    request.experimentID = try await experimentID(experiment, context)
     request.summaryKeys = metrics
     request.skipHistory = skipHistory
     request.catchUp = catchUp

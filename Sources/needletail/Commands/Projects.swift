@@ -86,19 +86,6 @@ func show(_ answer: Project?, _ context: CommandContext) throws {
   Console.write(fields(pairs))
 }
 
-/// Finds the project that an argument means: an id, or the slug of a project that is not deleted.
-func projectID(_ argument: String, _ context: CommandContext) async throws -> String {
-  // An id of another form than 8-4-4-4-12 is none, and a slug of that form the server refuses.
-  if argument.utf8.count == 36, argument.split(separator: "-").map(\.count) == [8, 4, 4, 4, 12] {
-    return argument
-  }
-  var request = GetProjectRequest()
-  request.id = argument
-  let answer = try await context.call(
-    IdentityMethods.getProject, request, for: GetProjectResponse.self)
-  return answer.project?.id ?? argument
-}
-
 /// "organization" for VISIBILITY_ORGANIZATION.
 func word(_ visibility: Visibility) -> String {
   visibility.name.replacing("VISIBILITY_", with: "").lowercased()

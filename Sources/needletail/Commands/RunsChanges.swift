@@ -10,7 +10,7 @@ struct RunsCreate: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "The experiment, by its id.")
+  @Option(help: "The experiment, by its id or its name.")
   var experiment: String
 
   @Option(help: "The run's name; made of its id unless given.")
@@ -46,7 +46,7 @@ struct RunsCreate: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = CreateRunRequest()
-    request.experimentID = experiment
+    request.experimentID = try await experimentID(experiment, context)
     request.name = name ?? ""
     request.description = description ?? ""
     request.status = scheduled ? .scheduled : .running
@@ -77,7 +77,7 @@ struct RunsUpdate: ClientCommand {
   @Option(help: "Another description, for people.")
   var description: String?
 
-  @Option(help: "Another experiment of its project to move it to, by its id.")
+  @Option(help: "Another experiment of its project to move it to, by its id or its name.")
   var experiment: String?
 
   @Option(help: "The run to nest it under, by its id; \"\" = under none.")
@@ -108,7 +108,7 @@ struct RunsUpdate: ClientCommand {
     request.etag = etag ?? ""
     request.name = name
     request.description = description
-    request.experimentID = experiment
+    if let experiment { request.experimentID = try await experimentID(experiment, context) }
     request.parentRunID = parent
     request.pinned = pinned
     request.archived = archived

@@ -157,7 +157,8 @@ struct RunsParameterHistory: ClientCommand {
   }
 }
 
-private func writePairs(_ title: String, _ pairs: [(key: String, value: String)]) {
+/// Pairs in two columns, a line each.
+func writePairs(_ title: String, _ pairs: [(key: String, value: String)]) {
   var table = Table([(title, .left), ("VALUE", .left)])
   for pair in pairs { table.add([pair.key, firstLine(pair.value)]) }
   Console.write(table.text)

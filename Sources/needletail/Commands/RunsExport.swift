@@ -24,10 +24,10 @@ struct RunsExport: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "Only those of this experiment, by its id.")
+  @Option(help: "Only those of this experiment, by its id or its name.")
   var experiment: String?
 
-  @Option(help: "Only those of this project, by its id.")
+  @Option(help: "Only those of this project, by its id or its slug.")
   var project: String?
 
   @Option(
@@ -74,8 +74,7 @@ struct RunsExport: ClientCommand {
     _ context: CommandContext, _ take: ([FoundRun]) async throws -> Void
   ) async throws {
     var request = SearchRunsRequest()
-    request.projectID = project ?? ""
-    request.experimentIDs = experiment.map { [$0] } ?? []
+    (request.projectID, request.experimentIDs) = try await place(project, experiment, context)
     request.filter = filter ?? ""
     var everything = SearchInclude()
     everything.all = true

@@ -23,10 +23,10 @@ struct RunsList: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "Only those of this experiment, by its id.")
+  @Option(help: "Only those of this experiment, by its id or its name.")
   var experiment: String?
 
-  @Option(help: "Only those of this project, by its id.")
+  @Option(help: "Only those of this project, by its id or its slug.")
   var project: String?
 
   @Option(help: "Only those that are scheduled, running, completed, failed or cancelled.")
@@ -100,8 +100,9 @@ struct RunsList: ClientCommand {
 
   private func list(_ context: CommandContext) async throws -> ListRunsResponse {
     var request = ListRunsRequest()
-    request.experimentID = experiment ?? ""
-    request.projectID = project ?? ""
+    let (projectID, experimentIDs) = try await place(project, experiment, context)
+    request.projectID = projectID
+    request.experimentID = experimentIDs.first ?? ""
     request.status = status?.status ?? .unspecified
     request.includeArchived = archived
     request.deleted = deleted
@@ -122,8 +123,7 @@ struct RunsList: ClientCommand {
     _ columns: RunColumns, _ context: CommandContext
   ) async throws -> SearchRunsResponse {
     var request = SearchRunsRequest()
-    request.projectID = project ?? ""
-    request.experimentIDs = experiment.map { [$0] } ?? []
+    (request.projectID, request.experimentIDs) = try await place(project, experiment, context)
     request.filter = filter ?? status.map { "status = '\(word($0.status).uppercased())'" } ?? ""
     request.orderBy = orderBy
     request.includeArchived = archived
@@ -141,8 +141,7 @@ struct RunsList: ClientCommand {
 
   private func tellCount(_ context: CommandContext) async throws {
     var request = CountRunsRequest()
-    request.projectID = project ?? ""
-    request.experimentIDs = experiment.map { [$0] } ?? []
+    (request.projectID, request.experimentIDs) = try await place(project, experiment, context)
     request.filter = filter ?? ""
     request.includeArchived = archived
     request.view = deleted ? .deleted : .live

@@ -6,10 +6,14 @@ internal import Messages
 struct RunsShow: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show a run, with a curve for each of its metrics.")
-  static var document: Document? { Document(Run.self, in: "run", of: ["run", "metrics"]) }
+  static var document: Document? {
+    Document(Run.self, in: "run", of: ["run", "metrics", "parameters", "tags"])
+  }
 
-  /// How many curves are fetched at once.
-  private static let curvesAtOnceMax = 8
+  /// How many curves a call asks for.
+  private static let curvesAtOnceMax = 50
+  /// Parameters and tags of each that the table shows.
+  private static let pairsMax = 50
 
   @OptionGroup var global: GlobalOptions
 
@@ -35,9 +39,14 @@ struct RunsShow: ClientCommand {
       throw CommandFailure(.other, reason: "RUN_MISSING", "The server's answer holds no run.")
     }
     let metrics = try await metrics(of: found.id, context)
-    if global.output == .json { return try writeJSON(found, metrics, context) }
+    let isWhole = global.output == .json
+    let parameters = try await parameters(of: found.id, isWhole: isWhole, context)
+    let tags = try await tags(of: found.id, isWhole: isWhole, context)
+    if isWhole { return try writeJSON(found, metrics, parameters, tags, context) }
     let links = try await linkPairs(of: found.id, deleted: deleted, context)
     Console.write(fields(pairs(of: found) + links))
+    tell("PARAMETER", parameters.parameters.map { ($0.key, $0.value) }, parameters.nextPageToken)
+    tell("TAG", tags.tags.map { ($0.key, $0.value) }, tags.nextPageToken)
     guard !metrics.isEmpty else { return Console.line("\nno metrics yet") }
     let shown = metrics.filter { $0.definition?.isHidden != true }
     let curves = try await curves(of: shown, in: found.id, context)
@@ -48,12 +57,48 @@ struct RunsShow: ClientCommand {
   }
 
   private func writeJSON(
-    _ run: Run, _ metrics: [MetricSummary], _ context: CommandContext
+    _ run: Run, _ metrics: [MetricSummary], _ parameters: ListRunParametersResponse,
+    _ tags: ListRunTagsResponse, _ context: CommandContext
   ) throws {
     var list = ListRunMetricsResponse()
     list.metrics = metrics
-    let summaries = try context.json(list)["metrics"] ?? .array([])
-    context.write(.object([.init("run", try context.json(run)), .init("metrics", summaries)]))
+    context.write(
+      .object([
+        .init("run", try context.json(run)),
+        .init("metrics", try context.json(list)["metrics"] ?? .array([])),
+        .init("parameters", try context.json(parameters)["parameters"] ?? .array([])),
+        .init("tags", try context.json(tags)["tags"] ?? .array([])),
+      ]))
+  }
+
+  private func parameters(
+    of run: String, isWhole: Bool, _ context: CommandContext
+  ) async throws -> ListRunParametersResponse {
+    var request = ListRunParametersRequest()
+    request.runID = run
+    request.includeDeleted = deleted
+    return try await context.list(
+      TrackingMethods.listRunParameters, request, \ListRunParametersResponse.parameters,
+      limit: isWhole ? .max : Self.pairsMax)
+  }
+
+  private func tags(
+    of run: String, isWhole: Bool, _ context: CommandContext
+  ) async throws -> ListRunTagsResponse {
+    var request = ListRunTagsRequest()
+    request.runID = run
+    request.includeDeleted = deleted
+    return try await context.list(
+      TrackingMethods.listRunTags, request, \ListRunTagsResponse.tags,
+      limit: isWhole ? .max : Self.pairsMax)
+  }
+
+  /// A table of its own where there are any.
+  private func tell(_ title: String, _ pairs: [(String, String)], _ more: String) {
+    guard !pairs.isEmpty else { return }
+    Console.line("")
+    writePairs(title, pairs)
+    if !more.isEmpty { Console.line("and more: --json tells all") }
   }
 
   private func metrics(
@@ -73,25 +118,28 @@ struct RunsShow: ClientCommand {
     return metrics
   }
 
-  /// The curve of each metric, by its key.
+  /// The curve of each metric, by its key, from buckets that are finer than its characters.
   private func curves(
     of metrics: [MetricSummary], in run: String, _ context: CommandContext
   ) async throws -> [String: String] {
-    let (width, deleted) = (width, deleted)
-    return try await withThrowingTaskGroup(of: (String, String).self) { group in
-      var curves: [String: String] = [:]
-      for (index, metric) in metrics.enumerated() {
-        if index >= Self.curvesAtOnceMax, let (key, curve) = try await group.next() {
-          curves[key] = curve
-        }
-        let key = metric.key
-        group.addTask {
-          (key, try await curve(of: key, in: run, deleted: deleted, width: width, context))
-        }
+    var request = DownsampleMetricHistoryRequest()
+    request.runIDs = [run]
+    request.bucketCount = UInt32(width * 4)
+    // As the summary beside it.
+    request.skipsInherited = true
+    request.includeDeleted = deleted
+    var curves: [String: String] = [:]
+    for start in stride(from: 0, to: metrics.count, by: Self.curvesAtOnceMax) {
+      request.keys = metrics[start..<min(start + Self.curvesAtOnceMax, metrics.count)].map(\.key)
+      let found = try await context.call(
+        TrackingMethods.downsampleMetricHistory, request, for: DownsampleMetricHistoryResponse.self)
+      for buckets in found.series {
+        var line = Sparkline(width: width)
+        for mean in buckets.means { line.add(mean) }
+        curves[buckets.key] = line.text
       }
-      for try await (key, curve) in group { curves[key] = curve }
-      return curves
     }
+    return curves
   }
 
   private func table(_ metrics: [MetricSummary], _ curves: [String: String]) -> String {
@@ -145,24 +193,4 @@ func pairs(of run: Run) -> [(String, String)] {
   }
   if !run.description.isEmpty { pairs.append(("description", run.description)) }
   return pairs
-}
-
-/// Reads all points of a metric into a curve.
-private func curve(
-  of key: String, in run: String, deleted: Bool, width: Int, _ context: CommandContext
-) async throws -> String {
-  var request = StreamMetricHistoryRequest()
-  request.runID = run
-  request.key = key
-  request.includeDeleted = deleted
-  // As the summary beside it.
-  request.skipsInherited = true
-  let points: ResponseReader<StreamMetricHistoryResponse> =
-    try await context.connection.serverStreaming(
-      TrackingMethods.streamMetricHistory, request, context.global.callOptions)
-  var line = Sparkline(width: width)
-  while let part = try await points.next() {
-    for value in part.series?.values ?? [] { line.add(value) }
-  }
-  return line.text
 }

@@ -1,0 +1,58 @@
+internal import Client
+internal import Messages
+
+/// Whether an argument has the form of an id, 8-4-4-4-12; a name of that form is taken for one.
+func hasFormOfID(_ argument: String) -> Bool {
+  argument.utf8.count == 36 && argument.split(separator: "-").map(\.count) == [8, 4, 4, 4, 12]
+}
+
+/// Finds the project that an argument means: an id, or the slug of a project that is not deleted.
+func projectID(_ argument: String, _ context: CommandContext) async throws -> String {
+  if hasFormOfID(argument) { return argument }
+  var request = GetProjectRequest()
+  request.id = argument
+  let answer = try await context.call(
+    IdentityMethods.getProject, request, for: GetProjectResponse.self)
+  return answer.project?.id ?? argument
+}
+
+/// The project that an option names; empty where it names none.
+func projectID(_ option: String?, _ context: CommandContext) async throws -> String {
+  guard let option else { return "" }
+  return try await projectID(option, context)
+}
+
+/// Finds the experiment that an argument means: an id, or the name of one that is not deleted,
+/// ignoring case. Names are unique in a project only.
+func experimentID(
+  _ argument: String, in projectID: String = "", _ context: CommandContext
+) async throws -> String {
+  if hasFormOfID(argument) { return argument }
+  var request = ListExperimentsRequest()
+  request.projectID = projectID
+  request.name = argument
+  request.includeArchived = true
+  request.pageSize = 2
+  let found = try await context.call(
+    TrackingMethods.listExperiments, request, for: ListExperimentsResponse.self
+  ).experiments
+  guard let first = found.first else {
+    throw CommandFailure(
+      .notFound, reason: "EXPERIMENT_NOT_FOUND", "There is no experiment called \(argument).")
+  }
+  guard found.count == 1 else {
+    throw CommandFailure(
+      .usage, reason: "EXPERIMENT_AMBIGUOUS",
+      "Several projects have an experiment called \(argument): give its id, or --project.")
+  }
+  return first.id
+}
+
+/// Where runs are looked for: the project and the experiment that options name, if they name any.
+func place(
+  _ project: String?, _ experiment: String?, _ context: CommandContext
+) async throws -> (projectID: String, experimentIDs: [String]) {
+  let projectID = try await projectID(project, context)
+  guard let experiment else { return (projectID, []) }
+  return (projectID, [try await experimentID(experiment, in: projectID, context)])
+}
