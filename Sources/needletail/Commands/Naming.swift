@@ -1,7 +1,7 @@
 internal import Client
 internal import Messages
 
-/// Whether an argument has the form of an id, 8-4-4-4-12; a name of that form is taken for one.
+/// Whether an argument has the form of an id; a name of that form is taken for one.
 func hasFormOfID(_ argument: String) -> Bool {
   argument.utf8.count == 36 && argument.split(separator: "-").map(\.count) == [8, 4, 4, 4, 12]
 }
@@ -22,8 +22,9 @@ func projectID(_ option: String?, _ context: CommandContext) async throws -> Str
   return try await projectID(option, context)
 }
 
-/// Finds the experiment that an argument means: an id, or the name of one that is not deleted,
-/// ignoring case. Names are unique in a project only.
+/// Finds the experiment that an argument means: an id, or the name of one that is not deleted.
+///
+/// Case is ignored. Names are unique in a project only.
 func experimentID(
   _ argument: String, in projectID: String = "", _ context: CommandContext
 ) async throws -> String {
