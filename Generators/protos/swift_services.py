@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from Generators.protos.swift_types import SwiftTypes
 
 _SERVED = {
-    MethodKind.UNARY: "UnaryMethod",
-    MethodKind.SERVER_STREAMING: "ServerStreamingMethod",
-    MethodKind.CLIENT_STREAMING: "ClientStreamingMethod",
-    MethodKind.BIDIRECTIONAL: "BidirectionalMethod",
+    MethodKind.UNARY: "unary",
+    MethodKind.SERVER_STREAMING: "serverStreaming",
+    MethodKind.CLIENT_STREAMING: "clientStreaming",
+    MethodKind.BIDIRECTIONAL: "bidirectional",
 }
 
 
@@ -39,7 +39,7 @@ public protocol {service.name}Handlers: Sendable {{
 
 extension {service.name}Handlers {{
   /// Every method of the service, for the router.
-  public var methods: [any ServedMethod] {{
+  public var methods: [ServedMethod] {{
     [
 {indented(methods, 3)}
     ]
@@ -93,7 +93,7 @@ def _served(service: Service, method: Method, types: SwiftTypes) -> str:
         rows = ",\n".join(f"    {name}: {type_}" for name, type_ in parameters)
         signature = f"(\n{rows}\n  ) {effects} in"
     return (
-        f"{_SERVED[method.kind]}({service.name}Methods.{name}) {{\n"
+        f"ServedMethod.{_SERVED[method.kind]}({service.name}Methods.{name}) {{\n"
         f"  {signature}\n"
         f"  try await self.{name}({names})\n"
         f"}},"

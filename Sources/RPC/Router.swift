@@ -4,7 +4,7 @@ public import Messages
 /// Finds a method by its name, as bytes of the wire.
 public struct Router: Sendable {
   /// Every served method, sorted by name; a method's place here is its index.
-  public let methods: [any ServedMethod]
+  public let methods: [ServedMethod]
 
   /// The permission of methods that every authenticated caller may call.
   public static let selfPermission = "self"
@@ -15,7 +15,7 @@ public struct Router: Sendable {
   private let names: [[UInt8]]
 
   /// Makes a router of `methods`, whose names must differ.
-  public init(_ methods: [any ServedMethod]) {
+  public init(_ methods: [ServedMethod]) {
     self.methods = methods.sorted { $0.descriptor.name < $1.descriptor.name }
     names = self.methods.map { Array($0.descriptor.name.utf8) }
     var size = 16

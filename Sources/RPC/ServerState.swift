@@ -58,7 +58,7 @@ public final class ServerState: Sendable {
   public func drain() { draining.store(true, ordering: .relaxed) }
 
   /// The methods of `needletail.rpc.v1.Server`, which every server has.
-  public static var ownMethods: [any ServedMethod] { ServerService().methods }
+  public static var ownMethods: [ServedMethod] { ServerService().methods }
 
   /// Whether a Hello of the address is to be answered late.
   func isSuspect(_ block: AddressBlock, now: Instant) -> Bool {

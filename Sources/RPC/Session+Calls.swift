@@ -51,7 +51,7 @@ extension Session {
   }
 
   private func start(
-    _ method: any ServedMethod, _ call: CallContext, _ frame: Frame.Call, _ body: RawSpan
+    _ method: ServedMethod, _ call: CallContext, _ frame: Frame.Call, _ body: RawSpan
   ) {
     let message = body.extracting(frame.message)
     if method.descriptor.kind == .clientStreaming || method.descriptor.kind == .bidirectional {

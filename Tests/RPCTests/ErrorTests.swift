@@ -8,12 +8,12 @@ import Wire
 @testable import Tracking
 
 /// Lets a call fail with an error of the database: the request is the number of one of `errors`.
-private func translate(_ errors: [PostgresError]) -> any ServedMethod {
-  UnaryMethod<Raw, Raw>(
+private func translate(_ errors: [PostgresError]) -> ServedMethod {
+  ServedMethod.unary(
     MethodDescriptor(
       name: "test.Errors/Translate", kind: .unary, permission: "self", isAudited: false,
       idempotency: .read)
-  ) { (request, call) async throws(CallError) in
+  ) { (request: Raw, call: CallContext) async throws(CallError) -> Raw in
     let index = request.bytes.reduce(0) { $0 << 8 | Int($1) }
     throw call.callError(errors[index])
   }

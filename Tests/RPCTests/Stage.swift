@@ -80,35 +80,37 @@ final class Stage {
   // MARK: Methods
 
   /// One method of each kind, and one that the tests' key may not call.
-  static var methods: [any ServedMethod] {
+  static var methods: [ServedMethod] {
     [
-      UnaryMethod<Raw, Raw>(descriptor("Unary", .unary)) {
-        (_, call) async throws(CallError) in
+      ServedMethod.unary(descriptor("Unary", .unary)) {
+        (_: Raw, call: CallContext) async throws(CallError) -> Raw in
         try await play(call, nil, nil)
       },
-      ServerStreamingMethod<Raw, Raw>(descriptor("ServerStreaming", .serverStreaming)) {
-        (_, responses, call) async throws(CallError) in
+      ServedMethod.serverStreaming(descriptor("ServerStreaming", .serverStreaming)) {
+        (_: Raw, responses: ResponseStream<Raw>, call: CallContext) async throws(CallError) in
         _ = try await play(call, nil, responses)
       },
-      ClientStreamingMethod<Raw, Raw>(descriptor("ClientStreaming", .clientStreaming)) {
-        (requests, call) async throws(CallError) in
+      ServedMethod.clientStreaming(descriptor("ClientStreaming", .clientStreaming)) {
+        (requests: RequestStream<Raw>, call: CallContext) async throws(CallError) -> Raw in
         try await play(call, requests, nil)
       },
-      BidirectionalMethod<Raw, Raw>(descriptor("Bidirectional", .bidirectional)) {
-        (requests, responses, call) async throws(CallError) in
+      ServedMethod.bidirectional(descriptor("Bidirectional", .bidirectional)) {
+        (
+          requests: RequestStream<Raw>, responses: ResponseStream<Raw>, call: CallContext
+        ) async throws(CallError) in
         _ = try await play(call, requests, responses)
       },
-      UnaryMethod<Raw, Raw>(descriptor("Forbidden", .unary, permission: "test.forbidden")) {
-        (request, _) in request
+      ServedMethod.unary(descriptor("Forbidden", .unary, permission: "test.forbidden")) {
+        (request: Raw, _: CallContext) -> Raw in request
       },
-      UnaryMethod<Raw, Raw>(
+      ServedMethod.unary(
         descriptor("Open", .unary, permission: Router.anonymousPermission)
-      ) { (_, call) async throws(CallError) in
+      ) { (_: Raw, call: CallContext) async throws(CallError) -> Raw in
         try await play(call, nil, nil)
       },
-      ClientStreamingMethod<Raw, Raw>(
+      ServedMethod.clientStreaming(
         descriptor("ForbiddenStream", .clientStreaming, permission: "test.forbidden")
-      ) { (_, _) in Raw() },
+      ) { (_: RequestStream<Raw>, _: CallContext) -> Raw in Raw() },
     ]
   }
 

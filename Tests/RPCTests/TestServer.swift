@@ -13,7 +13,7 @@ import Wire
 struct TestServerOptions: Sendable {
   var settings = ServerSettings(software: "test/1")
   var authenticator: any Authenticator = OneKey()
-  var methods: [any ServedMethod] = ServerState.ownMethods + Stage.methods
+  var methods: [ServedMethod] = ServerState.ownMethods + Stage.methods
   var reasons = ReasonTable()
   var database = DatabaseSettings(connection: "host=/nonexistent dbname=none")
   /// Who is told of the audit log's entries.

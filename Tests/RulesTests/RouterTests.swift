@@ -7,15 +7,11 @@ import Testing
 /// Finding methods by the bytes of their names.
 struct RouterTests {
   /// A method that is never called.
-  private struct Named: ServedMethod {
-    let descriptor: MethodDescriptor
-
-    init(_ name: String, permission: String = "self") {
-      descriptor = MethodDescriptor(
+  private static func named(_ name: String, permission: String = "self") -> ServedMethod {
+    .unary(
+      MethodDescriptor(
         name: name, kind: .unary, permission: permission, isAudited: false, idempotency: .read)
-    }
-
-    func start(_ message: RawSpan, _ call: CallContext) {}
+    ) { (request: Parameter, _: CallContext) -> Parameter in request }
   }
 
   private static func index(_ router: Router, _ name: String) -> Int? {
@@ -28,7 +24,7 @@ struct RouterTests {
   func find(count: Int) {
     var random = SplitMix(seed: UInt64(count))
     let names = (0..<count).map { "pkg.v1.Service\($0 % 7)/Method\($0)" }
-    let router = Router(names.shuffled(using: &random).map { Named($0) })
+    let router = Router(names.shuffled(using: &random).map { Self.named($0) })
     #expect(router.methods.map(\.descriptor.name) == names.sorted())
     for name in names {
       #expect(Self.index(router, name).map { router.methods[$0].descriptor.name } == name)
@@ -44,7 +40,7 @@ struct RouterTests {
     let names = (0..<64).map { "m\($0)" }
     for first in names {
       for second in names where first != second {
-        let router = Router([Named(first), Named(second)])
+        let router = Router([Self.named(first), Self.named(second)])
         #expect(Self.index(router, first) == (first < second ? 0 : 1))
         #expect(Self.index(router, second) == (first < second ? 1 : 0))
         #expect(Self.index(router, "m64") == nil)
@@ -54,7 +50,7 @@ struct RouterTests {
 
   @Test("A name is its bytes: another spelling that looks the same is another name")
   func bytes() {
-    let router = Router([Named("caf\u{E9}")])
+    let router = Router([Self.named("caf\u{E9}")])
     #expect(Self.index(router, "caf\u{E9}") == 0)
     #expect(Self.index(router, "cafe\u{301}") == nil)
     #expect(Self.index(router, "CAF\u{C9}") == nil)
@@ -63,7 +59,8 @@ struct RouterTests {
   @Test("Permissions open their own methods, and everybody's are always open")
   func allowed() {
     let router = Router([
-      Named("a", permission: "run.get"), Named("b"), Named("c", permission: "run.create"),
+      Self.named("a", permission: "run.get"), Self.named("b"),
+      Self.named("c", permission: "run.create"),
     ])
     #expect(router.allowed(by: []) == [false, true, false])
     #expect(router.allowed(by: ["run.get"]) == [true, true, false])
