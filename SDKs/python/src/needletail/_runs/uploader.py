@@ -11,11 +11,12 @@ import uuid
 from typing import TYPE_CHECKING
 
 from needletail._core.call import PendingCall
-from needletail._generated.descriptors import message_class
 from needletail._generated.tracking_calls import TRACKING_APPEND_METRICS
 from needletail._runs.appender import Appender, Step
 from needletail._runs.batches import Batch, Feed, columnar, opening_bytes, request_bytes
+from needletail._runs.owed import OwedCalls
 from needletail._runs.spool import SpoolFullError
+from needletail._runs.stream import StreamEvents
 from needletail.errors import CallError, Code
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("needletail")
 
-_AppendMetricsResponse = message_class("needletail.tracking.v1.AppendMetricsResponse")
 MAX_KEPT_ERRORS = 100
 OPEN_PATIENCE_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
@@ -38,39 +38,6 @@ MAX_PAUSE_SECONDS = 10.0
 MAX_PAUSE_WHEN_DENIED_SECONDS = 60.0
 # What one turn takes from the queue, so that batches go out while a flood comes in.
 _ENTRIES_A_TURN = 50_000
-
-
-class StreamEvents:
-    """The sink of the call: keeps events for the thread and wakes it."""
-
-    def __init__(self, wake: threading.Event) -> None:
-        self.acknowledgements: collections.deque[int] = collections.deque()
-        self.error: CallError | None = None
-        self.has_ended = False
-        self.is_draining = False
-        self.owed = 0
-        self._wake = wake
-
-    def message(self, message: bytes) -> None:
-        """An acknowledgement."""
-        self.owed += len(message)
-        answer = _AppendMetricsResponse.FromString(message)
-        self.acknowledgements.append(answer.acknowledged_sequence)
-        self._wake.set()
-
-    def ended(self, error: CallError | None, message: bytes) -> None:
-        """The stream is over."""
-        del message
-        self.error, self.has_ended = error, True
-        self._wake.set()
-
-    def writable(self) -> None:
-        """What is on its way is bounded by the appender."""
-
-    def draining(self) -> None:
-        """The connection will end: finish this stream and open the next elsewhere."""
-        self.is_draining = True
-        self._wake.set()
 
 
 class Uploader:
@@ -94,6 +61,7 @@ class Uploader:
         self.appender = Appender(
             metadata.writer_id, metadata.offset, renew=self._renew, forget=self._forget
         )
+        self.owed = OwedCalls(metadata, self.save)
         self.wake = threading.Event()
         self.changed = threading.Condition()
         self._client = client
@@ -143,12 +111,18 @@ class Uploader:
     def unsent_points(self) -> int:
         """Points that the server hasn't acknowledged yet."""
         waiting = sum(len(values) for _, _, values in self.entries.copy())
-        return waiting + self._taking + self.appender.pending_points
+        return waiting + self._taking + self.appender.pending_points + self.owed.points
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server has acknowledged or refused everything."""
+        waits = self.entries or self._is_sealing or self.appender.pending or self.metadata.calls
+        return not waits
 
     def wait_until_sent(self, until: float) -> bool:
         """Waits until everything logged so far is acknowledged or refused."""
         with self.changed:
-            while self.entries or self._is_sealing or self.appender.pending:
+            while not self.is_idle:
                 left = until - time.monotonic()
                 if left <= 0:
                     return False
@@ -217,11 +191,25 @@ class Uploader:
     def _turn(self) -> None:
         self._seal()
         self._hear()
-        if self.metadata.run_id and not self.appender.is_refused:
+        if self.metadata.run_id and self._settle() and not self.appender.is_refused:
             self._open()
             self._send()
         with self.changed:
             self.changed.notify_all()
+
+    def _settle(self) -> bool:
+        """Makes the calls that are owed; returns whether none is left."""
+        if self.metadata.calls and time.monotonic() >= self._not_before:
+            try:
+                self.owed.send(self._client, lambda: self._is_stopping, self._refused)
+            except CallError as error:
+                self._ended(error)
+        return not self.metadata.calls
+
+    def _refused(self, points: int, error: CallError) -> None:
+        self.appender.refuse(points)
+        self.note(error)
+        _log.warning("a call that was kept is refused, with %s points: %s", points, error)
 
     def _seal(self) -> None:
         """Makes numbered batches of what was logged; from here on their content is fixed."""
