@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from needletail_mlflow.uri import Place
 
 _PROJECTS_PER_PAGE = 1_000
+_NAMED_PROJECTS = 10
+_VARIABLES = (
+    "NEEDLETAIL_API_KEY",
+    "NEEDLETAIL_CA_FILE",
+    "NEEDLETAIL_CERTIFICATE_FILE",
+    "NEEDLETAIL_KEY_FILE",
+    "NEEDLETAIL_CONNECTION_FILE",
+    "NEEDLETAIL_PROFILE",
+)
 _clients: dict[Settings, tuple[Client, RunSpools]] = {}
 _lock = threading.Lock()
 
@@ -34,17 +43,18 @@ class Connection:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._shared: tuple[Client, RunSpools] | None = None
+        self._said: tuple[str | None, ...] = ()
         self._project_id = ""
 
     @property
     def client(self) -> Client:
         """The client, which opens its connection with the first call."""
-        return (self._shared or self._share())[0]
+        return self._now()[0]
 
     @property
     def spools(self) -> RunSpools:
         """What is kept of runs while the server is away."""
-        return (self._shared or self._share())[1]
+        return self._now()[1]
 
     @property
     def project_id(self) -> str:
@@ -54,8 +64,12 @@ class Connection:
                 self._project_id = self._find_project()
         return self._project_id
 
-    def _share(self) -> tuple[Client, RunSpools]:
+    def _now(self) -> tuple[Client, RunSpools]:
+        # MLflow keeps its stores. Until one has worked, what is corrected in a notebook counts.
+        if self._shared is not None and (self._project_id or self._said == _said()):
+            return self._shared
         with TRANSLATED:
+            self._said = _said()
             self._shared = _shared(settings_module.resolve(self.place.url))
         return self._shared
 
@@ -90,11 +104,16 @@ class Connection:
     def _only_project(self, projects: Sequence[ProjectSummary]) -> str:
         if len(projects) == 1:
             return projects[0].id
-        known = ", ".join(project.slug for project in projects) or "none yet"
+        known = ", ".join(project.slug for project in projects[:_NAMED_PROJECTS]) or "none yet"
+        known += ", …" if len(projects) > _NAMED_PROJECTS else ""
         raise invalid(
             "the tracking URI names no project: write"
             f" needletail://{self.client.settings.address}/project, with one of: {known}"
         )
+
+
+def _said() -> tuple[str | None, ...]:
+    return tuple(os.environ.get(name) for name in _VARIABLES)
 
 
 def _shared(settings: Settings) -> tuple[Client, RunSpools]:
