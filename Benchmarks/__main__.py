@@ -24,6 +24,7 @@ from Benchmarks.cases import (
     ingest,
     logins,
     metric_reads,
+    mlflow_plugin,
     runs,
     search,
     watching,
@@ -46,6 +47,7 @@ CASES: tuple[Case, ...] = (
     *metric_reads.CASES,
     *history.CASES,
     *beside_mlflow.CASES,
+    *mlflow_plugin.CASES,
     *watching.CASES,
     *footprint.CASES,
 )

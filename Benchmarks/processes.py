@@ -92,3 +92,27 @@ def cpu_seconds(process: int) -> float:
         elif fields[1] == str(process):
             ticks += sum(int(field) for field in fields[11:13])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_of(process: int) -> int:
+    """Bytes of a process and its children: pages that they share count once, in shares."""
+    parents: dict[str, str] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        parents[path.parent.name] = text.rpartition(")")[2].split()[1]
+    family = {str(process)}
+    while added := {one for one, parent in parents.items() if parent in family} - family:
+        family |= added
+    return sum(_proportional_bytes(one) for one in family)
+
+
+def _proportional_bytes(process: str) -> int:
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
+    return int(fields["Pss"].split()[0]) * 1024

@@ -29,7 +29,7 @@ _SEARCH_BODY = (
     f'{{"experiment_ids":["0"],"filter":"{_FILTER}","order_by":["{_ORDER}"],'
     f'"max_results":{_PAGE_SIZE}}}'
 )
-_HISTORY_RUN = "0123456789abcdef0123456789abcdef"
+HISTORY_RUN = "0123456789abcdef0123456789abcdef"
 
 
 def _mlflow(settings: Settings, outcome: Outcome) -> None:
@@ -46,7 +46,7 @@ def _mlflow(settings: Settings, outcome: Outcome) -> None:
         )
         own = database.query("select id from organizations")[0][0]
         fill(database, organization_ids=[own], runs=_RUNS)
-        _fill_mlflow(database)
+        fill_mlflow(database, runs=_RUNS, points=POINTS)
         endpoint = wire.Endpoint.of(started.connection)
         caller = stack.enter_context(Caller.of(endpoint))
         search = Search("a metric, by it", _FILTER, (_ORDER,))
@@ -91,7 +91,7 @@ def _mlflow(settings: Settings, outcome: Outcome) -> None:
         rounds = max(3, settings.pairs)
         reader = "history_reader.py"
         ours = times(reader, started, settings.work, POINTS, rounds)["to a list"]
-        theirs = mlflow.read_history(port, _HISTORY_RUN, "loss", rounds)
+        theirs = mlflow.read_history(port, HISTORY_RUN, "loss", rounds)
         ratio = Spread.of([other / mine for mine, other in zip(ours, theirs, strict=True)])
         peer = f"mlflow get_metric_history of {POINTS:,} points ({Spread.of(theirs).median:,.0f} ms"
         peer += f", ours {Spread.of(ours).median:,.0f} ms)"
@@ -111,7 +111,7 @@ def _by_turns(
     outcome.comparisons.append(Comparison(other.name, mine.ratio_to(other), at_least))
 
 
-def _fill_mlflow(database: Cluster) -> None:
+def fill_mlflow(database: Cluster, *, runs: int, points: int) -> None:
     """As many runs, with the same number of parameters, metrics and tags; and a long history."""
     statement = f"""
         insert into runs (
@@ -121,15 +121,15 @@ def _fill_mlflow(database: Cluster) -> None:
         select
             md5(n::text), 'run ' || n, 'LOCAL', '', '', 'somebody', 'FINISHED',
             n, n + 1000, '', 'active', 'mlflow-artifacts:/' || n, 0
-        from generate_series(1, {_RUNS}) as n
+        from generate_series(1, {runs}) as n
         union all
         select
-            '{_HISTORY_RUN}', 'history', 'LOCAL', '', '', 'somebody', 'RUNNING',
+            '{HISTORY_RUN}', 'history', 'LOCAL', '', '', 'somebody', 'RUNNING',
             0, null, '', 'active', 'mlflow-artifacts:/history', 0;
         insert into latest_metrics (key, value, timestamp, step, is_nan, run_uuid)
         select
             key, (hashint8extended(n, 60 + k) & 1048575) / 1048576.0, 0, 999, false, md5(n::text)
-        from generate_series(1, {_RUNS}) as n
+        from generate_series(1, {runs}) as n
         cross join (
             select case k when 1 then 'loss' when 2 then 'accuracy' else 'metric ' || k end, k
             from generate_series(1, 10) as k
@@ -137,15 +137,15 @@ def _fill_mlflow(database: Cluster) -> None:
         insert into metrics (key, value, timestamp, run_uuid, step, is_nan)
         select key, value, timestamp, run_uuid, step, is_nan from latest_metrics
         union all
-        select 'loss', (step % 997) / 997.0, step, '{_HISTORY_RUN}', step, false
-        from generate_series(1, {POINTS}) as step;
+        select 'loss', (step % 997) / 997.0, step, '{HISTORY_RUN}', step, false
+        from generate_series(1, {points}) as step;
         insert into params (key, value, run_uuid)
         select 'parameter ' || k, (n * k)::text, md5(n::text)
-        from generate_series(1, {_RUNS}) as n
+        from generate_series(1, {runs}) as n
         cross join generate_series(1, 20) as k;
         insert into tags (key, value, run_uuid)
         select 'tag ' || k, (n % (k * 10))::text, md5(n::text)
-        from generate_series(1, {_RUNS}) as n
+        from generate_series(1, {runs}) as n
         cross join generate_series(1, 5) as k;
         analyze runs, metrics, latest_metrics, params, tags
     """  # noqa: S608

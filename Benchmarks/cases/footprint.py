@@ -10,7 +10,7 @@ from pathlib import Path
 from Benchmarks.cases import Bound, Case, Outcome, Settings
 from Benchmarks.certificate import Certificate
 from Benchmarks.figures import MeasurementError, Spread
-from Benchmarks.postgres import cluster
+from Benchmarks.postgres import Cluster, cluster
 from Benchmarks.processes import free_port, running
 from Benchmarks.server import Server, binary, server
 from Benchmarks.wire import Endpoint
@@ -87,20 +87,22 @@ def _settled(started: Server) -> int:
     return last
 
 
+def first_answers(folder: Path, database: Cluster, count: int) -> list[float]:
+    """Milliseconds from the start of `needletail serve` to its first answer, so many times."""
+    with server(folder, postgres=database.url) as prepared:
+        api_key = str(prepared.connection["api_key"])
+    made = Certificate.make(folder)
+    endpoint = Endpoint("127.0.0.1", free_port(), made.certificate, api_key)
+    command: list[str | Path] = [
+        *(binary(), "serve", "--postgres", database.url, "--port", str(endpoint.port)),
+        *("--certificate", made.certificate, "--key", made.key),
+    ]
+    return [_start_once(command, endpoint, folder / "serve.log") for _ in range(count)]
+
+
 def _first_answer(settings: Settings, outcome: Outcome) -> None:
-    folder = settings.work / "start"
     with cluster(settings.work / "start-pg") as database:
-        with server(folder, postgres=database.url) as prepared:
-            api_key = str(prepared.connection["api_key"])
-        made = Certificate.make(folder)
-        endpoint = Endpoint("127.0.0.1", free_port(), made.certificate, api_key)
-        command: list[str | Path] = [
-            *(binary(), "serve", "--postgres", database.url, "--port", str(endpoint.port)),
-            *("--certificate", made.certificate, "--key", made.key),
-        ]
-        milliseconds = [
-            _start_once(command, endpoint, folder / "serve.log") for _ in range(settings.pairs)
-        ]
+        milliseconds = first_answers(settings.work / "start", database, settings.pairs)
     outcome.bounds = [Bound("from exec to the first answer", "ms", Spread.of(milliseconds), 50)]
 
 

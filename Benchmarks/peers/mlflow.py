@@ -17,9 +17,10 @@ from statistics import quantiles
 
 from Benchmarks.figures import MeasurementError, PeerMissingError, Round
 from Benchmarks.postgres import Cluster
-from Benchmarks.processes import free_port, running, wait_until_listening
+from Benchmarks.processes import ROOT, free_port, running, wait_until_listening
 
 VARIABLE = "NEEDLETAIL_BENCH_MLFLOW"
+_ENVIRONMENT = ROOT / ".venv-mlflow/bin/python"
 _READER = Path(__file__).parent / "mlflow_reader.py"
 # It makes its tables first, and loads much.
 _START_SECONDS = 300
@@ -27,11 +28,11 @@ _API = "/api/2.0/mlflow/"
 
 
 def python() -> Path:
-    """The Python that has MLflow, as the environment names it."""
+    """The Python that has MLflow: what the environment names, or what Scripts/setup made."""
     named = os.environ.get(VARIABLE, "")
-    if not named:
-        raise PeerMissingError(f"{VARIABLE} names no Python with mlflow and psycopg2")
-    path = Path(named)
+    path = Path(named) if named else _ENVIRONMENT
+    if not path.exists():
+        raise PeerMissingError(f"{path} is not there (Scripts/setup --for test makes it)")
     command: list[str | Path] = [
         *(path, "-c", "import importlib.util as u; print(u.find_spec('mlflow') is not None)"),
     ]
@@ -158,12 +159,27 @@ def one(run: str, step: int) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tracker:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+
+
 @contextmanager
 def mlflow(folder: Path, database: Cluster, *, cores: int) -> Iterator[int]:
-    """Runs the server with a worker a core and gives its port."""
-    executable = python()
-    folder.mkdir(parents=True)
+    """Runs the server on a new database and gives its port."""
     database.query("create database mlflow")
+    with tracker(folder, database, cores=cores) as started:
+        yield started.port
+
+
+@contextmanager
+def tracker(folder: Path, database: Cluster, *, cores: int) -> Iterator[Tracker]:
+    """Runs the server with a worker a core; makes the tables that its database lacks."""
+    executable = python()
+    folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     url = f"postgresql+psycopg2://postgres@/mlflow?host={database.folder}"
     command: list[str | Path] = [
@@ -174,7 +190,20 @@ def mlflow(folder: Path, database: Cluster, *, cores: int) -> Iterator[int]:
     log = folder / "mlflow.log"
     with running(command, log=log) as process:
         wait_until_listening(process, port, log=log, limit_seconds=_START_SECONDS)
-        yield port
+        yield Tracker(port, process)
+
+
+def first_answers(folder: Path, database: Cluster, *, cores: int, count: int) -> list[float]:
+    """Milliseconds from the start of the server to its first answer, so many times."""
+    milliseconds: list[float] = []
+    for _ in range(count):
+        start = time.monotonic()
+        with tracker(folder, database, cores=cores) as started:
+            connection = Connection.to(started.port)
+            connection.call("experiments/search", '{"max_results":1}')
+            milliseconds.append((time.monotonic() - start) * 1e3)
+            connection.plain.close()
+    return milliseconds
 
 
 def read_history(port: int, run: str, key: str, rounds: int) -> list[float]:

@@ -4,6 +4,9 @@ set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 export LC_ALL=C.UTF-8
 PATH="$root/.venv/bin:$PATH"
+# MLflow, and the much that it stands on, is apart: what the other scripts need stays small.
+# shellcheck disable=SC2034 # used by those that source this file
+mlflow_environment="$root/.venv-mlflow"
 
 # Prints the comment at the head of the calling script and ends it.
 help() {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2
-from needletail.errors import CallError, Code, SettingsError
+from needletail.errors import CONNECT_FAILED, TLS_FAILED, CallError, Code, SettingsError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,8 +27,21 @@ _CODES = {
     Code.UNAVAILABLE: databricks_pb2.TEMPORARILY_UNAVAILABLE,
     Code.DATA_LOSS: databricks_pb2.DATA_LOSS,
 }
+# What a person can do about it.
+_REMEDIES = {
+    CONNECT_FAILED: "is Needletail running there? Look at MLFLOW_TRACKING_URI, also at its port",
+    TLS_FAILED: "set NEEDLETAIL_CA_FILE to the file of the authority that the server's operator"
+    " gave out, and MLFLOW_TRACKING_URI to a name that is in its certificate",
+}
+_REMEDIES_BY_CODE = {
+    Code.PERMISSION_DENIED: "use a key whose scopes and role allow it",
+}
 # What a client asked for, and not the server's state, is wrong with these.
-_WRONG_REQUESTS = {"PARAMETER_DIFFERS", "RUN_FINISHED", "RUN_NOT_STARTED", "RECOVERY_OVER"}
+_WRONG_REQUESTS = {
+    *("PARAMETER_DIFFERS", "RUN_FINISHED", "RUN_NOT_STARTED", "RECOVERY_OVER"),
+    # It does not go away by trying again.
+    TLS_FAILED,
+}
 
 
 class Translated:
@@ -64,7 +77,8 @@ def to_mlflow(error: CallError | SettingsError) -> MlflowException:
     code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
     if error.reason in _WRONG_REQUESTS:
         code = databricks_pb2.INVALID_PARAMETER_VALUE
-    return MlflowException(str(error), code)
+    remedy = _REMEDIES.get(error.reason) or _REMEDIES_BY_CODE.get(error.code)
+    return MlflowException(f"{error}; {remedy}" if remedy else str(error), code)
 
 
 def invalid(message: str) -> MlflowException:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from needletail.histories import MetricHistory
 
     from needletail_mlflow.connection import Connection
+    from needletail_mlflow.keeping import Keeping
     from needletail_mlflow.runs import Runs
 
 _PAGE = 1_000
@@ -42,9 +43,10 @@ Point = tuple[int, int, float]
 class Logged:
     """Points, parameters and tags of runs."""
 
-    def __init__(self, connection: Connection, runs: Runs) -> None:
+    def __init__(self, connection: Connection, runs: Runs, keeping: Keeping) -> None:
         self._connection = connection
         self._runs = runs
+        self._keeping = keeping
 
     # What MLflow calls.
 
@@ -168,19 +170,20 @@ class Logged:
     ) -> None:
         wanted = {tag.key: str(tag.value) for tag in tags}
         name = wanted.pop(MLFLOW_RUN_NAME, None)
-        request = {
-            "run_id": uuid,
-            "parameters": [Parameter(key=one.key, value=str(one.value)) for one in params],
-            "tags": [Tag(key=key, value=value) for key, value in wanted.items()],
-            "series": _series(metrics),
-            # To MLflow it does not matter whether a run has begun, or has ended.
-            "any_status": True,
-        }
         try:
             if name:
                 self._tracking.update_run(id=uuid, name=name)
             if metrics or params or wanted:
-                self._tracking.log_batch(**request)
+                self._keeping.log(
+                    uuid,
+                    parameters=tuple(
+                        Parameter(key=one.key, value=str(one.value)) for one in params
+                    ),
+                    tags=tuple(Tag(key=key, value=value) for key, value in wanted.items()),
+                    series=_series(metrics),
+                    # To MLflow it does not matter whether a run has begun, or has ended.
+                    any_status=True,
+                )
             elif not name:
                 self._tracking.get_run(id=uuid)
         except CallError as error:
@@ -229,7 +232,7 @@ class Logged:
         return [(run_id, found[uuid, key]) for run_id, uuid in uuids.items() if uuid]
 
 
-def _series(metrics: Sequence[Metric]) -> list[MetricSeries]:
+def _series(metrics: Sequence[Metric]) -> tuple[MetricSeries, ...]:
     columns: dict[str, tuple[list[int], list[int], list[float]]] = {}
     for metric in metrics:
         found = columns.get(metric.key)
@@ -238,10 +241,10 @@ def _series(metrics: Sequence[Metric]) -> list[MetricSeries]:
         found[0].append(metric.step)
         found[1].append(metric.timestamp * 1_000)
         found[2].append(metric.value)
-    return [
+    return tuple(
         MetricSeries(key=key, steps=tuple(steps), times_us=tuple(stamps), values=tuple(values))
         for key, (steps, stamps, values) in columns.items()
-    ]
+    )
 
 
 def _points(steps: Sequence[int], times_us: Sequence[int], values: Sequence[float]) -> list[Point]:

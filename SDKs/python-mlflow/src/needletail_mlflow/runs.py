@@ -33,7 +33,7 @@ from needletail_mlflow.searching import (
     run_filter,
     run_order,
 )
-from needletail_mlflow.telling import STORED_STATUSES, told_info, told_run
+from needletail_mlflow.telling import STORED_STATUSES, told_end, told_info, told_run
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from needletail_mlflow.connection import Connection
     from needletail_mlflow.experiments import Experiments
     from needletail_mlflow.inputs import Inputs
+    from needletail_mlflow.keeping import Keeping
 
 _ALL = SearchInclude(all=True)
 _LOGGED = {"parameters": _ALL, "tags": _ALL, "metrics": _ALL}
@@ -55,10 +56,17 @@ _ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
 class Runs:
     """The runs of a project."""
 
-    def __init__(self, connection: Connection, experiments: Experiments, inputs: Inputs) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        experiments: Experiments,
+        inputs: Inputs,
+        keeping: Keeping,
+    ) -> None:
         self._connection = connection
         self._experiments = experiments
         self._inputs = inputs
+        self._keeping = keeping
 
     # What MLflow calls.
 
@@ -97,6 +105,11 @@ class Runs:
             uuid = self.uuid(run_id)
             try:
                 wanted = _life(run_status, end_time)
+                if wanted.get("status") in _ENDED and not run_name:
+                    stored = self._keeping.end(uuid, end_ms=end_time, **wanted)
+                    if stored is None:
+                        return told_end(run_id, run_status, end_time)
+                    return self._told_info(stored)
                 if run_name:
                     wanted["name"] = run_name
                 if wanted:

@@ -67,6 +67,19 @@ def told_info(
     )
 
 
+def told_end(run_id: str, status: int, end_time: int | None) -> RunInfo:
+    """What is known of a run whose end the server does not know yet."""
+    return RunInfo(
+        run_id=run_id,
+        experiment_id="",
+        user_id=_UNKNOWN_USER,
+        status=RunStatus.to_string(status),
+        start_time=0,
+        end_time=end_time,
+        lifecycle_stage=LifecycleStage.ACTIVE,
+    )
+
+
 def told_run(
     found: FoundRun,
     experiment_id: str,

@@ -18,6 +18,7 @@ from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
+from needletail_mlflow.keeping import Keeping
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
 from needletail_mlflow.traces import Traces
@@ -39,8 +40,9 @@ class TrackingStore(Unkept, AbstractStore):
         self._connection = Connection(parse_tracking_uri(store_uri))
         self._experiments = Experiments(self._connection, artifact_uri)
         self._inputs = Inputs(self._connection)
-        self._runs = Runs(self._connection, self._experiments, self._inputs)
-        self._logged = Logged(self._connection, self._runs)
+        keeping = Keeping(self._connection)
+        self._runs = Runs(self._connection, self._experiments, self._inputs, keeping)
+        self._logged = Logged(self._connection, self._runs, keeping)
         self._assessments = Assessments(self._connection)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 import uuid
 from typing import TYPE_CHECKING
 
@@ -14,6 +17,7 @@ from needletail_mlflow.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # Taken at import: no test sees the environment of whoever runs it.
 CONNECTION_FILE = os.environ.get("NEEDLETAIL_CONNECTION_FILE")
@@ -44,3 +48,72 @@ def store(uri: str) -> TrackingStore:
 @pytest.fixture
 def mlflow_client(uri: str) -> MlflowClient:
     return MlflowClient(uri, "sqlite://")
+
+
+class Gate:
+    """A way to the server that can be cut: `close` and `open`; `mute` lets no answer through."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._listener: socket.socket | None = None
+        self._pairs: list[socket.socket] = []
+        self._is_muted = False
+        self.port = 0
+        self.open()
+
+    def open(self) -> None:
+        self._is_muted = False
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = listener.getsockname()[1]
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def close(self) -> None:
+        if self._listener is not None:
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for end in self._pairs:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._pairs.clear()
+
+    def mute(self) -> None:
+        self._is_muted = True
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(self._server)
+                self._pairs += [client, server]
+                self._pump(client, server, is_answer=False)
+                self._pump(server, client, is_answer=True)
+
+    def _pump(self, source: socket.socket, target: socket.socket, *, is_answer: bool) -> None:
+        def pump() -> None:
+            with contextlib.suppress(OSError), source:
+                while data := source.recv(1 << 16):
+                    if not (is_answer and self._is_muted):
+                        target.sendall(data)
+            with contextlib.suppress(OSError):
+                target.shutdown(socket.SHUT_RDWR)
+
+        threading.Thread(target=pump, daemon=True).start()
+
+
+@pytest.fixture
+def gate(client: needletail.Client) -> Iterator[Gate]:
+    """A way to the server that can be cut."""
+    gate = Gate(client.settings.host, client.settings.port)
+    yield gate
+    gate.close()
+
+
+@pytest.fixture
+def gated_uri(uri: str, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """The project behind the gate, with little patience and a spool of the test's own."""
+    monkeypatch.setenv("NEEDLETAIL_SPOOL_DIR", str(tmp_path / "spool"))
+    monkeypatch.setenv("NEEDLETAIL_MLFLOW_PATIENCE_SECONDS", "0.5")
+    return f"needletail://127.0.0.1:{gate.port}/{uri.rpartition('/')[2]}"

@@ -48,5 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if any(report.problem for report in reports) else 0
 
 
+def sync_main() -> int:
+    """Runs `needletail-sync`: the same, in one word."""
+    return main(["sync", *sys.argv[1:]])
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -106,6 +106,12 @@ class CallError(NeedletailError):
             return self.reason not in {"RESPONSE_TOO_LARGE", REQUEST_TOO_LARGE}
         return self.code is Code.UNAVAILABLE or self.reason == "CONFLICT"
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether no server said anything about the call, which may have had its effect."""
+        is_of_network = self.code in {Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED}
+        return is_of_network and not self.request_id and self.reason != TLS_FAILED
+
     def _text(self) -> str:
         name = self.code.name + (f" / {self.reason}" if self.reason else "")
         fields = "".join(f"; {v.field}: {v.description}" for v in self.field_violations)

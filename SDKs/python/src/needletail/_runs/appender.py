@@ -22,7 +22,7 @@ MAX_UNACKNOWLEDGED_BATCHES = 64
 
 # Nothing of this job is taken any more: the run is over, or another job goes on with it.
 _GONE_REASONS = {"RUN_FINISHED", "RUN_NOT_FOUND", "EPOCH_OLD"}
-_REFUSING_CODES = {
+REFUSING_CODES = {
     Code.INVALID_ARGUMENT,
     Code.NOT_FOUND,
     Code.FAILED_PRECONDITION,
@@ -153,7 +153,7 @@ class Appender:
         if error.reason in _GONE_REASONS or error.code is Code.NOT_FOUND:
             self._gone = error
             return error
-        is_refusal = error.code in _REFUSING_CODES or error.reason == "REQUEST_TOO_LARGE"
+        is_refusal = error.code in REFUSING_CODES or error.reason == "REQUEST_TOO_LARGE"
         if not is_refusal or error.reason in _NOT_ABOUT_A_BATCH:
             return None
         if not was_alone:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 from typing import TYPE_CHECKING
 
-from needletail.errors import CallError
+from needletail._generated.tracking import RunStatus
+from needletail._values import EPOCH
+from needletail.errors import CallError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from needletail._generated.tracking import RunStatus
+    from needletail._runs.spool import Metadata
     from needletail._runs.uploader import Uploader
     from needletail.client import Client
 
@@ -36,6 +39,34 @@ def finish_on_server(
         _log.warning("the run is not ended on the server, `sync` will do it: %s", error)
         return False
     return True
+
+
+def finish_as_left(client: Client, metadata: Metadata) -> CallError | None:
+    """Ends a run as its process left word; returns what is in the way."""
+    if not metadata.finish_status:
+        # Its process died without a word: the run may go on elsewhere, so it is left as it is.
+        return None
+    ended: datetime.datetime | None = EPOCH + datetime.timedelta(
+        microseconds=metadata.finish_time_us
+    )
+    problem: CallError | None = None
+    for completed_at in (ended, None):
+        # This machine's clock may be behind the server's: then "now" is the best there is.
+        try:
+            key = metadata.finish_key if completed_at is None else f"{metadata.finish_key}-at"
+            client.tracking.finish_run(
+                id=metadata.run_id,
+                status=RunStatus[metadata.finish_status],
+                completed_at=completed_at,
+                idempotency_key=key,
+            )
+        except InvalidArgumentError as error:
+            problem = error
+        except CallError as error:
+            return None if error.reason in {"RUN_FINISHED", "RUN_NOT_FOUND"} else error
+        else:
+            return None
+    return problem
 
 
 def wind_up(uploader: Uploader, *, is_needed: bool) -> str:

@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import struct
+import threading
 import uuid
 import zlib
 from typing import TYPE_CHECKING, TypedDict
@@ -56,6 +57,18 @@ class Definition(TypedDict):
     is_hidden: bool
 
 
+class Call(TypedDict):
+    """A call of LogBatch that the server may not have seen."""
+
+    key: str
+    """Its idempotency key."""
+
+    request: str
+    """Its bytes in base 64."""
+
+    points: int
+
+
 @dataclasses.dataclass(slots=True, kw_only=True)
 class Metadata:
     """What is known of a writer; rewritten as a whole, by rename."""
@@ -85,6 +98,9 @@ class Metadata:
     definitions: dict[str, Definition] = dataclasses.field(default_factory=dict)
     """What metrics were defined to be, by pattern, before the run existed."""
 
+    calls: list[Call] = dataclasses.field(default_factory=list)
+    """What is sent before the batches; a list is never changed, but replaced."""
+
     experiment_key: str = ""
     run_key: str = ""
     """Idempotency keys, so that the experiment and the run are created once."""
@@ -105,6 +121,7 @@ def another_writer(metadata: Metadata, kind: str = "metrics") -> Metadata:
         kind=kind,
         epoch=metadata.epoch if kind == "metrics" else 0,
         definitions={},
+        calls=[],
         finish_status="",
         finish_time_us=0,
         finish_key="",
@@ -125,6 +142,7 @@ class Spool:
         self.folder = folder
         self._max_bytes = max_bytes
         self._lock = _lock(folder / _LOCK)
+        self._saving = threading.Lock()
         self._sizes = {path.name: path.stat().st_size for path in _segments(folder)}
         self._others = _size_of_others(folder)
         self._live: dict[str, int] = {}
@@ -141,11 +159,12 @@ class Spool:
         """Replaces the metadata at once and for good."""
         path = self.folder / METADATA
         draft = path.with_suffix(".draft")
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(dataclasses.asdict(metadata), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        with self._saving:
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(dataclasses.asdict(metadata), file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
 
     def load(self) -> Metadata:
         """The metadata.

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from needletail._generated.tracking import RunStatus
+from needletail._runs.ending import finish_as_left
 from needletail._runs.log import log_feed
 from needletail._runs.registration import register
 from needletail._runs.run import default_spool_folder
 from needletail._runs.spool import METADATA, Spool, SpoolOwnedError, writer_folders
 from needletail._runs.uploader import METRICS, Uploader
-from needletail._values import EPOCH
 from needletail.client import Client, connect
-from needletail.errors import CallError, InvalidArgumentError, SettingsError
+from needletail.errors import CallError, SettingsError
 
 if TYPE_CHECKING:
     import os
+
+    from needletail._runs.spool import Metadata
 
 _log = logging.getLogger("needletail")
 _UNBOUNDED = 1 << 62
@@ -131,9 +131,7 @@ def _sync_one(
                 found = register(client, metadata, lambda: max(0.05, until - time.monotonic()))
                 uploader.registered(found)
             problem = _send(uploader, until)
-            if metadata.finish_status and metadata.run_key in held:
-                problem = problem or "its lines come first, and they could not all be sent"
-            problem = problem or _finish(client, uploader)
+            problem = problem or _finish(client, metadata, held)
         except (CallError, SettingsError) as error:
             problem = str(error)
     if problem and metadata.kind == "logs":
@@ -155,34 +153,11 @@ def _send(uploader: Uploader, until: float) -> str:
     return f"not everything could be sent: {last}"
 
 
-def _finish(client: Client, uploader: Uploader) -> str:
-    metadata = uploader.metadata
-    if not metadata.finish_status:
-        # Its process died without a word: the run may go on elsewhere, so it is left as it is.
-        return ""
-    status = RunStatus[metadata.finish_status]
-    ended: datetime.datetime | None = EPOCH + datetime.timedelta(
-        microseconds=metadata.finish_time_us
-    )
-    for completed_at in (ended, None):
-        # This machine's clock may be behind the server's: then "now" is the best there is.
-        try:
-            key = metadata.finish_key if completed_at is None else f"{metadata.finish_key}-at"
-            client.tracking.finish_run(
-                id=metadata.run_id,
-                status=status,
-                completed_at=completed_at,
-                idempotency_key=key,
-            )
-        except InvalidArgumentError as error:
-            problem = str(error)
-        except CallError as error:
-            if error.reason in {"RUN_FINISHED", "RUN_NOT_FOUND"}:
-                return ""
-            return str(error)
-        else:
-            return ""
-    return problem
+def _finish(client: Client, metadata: Metadata, held: set[str]) -> str:
+    if metadata.finish_status and metadata.run_key in held:
+        return "its lines come first, and they could not all be sent"
+    problem = finish_as_left(client, metadata)
+    return "" if problem is None else str(problem)
 
 
 def _report(spool: Spool, uploader: Uploader | None, run_id: str, problem: str) -> SyncReport:

@@ -15,6 +15,7 @@ from needletail._core.call import PendingCall
 from needletail._generated.tracking_calls import TRACKING_APPEND_METRICS
 from needletail._runs.appender import Appender, Step
 from needletail._runs.batches import Batch, Feed, columnar, opening_bytes, request_bytes
+from needletail._runs.owed import OwedCalls
 from needletail._runs.spool import SpoolFullError
 from needletail._runs.stream import StreamEvents
 from needletail.errors import CallError, Code
@@ -63,6 +64,7 @@ class Uploader:
         self.appender = Appender(
             metadata.writer_id, metadata.offset, renew=self._renew, forget=self._forget
         )
+        self.owed = OwedCalls(metadata, self.save)
         self.wake = threading.Event()
         self.changed = threading.Condition()
         self._client = client
@@ -113,12 +115,18 @@ class Uploader:
     def unsent_points(self) -> int:
         """Points that the server hasn't acknowledged yet."""
         waiting = sum(len(values) for _, _, values in self.entries.copy())
-        return waiting + self._taking + self.appender.pending_points
+        return waiting + self._taking + self.appender.pending_points + self.owed.points
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the server has acknowledged or refused everything."""
+        waits = self.entries or self._is_sealing or self.appender.pending or self.metadata.calls
+        return not waits
 
     def wait_until_sent(self, until: float) -> bool:
         """Waits until everything logged so far is acknowledged or refused."""
         with self.changed:
-            while self.entries or self._is_sealing or self.appender.pending:
+            while not self.is_idle:
                 left = until - time.monotonic()
                 if left <= 0:
                     return False
@@ -216,11 +224,25 @@ class Uploader:
         if self.entries:
             self.wake.set()
         self._hear()
-        if self.metadata.run_id and not self.appender.is_refused:
+        if self.metadata.run_id and self._settle() and not self.appender.is_refused:
             self._open()
             self._send()
         with self.changed:
             self.changed.notify_all()
+
+    def _settle(self) -> bool:
+        """Makes the calls that are owed; returns whether none is left."""
+        if self.metadata.calls and time.monotonic() >= self._not_before:
+            try:
+                self.owed.send(self._client, lambda: self._is_stopping, self._refused)
+            except CallError as error:
+                self._ended(error)
+        return not self.metadata.calls
+
+    def _refused(self, points: int, error: CallError) -> None:
+        self.appender.refuse(points)
+        self.note(error)
+        _log.warning("a call that was kept is refused, with %s points: %s", points, error)
 
     def _seal(self) -> None:
         """Makes numbered batches of what was logged; from here on their content is fixed."""

@@ -36,6 +36,10 @@ class UnarySink:
     def draining(self) -> None:
         """The answer still comes."""
 
+    def comes_within(self, seconds: float) -> bool:
+        """Waits for the answer, but no longer than this; returns whether it is there."""
+        return self._event.wait(seconds)
+
     def wait(self) -> bytes:
         """Returns the answer's bytes, or raises its error."""
         self._event.wait()
