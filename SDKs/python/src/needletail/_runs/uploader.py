@@ -39,7 +39,7 @@ MAX_PAUSE_SECONDS = 10.0
 MAX_PAUSE_WHEN_DENIED_SECONDS = 60.0
 # What one turn takes from the queue, so that batches go out while a flood comes in.
 _ENTRIES_A_TURN = 10_000
-# How long a full queue holds its caller: the thread takes a turn in a fraction of it.
+# How long a full queue holds its caller, which is many turns.
 ROOM_PATIENCE_SECONDS = 2.0
 
 
@@ -149,8 +149,7 @@ class Uploader:
     def press(self, most: int) -> None:
         """Wakes the thread, which lags behind; holds the caller while more than `most` wait.
 
-        Where the thread makes no way at all, the newest are dropped, and nobody is held again
-        before there is room.
+        Where it makes no way at all, the newest are dropped and nobody is held before there is room.
         """
         self.wake.set()
         if len(self.entries) <= most:
@@ -161,16 +160,13 @@ class Uploader:
                 self.count_dropped(lost, "they come faster than they can be written")
 
     def _wait_for_room(self, most: int) -> bool:
-        thread = self._thread
-        is_served = thread is not None and thread.is_alive()
-        if self._is_stuck or not is_served or thread is threading.current_thread():
+        thread, patience = self._thread, ROOM_PATIENCE_SECONDS
+        is_served = thread and thread.is_alive() and thread is not threading.current_thread()
+        if self._is_stuck or not is_served:
             return False
         with self.changed:
-            has_room = self.changed.wait_for(
-                lambda: len(self.entries) <= most, ROOM_PATIENCE_SECONDS
-            )
-        self._is_stuck = not has_room
-        return has_room
+            self._is_stuck = not self.changed.wait_for(lambda: len(self.entries) <= most, patience)
+        return not self._is_stuck
 
     def count_dropped(self, points: int, why: str) -> None:
         """Counts points that are given up; says so once for each reason."""
@@ -214,8 +210,7 @@ class Uploader:
                 driver.send(call, b"", end_of_requests=True)
             until = time.monotonic() + GOODBYE_SECONDS
             while not events.has_ended and (rest := until - time.monotonic()) > 0:
-                self.wake.clear()
-                # Told between the look and the clear, it is seen at the next one.
+                self.wake.clear()  # What is told before this is seen at the next look.
                 self.wake.wait(min(rest, 0.05))
         driver.cancel(call)
 
