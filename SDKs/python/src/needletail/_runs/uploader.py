@@ -149,7 +149,7 @@ class Uploader:
     def press(self, most: int) -> None:
         """Wakes the thread, which lags behind; holds the caller while more than `most` wait.
 
-        Where it makes no way at all, the newest are dropped and nobody is held before there is room.
+        Where it makes no way at all, the newest are dropped and none is held before there is room.
         """
         self.wake.set()
         if len(self.entries) <= most:
