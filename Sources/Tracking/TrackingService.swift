@@ -39,6 +39,11 @@ public struct TrackingService: TrackingHandlers {
         "There is no such experiment in your organization."),
       "RUN_NOT_FOUND": .init(
         TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "LOGGED_MODEL_NOT_FOUND": .init(
+        TrackingErrorReason.loggedModelNotFound,
+        "There is no such logged model in your organization."),
+      "TRACE_NOT_FOUND": .init(
+        TrackingErrorReason.traceNotFound, "There is no such trace in the project."),
       "PARENT_RUN_INVALID": .init(
         TrackingErrorReason.parentRunInvalid,
         "A run cannot be nested under itself, nor under one that is nested under it."),
