@@ -41,7 +41,11 @@ public struct TrackingService: TrackingHandlers {
         TrackingErrorReason.runNotFound, "There is no such run in your organization."),
       "LOGGED_MODEL_NOT_FOUND": .init(
         TrackingErrorReason.loggedModelNotFound,
-        "There is no such logged model in your organization."),
+        "The run's project has no logged model details.logged_model_id."),
+      "LOGGED_MODEL_METRIC_LIMIT_REACHED": .init(
+        TrackingErrorReason.loggedModelMetricLimitReached,
+        "The logged model details.logged_model_id has \(LoggedModelBounds.metricsMax) values of "
+          + "metrics, which is the most; log further points with the run alone."),
       "TRACE_NOT_FOUND": .init(
         TrackingErrorReason.traceNotFound, "There is no such trace in the project."),
       "PARENT_RUN_INVALID": .init(

@@ -31,6 +31,38 @@ begin
 end;
 $$;
 
+-- Removes a batch of what logged models have, or, once nothing is left, of the models; says how
+-- many rows went.
+create or replace function needletail_purge_logged_models(
+    owner_id uuid, model_ids uuid[], batch_size bigint
+) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    removed bigint;
+    table_name text;
+begin
+    foreach table_name in array
+        array['logged_model_metrics', 'logged_model_parameters', 'logged_model_tags']
+    loop
+        execute format(
+            'delete from %1$I where ctid = any(array('
+            'select ctid from %1$I where organization_id = $1 and logged_model_id = any($2)'
+            ' limit $3))',
+            table_name
+        ) using owner_id, model_ids, batch_size;
+        get diagnostics removed = row_count;
+        if removed > 0 then
+            return removed;
+        end if;
+    end loop;
+    delete from logged_models where organization_id = owner_id and id = any(model_ids);
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
 drop view artifact_owners;
 drop view live_traces;
 
