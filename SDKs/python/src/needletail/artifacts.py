@@ -9,7 +9,7 @@ import random
 import time
 import uuid
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from needletail._generated.tracking import Artifact, ArtifactEntry, UploadArtifactRequest
 from needletail.errors import CallError, Code, DataLossError, call_error
@@ -28,6 +28,15 @@ PATIENCE_SECONDS = 300.0
 
 _READ_BYTES = 1 << 20
 _PAUSE_SECONDS = (0.1, 5.0)
+
+
+class OwnerFields(TypedDict):
+    """The fields of requests that say whose files are meant."""
+
+    run_id: str
+    logged_model_id: str
+    trace_id: str
+    project_id: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,9 +61,14 @@ class Owner:
         return cls(run_id=owner) if isinstance(owner, str) else owner
 
     @property
-    def fields(self) -> dict[str, str]:
+    def fields(self) -> OwnerFields:
         """What requests say of it."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value}
+        return {
+            "run_id": self.run_id,
+            "logged_model_id": self.logged_model_id,
+            "trace_id": self.trace_id,
+            "project_id": self.project_id,
+        }
 
 
 def upload_file(
@@ -122,18 +136,11 @@ def upload_folder(
 
 def list_files(client: Client, owner: Owner | str, path: str = "") -> Iterator[ArtifactEntry]:
     """Every file below a folder, by path."""
-    of = Owner.of(owner)
+    named = Owner.of(owner).fields
     token = ""
     while True:
         page = client.tracking.list_artifacts(
-            run_id=of.run_id,
-            logged_model_id=of.logged_model_id,
-            trace_id=of.trace_id,
-            project_id=of.project_id,
-            path=path,
-            recursive=True,
-            page_size=1_000,
-            page_token=token,
+            **named, path=path, recursive=True, page_size=1_000, page_token=token
         )
         yield from page.entries
         token = page.next_page_token
@@ -204,10 +211,7 @@ class _Upload:
     def go_on(self) -> Artifact:
         """Sends what is missing over one stream."""
         opening = UploadArtifactRequest(
-            run_id=self.owner.run_id,
-            logged_model_id=self.owner.logged_model_id,
-            trace_id=self.owner.trace_id,
-            project_id=self.owner.project_id,
+            **self.owner.fields,
             path=self.path,
             size_bytes=self.size,
             sha256=self.digest,
@@ -244,13 +248,7 @@ def _download(
     while True:
         try:
             with client.tracking.download_artifact(
-                run_id=owner.run_id,
-                logged_model_id=owner.logged_model_id,
-                trace_id=owner.trace_id,
-                project_id=owner.project_id,
-                path=path,
-                offset=offset,
-                chunk_bytes=CHUNK_BYTES,
+                **owner.fields, path=path, offset=offset, chunk_bytes=CHUNK_BYTES
             ) as pieces:
                 for piece in pieces:
                     if piece.artifact is not None:
