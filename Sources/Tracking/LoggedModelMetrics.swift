@@ -103,11 +103,9 @@ struct LoggedModelPoints {
     for (index, one) in all.enumerated() {
       let field = "model_series[\(index)]"
       modelIDs.append(validator.id("\(field).logged_model_id", one.loggedModelID))
-      let nameBytesMax = LoggedModelBounds.datasetNameBytes.upperBound
-      validator.name("\(field).dataset_name", one.datasetName, bytes: 0...nameBytesMax)
-      validator.name(
-        "\(field).dataset_digest", one.datasetDigest,
-        bytes: 0...LoggedModelBounds.datasetDigestBytesMax)
+      validator.dataset(
+        one.datasetName, digest: one.datasetDigest, "\(field).dataset_name",
+        "\(field).dataset_digest")
       if one.datasetName.isEmpty, !one.datasetDigest.isEmpty {
         validator.refuse("\(field).dataset_digest", "must be empty without dataset_name")
       }

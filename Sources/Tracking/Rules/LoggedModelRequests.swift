@@ -21,8 +21,8 @@ enum LoggedModelBounds {
   /// Values of metrics of one model.
   static let metricsMax: Int64 = 100_000
   /// Series that measure models in one batch.
-  static let seriesMax = 100
-  static let datasetNameBytes = 1...500
+  static let seriesMax = 1_000
+  static let datasetNameBytesMax = 500
   static let datasetDigestBytesMax = 128
   /// Datasets that a search names.
   static let datasetsMax = 100
@@ -136,9 +136,20 @@ extension Validator {
 
   /// Reads a dataset that values are narrowed down to.
   mutating func qualifier(_ field: String, _ dataset: LoggedModelDataset) -> SearchQualifier {
-    name("\(field).name", dataset.name, bytes: LoggedModelBounds.datasetNameBytes)
-    name("\(field).digest", dataset.digest, bytes: 0...LoggedModelBounds.datasetDigestBytesMax)
-    return SearchQualifier([dataset.name, dataset.digest.isEmpty ? nil : dataset.digest])
+    self.dataset(dataset.name, digest: dataset.digest, "\(field).name", "\(field).digest")
+    if dataset.name.isEmpty, dataset.digest.isEmpty {
+      refuse("\(field).name", "must not be empty where digest is")
+    }
+    return SearchQualifier([dataset.name, dataset.digest].map { $0.isEmpty ? nil : $0 })
+  }
+
+  /// Checks the name and the digest of a dataset that something was measured on, each of which may
+  /// be empty.
+  mutating func dataset(
+    _ name: String, digest: String, _ nameField: String, _ digestField: String
+  ) {
+    self.name(nameField, name, bytes: 0...LoggedModelBounds.datasetNameBytesMax)
+    self.name(digestField, digest, bytes: 0...LoggedModelBounds.datasetDigestBytesMax)
   }
 }
 

@@ -112,8 +112,11 @@ enum LoggedModelSearch {
                   and (
       """)
     for (index, dataset) in datasets.enumerated() {
-      sql.add(index == 0 ? "(point.dataset_name = " : " or (point.dataset_name = ")
-      sql.add(text: dataset.name)
+      sql.add(index == 0 ? "(true" : " or (true")
+      if !dataset.name.isEmpty {
+        sql.add(" and point.dataset_name = ")
+        sql.add(text: dataset.name)
+      }
       if !dataset.digest.isEmpty {
         sql.add(" and point.dataset_digest = ")
         sql.add(text: dataset.digest)
