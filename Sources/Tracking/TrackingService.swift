@@ -46,6 +46,8 @@ public struct TrackingService: TrackingHandlers {
         TrackingErrorReason.loggedModelMetricLimitReached,
         "The logged model details.logged_model_id has \(LoggedModelBounds.metricsMax) values of "
           + "metrics, which is the most; log further points with the run alone."),
+      "DATASET_NOT_FOUND": .init(
+        TrackingErrorReason.datasetNotFound, "The run read no such dataset."),
       "TRACE_NOT_FOUND": .init(
         TrackingErrorReason.traceNotFound, "There is no such trace in the project."),
       "PARENT_RUN_INVALID": .init(

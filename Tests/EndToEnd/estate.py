@@ -200,6 +200,17 @@ class Estate:
                 context=f"{text} {context}", tags=tags,
             ) for context in ("one", "two")
         ])  # fmt: skip
+        long = needletail.tracking.InputDataset(
+            name=self.metric, digest=self.metric, profile_bytes=2_000_000
+        )
+        tracking.log_inputs(
+            run_id=self.ids["run"], inputs=[needletail.tracking.NewRunInput(dataset=long)]
+        )
+        # Nobody brings the rest of it.
+        tracking.append_dataset_profile(
+            run_id=self.ids["run"], name=long.name, digest=long.digest, profile_bytes=2_000_000,
+            text=(text * 65_536)[:65_536],
+        )  # fmt: skip
         tracking.log_models(run_id=self.ids["run"], models=[
             needletail.tracking.NewRunModel(
                 role=needletail.tracking.ModelRole.OUTPUT, name=f"{text} {name}",

@@ -145,6 +145,14 @@ VALUES: dict[str, Any] = {
     ),
     "text": "mine",
     "text_bytes": [4],
+    **{
+        f"{method}DatasetProfile.{field}": "{metric}"
+        for method in ("Append", "Read")
+        for field in ("name", "digest")
+    },
+    "AppendDatasetProfile.profile_bytes": 2_000_000,
+    "AppendDatasetProfile.offset": 65_536,
+    "AppendDatasetProfile.text": "m" * 65_536,
     "path": "{metric}",
     "ListArtifacts.path": None,
     # What comes along with what is found.

@@ -124,6 +124,15 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid
         [tenant.organization_id, data, tenant.project_id, str(run)],
     )
     connection.execute(
+        "update input_datasets set long_profile_bytes = 2097152 where id = %s", [data]
+    )
+    for number in range(2):
+        connection.execute(
+            "insert into input_dataset_profiles (organization_id, dataset_id, start_byte, content)"
+            " values (%s, %s, %s, repeat('x', 1048576))",
+            [tenant.organization_id, data, number * 1_048_576],
+        )
+    connection.execute(
         "insert into run_inputs (organization_id, run_id, id, dataset_id, context, tags)"
         " values (%s, %s, %s, %s, '', '{}')",
         [*of, uuid7(), data],

@@ -134,21 +134,24 @@ def test_files_of_deleted_owners_are_not_seen(connection: Connection, tenant: Te
                     organization_id=tenant.organization_id) == []  # fmt: skip
 
 
-def test_a_purge_takes_files_of_traces_in_batches(connection: Connection, tenant: Tenant) -> None:
-    trace = owners_of(connection, tenant)["trace_id"]
+@pytest.mark.parametrize("column", OWNERS)
+def test_a_purge_takes_files_in_batches(
+    connection: Connection, tenant: Tenant, column: str
+) -> None:
+    owner = owners_of(connection, tenant)[column]
     for number in range(5):
-        add_file(connection, tenant, "trace_id", trace, f"attachments/{number}")
+        add_file(connection, tenant, column, owner, f"folder/{number}")
     removed: list[int] = []
     while not removed or removed[-1]:
         with maintaining(connection):
             row = connection.execute(
-                "select needletail_purge_traces(%s, %s, 2) as count",
-                [tenant.organization_id, [trace]],
+                f"select needletail_purge_{OWNERS[column]}(%s, %s, 2) as count",
+                [tenant.organization_id, [owner]],
             ).fetchone()
         assert row is not None
         removed.append(row["count"])
     assert max(removed) == 2
-    assert files_of(connection, trace) == (0, 0)
+    assert files_of(connection, owner) == (0, 0)
 
 
 def test_without_this_migration_only_files_of_runs_stay(cluster: Cluster, template: str) -> None:

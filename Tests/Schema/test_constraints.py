@@ -50,7 +50,7 @@ SERVICES = {
         "log_chunks", "run_epochs", "metric_rollups", "metric_compactions", "maintenance_tasks",
         "run_metric_definitions", "metric_remainders",
         "artifacts", "artifact_blobs", "artifact_uploads",
-        "input_datasets", "run_inputs", "run_models",
+        "input_datasets", "input_dataset_profiles", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
         "run_departures",
     },

@@ -174,7 +174,7 @@ def test_a_project_goes_with_everything_in_it(
         "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
         "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
         "run_metric_definitions", "artifacts", "artifact_uploads", "metric_remainders",
-        "metric_rollups", "run_departures", *TRACES,
+        "metric_rollups", "run_departures", "input_dataset_profiles", *TRACES,
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {
