@@ -359,7 +359,7 @@ def test_what_cannot_be_read_of_a_search_is_refused(
 ) -> None:
     search = client.tracking.search_logged_models
     refused("FILTER_INVALID", search, filter="metrics.acc >")
-    error = refused("ORDER_INVALID", search, order_by=[LoggedModelOrder(field="nam")])
+    error = refused("ORDER_INVALID", search, order_by=[LoggedModelOrder(field="color")])
     assert error.details["character"] == "1"
     on = LoggedModelOrder(field="name", dataset=dataset("x"))
     assert "a metric" in str(refused("ORDER_INVALID", search, order_by=[on]))

@@ -18,13 +18,17 @@ extension Peer {
     Peer(SetLoggedModelTagsRequest.self, Needletail_Tracking_V1_SetLoggedModelTagsRequest.self),
     Peer(SetLoggedModelTagsResponse.self, Needletail_Tracking_V1_SetLoggedModelTagsResponse.self),
     Peer(
-      LogLoggedModelParametersRequest.self, Needletail_Tracking_V1_LogLoggedModelParametersRequest.self),
+      LogLoggedModelParametersRequest.self,
+      Needletail_Tracking_V1_LogLoggedModelParametersRequest.self),
     Peer(
-      LogLoggedModelParametersResponse.self, Needletail_Tracking_V1_LogLoggedModelParametersResponse.self),
+      LogLoggedModelParametersResponse.self,
+      Needletail_Tracking_V1_LogLoggedModelParametersResponse.self),
     Peer(
-      ListLoggedModelMetricsRequest.self, Needletail_Tracking_V1_ListLoggedModelMetricsRequest.self),
+      ListLoggedModelMetricsRequest.self,
+      Needletail_Tracking_V1_ListLoggedModelMetricsRequest.self),
     Peer(
-      ListLoggedModelMetricsResponse.self, Needletail_Tracking_V1_ListLoggedModelMetricsResponse.self),
+      ListLoggedModelMetricsResponse.self,
+      Needletail_Tracking_V1_ListLoggedModelMetricsResponse.self),
     Peer(LoggedModelDataset.self, Needletail_Tracking_V1_LoggedModelDataset.self),
     Peer(LoggedModelOrder.self, Needletail_Tracking_V1_LoggedModelOrder.self),
     Peer(SearchLoggedModelsRequest.self, Needletail_Tracking_V1_SearchLoggedModelsRequest.self),
