@@ -11,8 +11,8 @@ from estate_rows import MEMBERS
 from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
-from organizations import create_member, create_organization, uuid7
-from uploads import Upload, upload
+from organizations import create_member, create_organization
+from uploads import Upload, begin_profile, upload
 from wire import IDENTITY, Wire, identity_message, message
 
 if TYPE_CHECKING:
@@ -57,7 +57,6 @@ class Estate:
             self._fill_tracking(client)
             self._fill_registry(client)
         self._call_by_hand()
-        self._log_models(sql)
         self._name(sql)
         self._give_passwords(sql)
         self.ids["audit_log"] = self._newest(sql)
@@ -200,27 +199,38 @@ class Estate:
                 context=f"{text} {context}", tags=tags,
             ) for context in ("one", "two")
         ])  # fmt: skip
-        long = needletail.tracking.InputDataset(
-            name=self.metric, digest=self.metric, profile_bytes=2_000_000
-        )
-        tracking.log_inputs(
-            run_id=self.ids["run"], inputs=[needletail.tracking.NewRunInput(dataset=long)]
-        )
-        # Nobody brings the rest of it.
-        tracking.append_dataset_profile(
-            run_id=self.ids["run"], name=long.name, digest=long.digest, profile_bytes=2_000_000,
-            text=(text * 65_536)[:65_536],
-        )  # fmt: skip
+        begin_profile(client, self.ids["run"], self.metric, text)
         tracking.log_models(run_id=self.ids["run"], models=[
             needletail.tracking.NewRunModel(
                 role=needletail.tracking.ModelRole.OUTPUT, name=f"{text} {name}",
                 artifact_path=f"{text}/{name}",
             ) for name in ("one", "two")
         ])  # fmt: skip
+        self._log_models(client)
         self._trace(client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")
+        ])  # fmt: skip
+
+    def _log_models(self, client: needletail.Client) -> None:
+        """Log models with two of everything."""
+        tracking, text = client.tracking, self.text
+        keys = (self.metric, f"{self.metric} too")
+        for kind in ("deleted_logged_model", "other_logged_model", "logged_model"):
+            self.ids[kind] = tracking.create_logged_model(
+                experiment_id=self.ids["experiment"], name=f"{text} {kind}", model_type=text,
+                source_run_id=self.ids["run"],
+                tags=[needletail.tracking.Tag(key=key, value=text) for key in keys],
+                parameters=[needletail.tracking.Parameter(key=key, value=text) for key in keys],
+            ).id  # fmt: skip
+        tracking.delete_logged_model(id=self.ids["deleted_logged_model"])
+        tracking.update_logged_model(id=self.ids["logged_model"], status_message=text)
+        tracking.log_batch(run_id=self.ids["run"], model_series=[
+            needletail.tracking.LoggedModelSeries(
+                logged_model_id=self.ids["logged_model"], dataset_name=text, dataset_digest=text,
+                series=needletail.tracking.MetricSeries(key=key, steps=[1], values=[1.0]),
+            ) for key in keys
         ])  # fmt: skip
 
     def _trace(self, client: needletail.Client) -> None:
@@ -278,17 +288,6 @@ class Estate:
             # Keys are at most 64 bytes.
             end = wire.call(f"{IDENTITY}/UpdateProject", request, key=self.text)
             assert end.status.code == 0, end.status
-
-    def _log_models(self, sql: Connection) -> None:
-        """Write two logged models."""
-        for kind in ("other_logged_model", "logged_model"):
-            self.ids[kind] = str(uuid7())
-            sql.execute(
-                "insert into logged_models (organization_id, id, project_id, experiment_id, name,"
-                " created_by) select organization_id, %s, project_id, id, %s, created_by"
-                " from experiments where id = %s",
-                [self.ids[kind], f"{self.text} {kind}", self.ids["experiment"]],
-            )
 
     def _name(self, sql: Connection) -> None:
         """Write the texts that no method takes yet."""

@@ -49,6 +49,10 @@ KINDS: dict[str, str | None] = {
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
     "ListDatasets.experiment_ids": "experiment",
+    "UndeleteLoggedModel.id": "deleted_logged_model",
+    "ListLoggedModelMetrics.logged_model_id": "logged_model",
+    # A run of another organization is not looked up: it may be gone by now.
+    "CreateLoggedModel.source_run_id": CHOSEN,
     # What clients of traces name as they like.
     "StartTrace.trace_id": CHOSEN,
     "LogSpans.traces.trace_id": CHOSEN,
@@ -116,6 +120,9 @@ VALUES: dict[str, Any] = {
     "inputs": [message("NewRunInput", dataset=message("InputDataset", name="mine", digest="mine"))],
     "models": [message("NewRunModel", role=2, name="mine")],
     "ListRunModels.role": 2,
+    "CreateLoggedModel.status": 2,
+    "UpdateLoggedModel.status": 2,
+    "model_series.series": message("MetricSeries", key="mine", steps=[1], values=[1.0]),
     "definitions": [message("MetricDefinition", pattern="mine", goal=1)],
     "SetModelTags.tags": [registry_message("ModelTag", key="mine", value="mine")],
     "SetModelVersionTags.tags": [registry_message("ModelTag", key="mine", value="mine")],

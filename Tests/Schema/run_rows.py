@@ -72,14 +72,15 @@ def add_file(
     return artifact
 
 
-def add_trace_files(connection: Connection, tenant: Tenant) -> None:
-    """Write files of every trace."""
-    traces = connection.execute(
-        "select id from traces where organization_id = %s", [tenant.organization_id]
-    ).fetchall()
-    for trace in traces:
-        for path in ("attachments/one", "attachments/two"):
-            add_file(connection, tenant, "trace_id", trace["id"], path)
+def add_owned_files(connection: Connection, tenant: Tenant) -> None:
+    """Write files of every trace and logged model."""
+    for table, column in (("traces", "trace_id"), ("logged_models", "logged_model_id")):
+        owners = connection.execute(
+            f"select id from {table} where organization_id = %s", [tenant.organization_id]
+        ).fetchall()
+        for owner in owners:
+            for path in ("folder/one", "folder/two"):
+                add_file(connection, tenant, column, owner["id"], path)
 
 
 def create_logged_model(connection: Connection, tenant: Tenant) -> uuid.UUID:

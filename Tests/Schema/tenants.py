@@ -22,6 +22,11 @@ TRACES = {
     *("traces", "trace_tags", "trace_metadata"),
     *("trace_spans", "trace_assessments", "trace_runs"),
 }
+LOGGED_MODELS = {
+    *("logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics"),
+}
+# What experiments have beside runs.
+WITHIN = TRACES | LOGGED_MODELS
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -145,6 +150,29 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid
     return run
 
 
+def create_logged_models(
+    connection: Connection, tenant: Tenant, runs: list[uuid.UUID]
+) -> list[uuid.UUID]:
+    """Write two logged models with all that belongs to them, measured by runs."""
+    made = [uuid7() for _ in range(2)]
+    for model in made:
+        of = [tenant.organization_id, model]
+        connection.execute(
+            "insert into logged_models (organization_id, id, project_id, experiment_id, name,"
+            " created_by) values (%s, %s, %s, %s, 'model', %s)",
+            [*of, tenant.project_id, tenant.experiment_id, tenant.user_id],
+        )
+        for key in ("one", "two"):
+            for table in ("logged_model_tags", "logged_model_parameters"):
+                connection.execute(f"insert into {table} values (%s, %s, %s, 'value')", [*of, key])
+            for run in runs:
+                connection.execute(
+                    "insert into logged_model_metrics values (%s, %s, %s, 1, 1, %s, '', '', 0.5)",
+                    [*of, key, run],
+                )
+    return made
+
+
 def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
     """Write two traces of the tenant's experiment with all that belongs to them, linked to runs."""
     for number in range(2):
@@ -171,3 +199,9 @@ def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID])
             )
         for run in runs:
             connection.execute("insert into trace_runs values (%s, %s, %s)", [*of, run])
+
+
+def create_within(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
+    """Write traces and logged models of the tenant's experiment, with what ties them to runs."""
+    create_traces(connection, tenant, runs)
+    create_logged_models(connection, tenant, runs)

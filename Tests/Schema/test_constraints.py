@@ -53,6 +53,7 @@ SERVICES = {
         "input_datasets", "input_dataset_profiles", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
         "run_departures",
+        "logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics",
     },
     "Sources/Tracing/Rules/TracingConstraints.swift": {
         "traces", "trace_tags", "trace_metadata", "trace_spans", "trace_assessments", "trace_runs",

@@ -55,10 +55,8 @@ extension CallContext {
 
   /// The same where values of series are narrowed down.
   ///
-  /// - Parameters:
-  ///   - fields: Those of the order.
-  ///   - place: What the text of a field is called in the request, behind its index.
-  ///   - qualifiers: What the filter's values are narrowed down to, one of these; none = all.
+  /// Those that the filter looks at are of one of the qualifiers, if there are any. A field of the
+  /// order is called by its index and `place` in the request.
   public func search(
     _ schema: SearchSchema, filter: String, order fields: [SearchOrderField], at place: String = "",
     qualifiers: [SearchQualifier] = [], isNarrow: Bool = false, _ reasons: SearchReasons,

@@ -84,6 +84,7 @@ select
                     where
                         point.organization_id = :organization_id
                         and point.logged_model_id = asked.id
+                    order by point.key
                     limit :metrics_max::bigint + 1
                 ) as counted
             )

@@ -13,8 +13,8 @@ enum LoggedModelBounds {
   static let parameterValueBytesMax = 32_000
   /// Parameters of one model.
   static let parametersMax: Int64 = 1_000
-  /// Bytes of all tags, and of all parameters, of one model: keys and values, so that all come along
-  /// with it.
+  /// Bytes of all tags, and of all parameters, of one model: keys and values, so that all come
+  /// along with it.
   static let descriptionBytesMax: Int64 = 512 << 10
   /// Values of metrics that come along with a model.
   static let metricsAlong = 1_000

@@ -81,7 +81,7 @@ enum LoggedModelSearch {
     }
   }
 
-  /// A model that is not deleted can be one of a deleted experiment, and is as good as deleted then.
+  /// A model that is not deleted can be of a deleted experiment, and is as good as deleted then.
   private static func addView(_ view: SearchView, to sql: inout ComposedStatement) {
     guard view != .all else { return }
     sql.add(view == .live ? "\n    and (" : "\n    and not (")
