@@ -53,7 +53,8 @@ extension TrackingService {
         organizationID: organizationID, projectID: projectID,
         ids: inputs.datasets.map { _ in call.nextID() }, names: names, digests: digests,
         sourceTypes: inputs.datasets.map(\.sourceType), sources: inputs.datasets.map(\.source),
-        schemaTexts: inputs.datasets.map(\.schema), profileTexts: inputs.datasets.map(\.profile)))
+        schemaTexts: inputs.datasets.map(\.schema), profileTexts: inputs.datasets.map(\.profile),
+        longProfileBytes: inputs.datasets.map { $0.profile.isEmpty ? $0.profileBytes : 0 }))
     batch.add(
       LinksQueries.writeRunInputs(
         organizationID: organizationID, runID: id,
@@ -164,6 +165,7 @@ protocol RunInputRow {
   var source: String { get }
   var schemaText: String { get }
   var profileText: String { get }
+  var profileBytes: Int64 { get }
   var context: String { get }
   var tagKeys: [String] { get }
   var tagValues: [String] { get }
@@ -196,6 +198,7 @@ extension RunInput {
     dataset.source = row.source
     dataset.schema = row.schemaText
     dataset.profile = row.profileText
+    dataset.profileBytes = row.profileBytes
     self.dataset = dataset
     context = row.context
     tags = zip(row.tagKeys, row.tagValues).map { Tag(key: $0, value: $1) }

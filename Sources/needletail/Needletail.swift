@@ -30,8 +30,7 @@ struct Needletail: AsyncParsableCommand {
         subcommands: [
           LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self,
           Runs.self, Logs.self, Experiments.self, Models.self, ArtifactsCommand.self, Orgs.self,
-          Members.self,
-          Accept.self, Users.self,
+          LoggedModelsCommand.self, Members.self, Accept.self, Users.self,
           ServiceAccounts.self, KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self,
           Call.self,
           Describe.self, Ping.self,

@@ -12,7 +12,7 @@ from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
 from organizations import create_member, create_organization
-from uploads import Upload, upload
+from uploads import Upload, begin_profile, upload
 from wire import IDENTITY, Wire, identity_message, message
 
 if TYPE_CHECKING:
@@ -199,16 +199,38 @@ class Estate:
                 context=f"{text} {context}", tags=tags,
             ) for context in ("one", "two")
         ])  # fmt: skip
+        begin_profile(client, self.ids["run"], self.metric, text)
         tracking.log_models(run_id=self.ids["run"], models=[
             needletail.tracking.NewRunModel(
                 role=needletail.tracking.ModelRole.OUTPUT, name=f"{text} {name}",
                 artifact_path=f"{text}/{name}",
             ) for name in ("one", "two")
         ])  # fmt: skip
+        self._log_models(client)
         self._trace(client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")
+        ])  # fmt: skip
+
+    def _log_models(self, client: needletail.Client) -> None:
+        """Log models with two of everything."""
+        tracking, text = client.tracking, self.text
+        keys = (self.metric, f"{self.metric} too")
+        for kind in ("deleted_logged_model", "other_logged_model", "logged_model"):
+            self.ids[kind] = tracking.create_logged_model(
+                experiment_id=self.ids["experiment"], name=f"{text} {kind}", model_type=text,
+                source_run_id=self.ids["run"],
+                tags=[needletail.tracking.Tag(key=key, value=text) for key in keys],
+                parameters=[needletail.tracking.Parameter(key=key, value=text) for key in keys],
+            ).id  # fmt: skip
+        tracking.delete_logged_model(id=self.ids["deleted_logged_model"])
+        tracking.update_logged_model(id=self.ids["logged_model"], status_message=text)
+        tracking.log_batch(run_id=self.ids["run"], model_series=[
+            needletail.tracking.LoggedModelSeries(
+                logged_model_id=self.ids["logged_model"], dataset_name=text, dataset_digest=text,
+                series=needletail.tracking.MetricSeries(key=key, steps=[1], values=[1.0]),
+            ) for key in keys
         ])  # fmt: skip
 
     def _trace(self, client: needletail.Client) -> None:

@@ -49,6 +49,10 @@ KINDS: dict[str, str | None] = {
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
     "ListDatasets.experiment_ids": "experiment",
+    "UndeleteLoggedModel.id": "deleted_logged_model",
+    "ListLoggedModelMetrics.logged_model_id": "logged_model",
+    # A run of another organization is not looked up: it may be gone by now.
+    "CreateLoggedModel.source_run_id": CHOSEN,
     # What clients of traces name as they like.
     "StartTrace.trace_id": CHOSEN,
     "LogSpans.traces.trace_id": CHOSEN,
@@ -67,6 +71,18 @@ KINDS: dict[str, str | None] = {
     "TransitionModelVersionStage.model_id": None,
     "ListStageTransitions.model_id": None,
     "SetModelVersionTags.model_id": None,
+    # Files are of one of the three.
+    **{
+        f"{method}Artifact{plural}.{field}": None
+        for method, plural in (
+            ("Upload", ""),
+            ("Download", ""),
+            ("Get", ""),
+            ("List", "s"),
+            ("Delete", ""),
+        )
+        for field in ("logged_model_id", "trace_id", "project_id")
+    },
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.
@@ -104,6 +120,9 @@ VALUES: dict[str, Any] = {
     "inputs": [message("NewRunInput", dataset=message("InputDataset", name="mine", digest="mine"))],
     "models": [message("NewRunModel", role=2, name="mine")],
     "ListRunModels.role": 2,
+    "CreateLoggedModel.status": 2,
+    "UpdateLoggedModel.status": 2,
+    "model_series.series": message("MetricSeries", key="mine", steps=[1], values=[1.0]),
     "definitions": [message("MetricDefinition", pattern="mine", goal=1)],
     "SetModelTags.tags": [registry_message("ModelTag", key="mine", value="mine")],
     "SetModelVersionTags.tags": [registry_message("ModelTag", key="mine", value="mine")],
@@ -133,6 +152,14 @@ VALUES: dict[str, Any] = {
     ),
     "text": "mine",
     "text_bytes": [4],
+    **{
+        f"{method}DatasetProfile.{field}": "{metric}"
+        for method in ("Append", "Read")
+        for field in ("name", "digest")
+    },
+    "AppendDatasetProfile.profile_bytes": 2_000_000,
+    "AppendDatasetProfile.offset": 65_536,
+    "AppendDatasetProfile.text": "m" * 65_536,
     "path": "{metric}",
     "ListArtifacts.path": None,
     # What comes along with what is found.

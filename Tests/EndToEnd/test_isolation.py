@@ -257,6 +257,7 @@ NOT_CHOSEN = {
     ("organization_memberships", "role"),
     ("organizations", "subscription_plan"),
     ("organizations", "subscription_status"),
+    ("logged_models", "status"),
     ("project_members", "role"),
     ("projects", "visibility"),
     ("run_models", "role"),

@@ -22,6 +22,11 @@ TRACES = {
     *("traces", "trace_tags", "trace_metadata"),
     *("trace_spans", "trace_assessments", "trace_runs"),
 }
+LOGGED_MODELS = {
+    *("logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics"),
+}
+# What experiments have beside runs.
+WITHIN = TRACES | LOGGED_MODELS
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -124,6 +129,15 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid
         [tenant.organization_id, data, tenant.project_id, str(run)],
     )
     connection.execute(
+        "update input_datasets set long_profile_bytes = 2097152 where id = %s", [data]
+    )
+    for number in range(2):
+        connection.execute(
+            "insert into input_dataset_profiles (organization_id, dataset_id, start_byte, content)"
+            " values (%s, %s, %s, repeat('x', 1048576))",
+            [tenant.organization_id, data, number * 1_048_576],
+        )
+    connection.execute(
         "insert into run_inputs (organization_id, run_id, id, dataset_id, context, tags)"
         " values (%s, %s, %s, %s, '', '{}')",
         [*of, uuid7(), data],
@@ -134,6 +148,29 @@ def create_links(connection: Connection, tenant: Tenant, run: uuid.UUID) -> uuid
         [*of, uuid7()],
     )
     return run
+
+
+def create_logged_models(
+    connection: Connection, tenant: Tenant, runs: list[uuid.UUID]
+) -> list[uuid.UUID]:
+    """Write two logged models with all that belongs to them, measured by runs."""
+    made = [uuid7() for _ in range(2)]
+    for model in made:
+        of = [tenant.organization_id, model]
+        connection.execute(
+            "insert into logged_models (organization_id, id, project_id, experiment_id, name,"
+            " created_by) values (%s, %s, %s, %s, 'model', %s)",
+            [*of, tenant.project_id, tenant.experiment_id, tenant.user_id],
+        )
+        for key in ("one", "two"):
+            for table in ("logged_model_tags", "logged_model_parameters"):
+                connection.execute(f"insert into {table} values (%s, %s, %s, 'value')", [*of, key])
+            for run in runs:
+                connection.execute(
+                    "insert into logged_model_metrics values (%s, %s, %s, 1, 1, %s, '', '', 0.5)",
+                    [*of, key, run],
+                )
+    return made
 
 
 def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
@@ -162,3 +199,9 @@ def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID])
             )
         for run in runs:
             connection.execute("insert into trace_runs values (%s, %s, %s)", [*of, run])
+
+
+def create_within(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
+    """Write traces and logged models of the tenant's experiment, with what ties them to runs."""
+    create_traces(connection, tenant, runs)
+    create_logged_models(connection, tenant, runs)

@@ -50,9 +50,10 @@ SERVICES = {
         "log_chunks", "run_epochs", "metric_rollups", "metric_compactions", "maintenance_tasks",
         "run_metric_definitions", "metric_remainders",
         "artifacts", "artifact_blobs", "artifact_uploads",
-        "input_datasets", "run_inputs", "run_models",
+        "input_datasets", "input_dataset_profiles", "run_inputs", "run_models",
         "experiment_tags", "run_tags", "run_parameters", "run_parameter_versions",
         "run_departures",
+        "logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics",
     },
     "Sources/Tracing/Rules/TracingConstraints.swift": {
         "traces", "trace_tags", "trace_metadata", "trace_spans", "trace_assessments", "trace_runs",
@@ -108,7 +109,10 @@ def test_every_foreign_key_has_an_index(connection: Connection) -> None:
     rows = connection.execute(
         "select conname from pg_constraint where contype = 'f' and conparentid = 0 "
         "and connamespace = 'public'::regnamespace and not exists ("
-        "  select from pg_index where indrelid = conrelid and indpred is null "
+        "  select from pg_index where indrelid = conrelid and (indpred is null or exists ("
+        "    select from pg_attribute where attrelid = conrelid and attnum = any(conkey) "
+        "    and pg_get_expr(indpred, conrelid) = format('(%I IS NOT NULL)', attname)"
+        "  ))"
         "  and (indkey::int2[])[0:least(cardinality(conkey), 2) - 1] <@ conkey"
         ")"
     ).fetchall()

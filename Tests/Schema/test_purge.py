@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from run_rows import add_epoch, add_files, add_rollups
+from run_rows import add_epoch, add_files, add_rollups, add_owned_files
 from statements import call
-from tenants import TRACES, Tenant, create_links, create_run, create_traces, maintaining, uuid7
+from tenants import WITHIN, Tenant, create_links, create_run, create_within, maintaining, uuid7
 from test_cascades import CASCADED
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
                 "insert into run_parameter_versions values (%s, %s, %s, %s, 'value', now(), %s)",
                 [organization, uuid7(), run, key, tenant.user_id],
             )
-    create_traces(connection, tenant, made)
+    create_within(connection, tenant, made)
+    add_owned_files(connection, tenant)
     connection.execute(
         "insert into experiment_tags values (%s, %s, unnest('{team,purpose}'::text[]), 'value')",
         [organization, tenant.experiment_id],
@@ -173,7 +174,7 @@ def test_a_project_goes_with_everything_in_it(
         "run_epochs", "run_metric_summaries", "experiment_tags", "run_tags", "run_parameters",
         "run_parameter_versions", "run_inputs", "run_models", "input_datasets",
         "run_metric_definitions", "artifacts", "artifact_uploads", "metric_remainders",
-        "metric_rollups", "run_departures", *TRACES,
+        "metric_rollups", "run_departures", "input_dataset_profiles", *WITHIN,
     }  # fmt: skip
     assert {name: after[name] for name in gone} == dict.fromkeys(gone, 0)
     assert {name: n for name, n in after.items() if name not in gone} == {

@@ -35,7 +35,8 @@ where run.organization_id = :organization_id and run.id = :id and run.deleted_at
 -- who bring the same ones do not wait for each other.
 -- name: writeInputDatasets :exec
 insert into input_datasets (
-    organization_id, id, project_id, name, digest, source_type, source, schema_text, profile_text
+    organization_id, id, project_id, name, digest, source_type, source, schema_text, profile_text,
+    long_profile_bytes
 )
 select
     :organization_id,
@@ -46,12 +47,15 @@ select
     item.source_type,
     item.source,
     item.schema_text,
-    item.profile_text
+    item.profile_text,
+    nullif(item.long_profile_bytes, 0)
 from
     unnest(
         :ids::uuid[], :names::text[], :digests::text[], :source_types::text[], :sources::text[],
-        :schema_texts::text[], :profile_texts::text[]
-    ) as item (id, name, digest, source_type, source, schema_text, profile_text)
+        :schema_texts::text[], :profile_texts::text[], :long_profile_bytes::bigint[]
+    ) as item (
+        id, name, digest, source_type, source, schema_text, profile_text, long_profile_bytes
+    )
 order by item.name, item.digest
 on conflict (organization_id, project_id, name, digest) do nothing;
 
@@ -87,6 +91,19 @@ select
     page.source as "source!",
     page.schema_text as "schema_text!",
     page.profile_text as "profile_text!",
+    case
+        when page.long_profile_bytes is null then octet_length(page.profile_text)
+        when
+            exists (
+                select from input_dataset_profiles as piece
+                where
+                    piece.organization_id = :organization_id
+                    and piece.dataset_id = page.dataset_id
+                    and piece.end_byte = page.long_profile_bytes
+            )
+            then page.long_profile_bytes
+        else 0
+    end as "profile_bytes!",
     array(
         select tag.key
         from jsonb_each_text(page.tags) as tag
@@ -110,6 +127,8 @@ from (
         found.source,
         found.schema_text,
         found.profile_text,
+        found.long_profile_bytes,
+        found.dataset_id,
         found.own_bytes,
         sum(found.own_bytes) over (order by found.id desc) as bytes
     from (
@@ -124,6 +143,8 @@ from (
             dataset.source,
             dataset.schema_text,
             dataset.profile_text,
+            dataset.long_profile_bytes,
+            dataset.id as dataset_id,
             octet_length(dataset.source) + octet_length(dataset.schema_text)
             + octet_length(dataset.profile_text) + octet_length(link.tags::text)
                 as own_bytes

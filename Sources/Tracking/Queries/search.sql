@@ -105,6 +105,19 @@ select
     page.source as "source!",
     page.schema_text as "schema_text!",
     page.profile_text as "profile_text!",
+    case
+        when page.long_profile_bytes is null then octet_length(page.profile_text)
+        when
+            exists (
+                select from input_dataset_profiles as piece
+                where
+                    piece.organization_id = :organization_id
+                    and piece.dataset_id = page.dataset_id
+                    and piece.end_byte = page.long_profile_bytes
+            )
+            then page.long_profile_bytes
+        else 0
+    end as "profile_bytes!",
     array(
         select tag.key
         from jsonb_each_text(page.tags) as tag
@@ -131,6 +144,8 @@ from (
         found.source,
         found.schema_text,
         found.profile_text,
+        found.long_profile_bytes,
+        found.dataset_id,
         found.own_bytes,
         sum(found.own_bytes) over (order by found.place asc, found.id desc) as bytes
     from (
@@ -147,6 +162,8 @@ from (
             dataset.source,
             dataset.schema_text,
             dataset.profile_text,
+            dataset.long_profile_bytes,
+            dataset.id as dataset_id,
             octet_length(dataset.name) + octet_length(link.context) + 256
             + octet_length(dataset.source) + octet_length(dataset.schema_text)
             + octet_length(dataset.profile_text) + octet_length(link.tags::text)

@@ -10,6 +10,10 @@ enum LinkBounds {
   static let sourceBytesMax = 65_535
   static let schemaBytesMax = 1_048_575
   static let profileBytesMax = 1_048_575
+  /// Bytes of a profile that comes in pieces.
+  static let longProfileBytes: ClosedRange<Int64> = 1_048_576...16_777_215
+  /// Bytes of a piece of it but for the last, which may be shorter.
+  static let pieceBytes = 65_536...1_048_576
   static let contextBytesMax = 500
   /// Tags of one link to a dataset.
   static let tagsMax = 100
@@ -174,6 +178,14 @@ extension Validator {
       ("profile", dataset.profile, LinkBounds.profileBytesMax),
     ] {
       text("\(field).\(part)", value, bytesMax: bytesMax)
+    }
+    let (bytes, long) = (dataset.profileBytes, LinkBounds.longProfileBytes)
+    let isLong = dataset.profile.isEmpty && long.contains(bytes)
+    if bytes != 0, bytes != Int64(dataset.profile.utf8.count), !isLong {
+      refuse(
+        "\(field).profile_bytes",
+        "must be 0, the bytes of profile, or without one \(long.lowerBound) to "
+          + "\(long.upperBound)")
     }
   }
 }

@@ -152,7 +152,7 @@ struct FoundRuns {
     guard !names.isEmpty, !places.ids.isEmpty else { return }
     let rows = try await call.read(
       SearchQueries.listFoundInputs(
-        runIDs: places.ids, organizationID: call.principal.organizationID,
+        organizationID: call.principal.organizationID, runIDs: places.ids,
         takesAll: names.takesAll, names: names.keys,
         bytesMax: RunSearchBounds.includedBytesMax))
     for row in rows {

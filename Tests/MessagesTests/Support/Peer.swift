@@ -41,7 +41,7 @@ extension Peer {
 
   static let served =
     identity + server + experiments + runs + metrics + logs + artifacts + descriptions + links
-    + definitions + registry + traces
+    + definitions + registry + traces + loggedModels
 
   private static let server = unsafe [
     Peer(HealthRequest.self, Needletail_Rpc_V1_HealthRequest.self),

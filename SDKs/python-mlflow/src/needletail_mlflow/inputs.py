@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from typing import TYPE_CHECKING
 
 from mlflow.entities import (
@@ -16,6 +17,7 @@ from mlflow.entities import (
 )
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 from mlflow.utils.validation import _validate_dataset_inputs
+from needletail.datasets import log_inputs, read_profile
 from needletail.tracking import InputDataset, ModelRole, NewRunInput, NewRunModel, Tag
 
 from needletail_mlflow.errors import TRANSLATED, invalid
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from needletail_mlflow.connection import Connection
 
 _PAGE = 1_000
+_PROFILES_KEPT = 4
 
 
 class Inputs:
@@ -35,6 +38,9 @@ class Inputs:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # Profiles that were too long to come along, the last used last. They never change.
+        self._profiles: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
 
     def log_inputs(self, run_uuid: str, datasets=None, models=None) -> None:
         if datasets is not None:
@@ -47,7 +53,7 @@ class Inputs:
             if datasets:
                 inputs = _new_inputs(datasets)
                 for start in range(0, len(inputs), _PAGE):
-                    self._tracking.log_inputs(run_id=run_uuid, inputs=inputs[start : start + _PAGE])
+                    log_inputs(self._connection.client, run_uuid, inputs[start : start + _PAGE])
             if models:
                 self._log_models(run_uuid, ModelRole.INPUT, [(one.model_id, 0) for one in models])
 
@@ -68,6 +74,28 @@ class Inputs:
             inputs=tuple(tracking.iterate_run_inputs(run_id=found.run.id, **page)),
             models=tuple(tracking.iterate_run_models(run_id=found.run.id, **page)),
         )
+
+    def told(self, found: FoundRun) -> tuple[RunInputs, RunOutputs]:
+        """What a run is linked to, as MLflow tells it, with the whole profiles of datasets."""
+        assert found.run is not None  # noqa: S101 the server always sends it
+        inputs = [self._whole(found.run.id, one) for one in found.inputs]
+        return told_links(inputs, found.models)
+
+    def _whole(self, run_uuid: str, one: RunInput) -> RunInput:
+        dataset = one.dataset
+        assert dataset is not None  # noqa: S101 the server always sends it
+        if dataset.profile or not dataset.profile_bytes:
+            return one
+        key = (dataset.name, dataset.digest)
+        with self._lock:
+            profile = self._profiles.pop(key, None)
+        if profile is None:
+            profile = read_profile(self._connection.client, run_uuid, dataset, include_deleted=True)
+        with self._lock:
+            self._profiles[key] = profile
+            while len(self._profiles) > _PROFILES_KEPT:
+                del self._profiles[next(iter(self._profiles))]
+        return dataclasses.replace(one, dataset=dataclasses.replace(dataset, profile=profile))
 
     def summaries(self, experiment_uuids: Sequence[str]) -> list[ExperimentDataset]:
         """Which datasets runs of experiments read; as many as MLflow tells."""

@@ -85,7 +85,7 @@ class Keeping:
 
     @staticmethod
     def _keep(spools: RunSpools, run_id: str, batch: dict[str, Any]) -> bool:
-        if not batch["parameters"] and not batch["tags"]:
+        if not batch["parameters"] and not batch["tags"] and not batch["model_series"]:
             return spools.append(run_id, _entries(batch["series"]))
         return spools.keep(_request(run_id, batch), new_idempotency_key())
 

@@ -25,7 +25,6 @@ from needletail.tracking import RunStatus as Status
 
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
-from needletail_mlflow.inputs import told_links
 from needletail_mlflow.searching import (
     USER_TAG,
     VIEWS,
@@ -247,7 +246,7 @@ class Runs:
             found,
             self._experiments.public_id(stored.experiment_id),
             self._experiments.run_artifacts(stored.experiment_id, stored.id),
-            *told_links(found.inputs, found.models),
+            *self._inputs.told(found),
         )
 
     def _told_info(self, stored: Stored) -> RunInfo:

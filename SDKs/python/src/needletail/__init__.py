@@ -7,6 +7,7 @@
 from needletail import (
     aio,
     artifacts,
+    datasets,
     downsampling,
     histories,
     identity,
@@ -100,6 +101,7 @@ __all__ = [
     "__version__",
     "aio",
     "artifacts",
+    "datasets",
     "connect",
     "downsampling",
     "histories",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from needletail import datasets
 from needletail._generated.tracking import (
     InputDataset,
     ModelRole,
@@ -42,7 +43,7 @@ class RunLinks(RunFiles):
             source: Where it came from, such as a URI.
             source_type: Kind of the source, such as "s3".
             schema: Its columns, such as a JSON text.
-            profile: What is known of its content, such as a JSON text of counts.
+            profile: What is known of its content, such as a JSON text of counts; at most 16 MiB.
             tags: Of the link, not of the dataset.
 
         Raises:
@@ -58,10 +59,8 @@ class RunLinks(RunFiles):
             profile=profile,
         )
         pairs = tuple(Tag(key=key, value=value) for key, value in (tags or {}).items())
-        self.client.tracking.log_inputs(
-            run_id=self._created_id(),
-            inputs=[NewRunInput(dataset=dataset, context=context, tags=pairs)],
-        )
+        one = NewRunInput(dataset=dataset, context=context, tags=pairs)
+        datasets.log_inputs(self.client, self._created_id(), [one])
 
     def log_model(
         self,
