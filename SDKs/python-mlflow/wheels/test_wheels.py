@@ -101,6 +101,8 @@ def test_the_wheels_work_by_themselves(
         pytest.skip(f"no Python {version} here")
     python = installed(PYTHONS[version], tmp_path / "venv", wheels["python"])
     smoke(python, "smoke_sdk.py", environment, tmp_path)
+    left = run(python.parent / "needletail-sync", env=environment, cwd=tmp_path)
+    assert left == "nothing is left to send\n"
     own = f"mlflow-skinny=={mlflow.__version__}"
     run(python, "-m", "pip", "install", "--quiet", wheels["python-mlflow"], own)
     smoke(python, "smoke_mlflow.py", environment, tmp_path)

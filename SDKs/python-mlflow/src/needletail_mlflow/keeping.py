@@ -26,6 +26,8 @@ _DEFAULT_PATIENCE_SECONDS = 10.0
 # Set in the processes of `mlflow server`: whoever logs over it is told what went wrong, and tries
 # again by rules of their own.
 _SERVER_VARIABLE = "_MLFLOW_SERVER_FILE_STORE"
+# What of a batch a writer of points takes; with anything else it stays a call.
+_POINTS = {"series", "any_status"}
 _SWITCH = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
 
@@ -85,7 +87,7 @@ class Keeping:
 
     @staticmethod
     def _keep(spools: RunSpools, run_id: str, batch: dict[str, Any]) -> bool:
-        if not batch["parameters"] and not batch["tags"] and not batch["model_series"]:
+        if not any(batch[name] for name in batch if name not in _POINTS):
             return spools.append(run_id, _entries(batch["series"]))
         return spools.keep(_request(run_id, batch), new_idempotency_key())
 

@@ -52,7 +52,8 @@ class Logged:
 
     def batch(self, run_id, metrics, params, tags) -> None:
         _validate_run_id(run_id)
-        metrics, params, tags = _validate_batch_log_data(metrics, params, tags)
+        _check(metrics)
+        _, params, tags = _validate_batch_log_data((), params, tags)
         _validate_batch_log_limits(metrics, params, tags)
         _validate_param_keys_unique(params)
         with TRANSLATED:
@@ -62,7 +63,9 @@ class Logged:
     def metric(self, run_id, metric) -> None:
         # Alone it has no place in a list that a message would name.
         _validate_metric(metric.key, metric.value, metric.timestamp, metric.step)
-        self.batch(run_id, [metric], (), ())
+        _validate_run_id(run_id)
+        with TRANSLATED:
+            self._log(run_id, self._runs.uuid(run_id), (metric,), (), (), _several_differ)
 
     def param(self, run_id, param) -> None:
         param = _validate_param(param.key, param.value)
@@ -234,6 +237,17 @@ class Logged:
             list(dict.fromkeys(known)), key, from_step=from_step, include_deleted=True
         )
         return [(run_id, found[uuid, key]) for run_id, uuid in uuids.items() if uuid]
+
+
+def _check(metrics: Sequence[Metric]) -> None:
+    """MLflow's check of every point; what it finds of one name is true of its next points."""
+    known: set[str] = set()
+    for index, metric in enumerate(metrics):
+        key, value, timestamp, step = metric.key, metric.value, metric.timestamp, metric.step
+        is_plain = type(value) is float and type(timestamp) is int and type(step) is int
+        if not (is_plain and timestamp >= 0 and key in known):
+            _validate_metric(key, value, timestamp, step, path=f"metrics[{index}]")
+            known.add(key)
 
 
 def _series(metrics: Sequence[Metric]) -> tuple[MetricSeries, ...]:

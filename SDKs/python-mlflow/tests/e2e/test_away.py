@@ -214,7 +214,7 @@ with mlflow.start_run(run_name="away") as run:
     assert store.get_run(run).info.status == "RUNNING"
     gate.open()
     reports = synced(gated_uri)
-    assert [(one.unsent_points, one.problem) for one in reports] == [(0, "")]
+    assert [(one.sent_points, one.unsent_points, one.problem) for one in reports] == [(29, 0, "")]
     assert logged(store, run) == [(step, step / 2) for step in range(30)]
     assert store.get_run(run).info.status == "FINISHED"
     assert not list(tmp_path.glob("spool/*"))

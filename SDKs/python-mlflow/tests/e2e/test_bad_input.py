@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Taken at import: no test sees the environment of whoever runs it.
 CONNECTION_FILE = os.environ.get("NEEDLETAIL_CONNECTION_FILE", "")
-READING = ("experiment.get", "experiment.list", "run.get", "run.list")
+READING = ("experiment.get", "experiment.list", "project.list", "run.get", "run.list")
 
 
 @pytest.fixture

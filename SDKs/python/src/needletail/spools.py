@@ -97,7 +97,8 @@ class RunSpools:
     ) -> bool:
         """Keeps a call of LogBatch that was made with this key, or not yet; False = no room."""
         data = TRACKING_LOG_BATCH.encode_request(request)
-        points = sum(len(series.values) for series in request.series)
+        several = (*request.series, *(one.series for one in request.model_series))
+        points = sum(len(series.values) for series in several if series is not None)
         run_id = request.run_id
         return self._with(run_id, error, lambda kept: kept.keep(idempotency_key, data, points))
 

@@ -36,6 +36,8 @@ class OwedCalls:
         self._metadata = metadata
         self._save = save
         self._lock = threading.Lock()
+        self.sent_points = 0
+        """Of the calls that were answered."""
 
     @property
     def points(self) -> int:
@@ -82,6 +84,7 @@ class OwedCalls:
                     if is_stopping():
                         driver.cancel(pending)
                 sink.wait()
+                self.sent_points += call["points"]
             except CallError as error:
                 if error.code not in REFUSING_CODES and error.reason != REQUEST_TOO_LARGE:
                     raise

@@ -161,10 +161,11 @@ def _finish(client: Client, metadata: Metadata, held: set[str]) -> str:
 
 
 def _report(spool: Spool, uploader: Uploader | None, run_id: str, problem: str) -> SyncReport:
+    sent = uploader.appender.acknowledged_points + uploader.owed.sent_points if uploader else 0
     return SyncReport(
         folder=str(spool.folder),
         run_id=run_id,
-        sent_points=uploader.appender.acknowledged_points if uploader else 0,
+        sent_points=sent,
         unsent_points=uploader.unsent_points if uploader else 0,
         refused_points=uploader.appender.refused_points if uploader else 0,
         damaged_records=spool.damaged_records,

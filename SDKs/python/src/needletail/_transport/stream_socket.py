@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from needletail.errors import CallError
     from needletail.settings import Settings
 
-_READ_BYTES = 256 * 1024
+# A record of TLS has no more; and a read gives no more than one.
+_RECORD_BYTES = 16 * 1024
 # What one turn reads of one connection, so that the others have theirs.
 _READS_A_TURN = 16
 
@@ -191,16 +192,22 @@ class StreamSocket:
             if self._tls is None:
                 return
             try:
-                data = self._tls.recv(_READ_BYTES)
+                data = self._tls.recv(_RECORD_BYTES)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return
             if not data:
                 raise ConnectionResetError(errno.ECONNRESET, "the server closed the connection")
             self._has_received = True
             self._owner.on_received(self._number, data, now)
+            if len(data) < _RECORD_BYTES and self._is_drained():
+                # Most answers: nothing is behind them, or the selector will tell.
+                return
         # TLS may hold bytes that the selector doesn't see: come back in the next turn.
-        if self._tls is not None and self._tls.pending():
+        if not self._is_drained():
             self._owner.post(self.ready)
+
+    def _is_drained(self) -> bool:
+        return self._tls is None or not self._tls.pending()
 
     def _write(self) -> None:
         if self._tls is None or not self._is_open:
