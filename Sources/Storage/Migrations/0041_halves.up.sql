@@ -14,8 +14,8 @@ check (
 );
 
 -- The shortest columns that tell numbers exactly; they are not empty. Along the line that most of
--- them follow, if there is one, offsets repeat, which takes no room; else along the one that is
--- nearest to them.
+-- the first thousand follow, if there is one, offsets repeat, which takes no room; else along the
+-- one that is nearest to all of them.
 create or replace function needletail_pack(
     numbers bigint[],
     out first bigint, out stride bigint, out offsets integer[], out wide bigint[]
@@ -36,10 +36,10 @@ begin
         select array_agg(usual.difference) into strides
         from (
             select pair.later - pair.earlier as difference
-            from unnest(numbers[2:], numbers[:count - 1]) as pair (later, earlier)
+            from unnest(numbers[2:1001], numbers[:least(1000, count - 1)]) as pair (later, earlier)
             group by pair.later - pair.earlier
             having
-                count(*) > (count - 1) / 2
+                count(*) > least(1000, count - 1) / 2
                 and abs((pair.later - pair.earlier)::numeric) * count < 2::numeric ^ 61
         ) as usual;
         strides := strides || (

@@ -39,26 +39,39 @@ declare
     shift bigint;
     size bigint := cardinality(steps);
 begin
-    select
-        array_agg(point.place), array_agg(1::bigint),
-        array_agg((point.value = 'NaN')::integer::bigint),
-        array_agg(case when point.value = 'NaN' then 0 else point.value end),
-        array_agg(point.step), array_agg(point.time_us), array_agg(point.value)
-    into
-        source.cells, source.point_counts, source.nan_counts, source.sums,
-        source.first_steps, source.first_times_us, source.first_values
-    from (
+    -- Most points come in the order of their times.
+    if
+        along_time and exists (
+            select
+            from unnest(times_us[2:], times_us[:size - 1]) as pair (later, earlier)
+            where pair.later < pair.earlier
+        )
+    then
+        select array_agg(point.step), array_agg(point.time_us), array_agg(point.value)
+        into steps, times_us, chunk.point_values
+        from (
+            select
+                item.step,
+                item.time_us,
+                item.value
+            from unnest(steps, times_us, chunk.point_values) as item (step, time_us, value)
+            order by item.time_us, item.step, item.value
+        ) as point;
+    end if;
+    source.cells := case when along_time then times_us else steps end;
+    source.first_steps := steps;
+    source.first_times_us := times_us;
+    source.first_values := chunk.point_values;
+    source.point_counts := array_fill(1::bigint, array[size::integer]);
+    source.nan_counts := array_fill(0::bigint, array[size::integer]);
+    source.sums := chunk.point_values;
+    if 'NaN' = any(chunk.point_values) then
         select
-            item.step,
-            item.time_us,
-            item.value,
-            case when along_time then item.time_us else item.step end as place
-        from unnest(steps, times_us, chunk.point_values) as item (step, time_us, value)
-        order by
-            case when along_time then item.time_us else item.step end,
-            case when along_time then item.step else item.time_us end,
-            item.value
-    ) as point;
+            array_agg((item.value = 'NaN')::integer::bigint order by item.place),
+            array_agg(case when item.value = 'NaN' then 0 else item.value end order by item.place)
+        into source.nan_counts, source.sums
+        from unnest(chunk.point_values) with ordinality as item (value, place);
+    end if;
     source.min_steps := source.first_steps;
     source.max_steps := source.first_steps;
     source.last_steps := source.first_steps;
