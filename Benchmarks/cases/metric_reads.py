@@ -53,7 +53,7 @@ class Chart:
 
 
 def fill(database: Cluster, ids: dict[str, str], key: str, points: int) -> None:
-    """Writes points as a job does that logs one a second: a chunk for each batch, in their order."""
+    """Writes points as a job does that logs one a second: a chunk a batch, in their order."""
     database.query(
         "insert into metric_chunks (organization_id, id, run_id, key, point_count,"  # noqa: S608
         " min_step, max_step, first_step, step_stride, first_time_us, time_stride_us,"

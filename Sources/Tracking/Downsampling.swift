@@ -85,8 +85,8 @@ extension TrackingService {
     if wanted.place == .time, wanted.from == nil || wanted.to == nil {
       let known = try await call.read(
         RollupsQueries.getTimeExtent(
-          organizationID: call.principal.organizationID,
-          runIDs: Array(Set(extents.map(\.part.runID))), keys: wanted.keys))
+          runIDs: Array(Set(extents.map(\.part.runID))), keys: wanted.keys,
+          organizationID: call.principal.organizationID))
       guard let known = known.first else { return nil }
       first = wanted.from ?? known.minTimeUs
       last = wanted.to ?? known.maxTimeUs

@@ -107,6 +107,14 @@ HOT = {
         "metric_chunks_*_organization_id_run_id_key_min_step_*",
         "metric_rollups_*_organization_id_run_id_key_id_e*",
     },
+    "planBucketsByTime": {
+        "metric_chunks_*_organization_id_run_id_key_min_step_*",
+        "metric_rollups_*_organization_id_run_id_key_id_e*",
+    },
+    "getTimeExtent": {
+        "metric_chunks_*_organization_id_run_id_key_min_step_*",
+        "metric_rollups_*_organization_id_run_id_key_id_e*",
+    },
     "listRollups": {"metric_rollups_*pkey"},
     "listChunksByID": {"metric_chunks_*pkey"},
 }
@@ -174,7 +182,7 @@ def test_rollups_are_read_one_by_one(cluster: Cluster, filled: tuple[str, Tenant
     for name, index, columns in (
         ("planBuckets", "metric_chunks_", ("organization_id", "run_id", "key", "min_step <=")),
         ("planBuckets", "metric_rollups_", ("organization_id", "run_id", "key")),
-        ("listRollups", "metric_rollups_", ("organization_id", "id", "exponent")),
+        ("listRollups", "metric_rollups_", ("organization_id", "id", "by_time", "exponent")),
     ):
         conditions = [
             node["Index Cond"] for node in plans[name]

@@ -137,7 +137,7 @@ def expected_buckets(points: list[Point], exponent: int, *, by_time: bool) -> li
     """The columns of a rollup, by the definition."""
     cells: dict[int, list[Point]] = defaultdict(list)
     for point in points:
-        cells[point[by_time] >> exponent].append(point)
+        cells[(point[1] if by_time else point[0]) >> exponent].append(point)
     rows = []
     for cell, inside in sorted(cells.items()):
         inside.sort(

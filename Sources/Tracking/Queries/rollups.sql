@@ -130,14 +130,24 @@ limit :part_count::bigint;
 -- The least and the greatest time of what runs have logged under keys, with what is shadowed;
 -- nothing where they logged nothing.
 -- name: getTimeExtent :many
-select
-    min(known.min_time_us) as "min_time_us!",
-    max(known.max_time_us) as "max_time_us!"
-from (
+with wanted as (
+    select
+        run.id,
+        metric.key
+    from unnest(:run_ids::uuid[]) as run (id)
+    cross join unnest(:keys::text[]) as metric (key)
+),
+
+known as (
     select
         coalesce(chunk.min_time_us, found.min_time_us) as min_time_us,
         coalesce(chunk.max_time_us, found.max_time_us) as max_time_us
-    from metric_chunks as chunk
+    from wanted
+    inner join metric_chunks as chunk
+        on
+            chunk.organization_id = :organization_id
+            and wanted.id = chunk.run_id
+            and wanted.key = chunk.key
     left join lateral (
         select
             min(point.time_us) as min_time_us,
@@ -145,21 +155,23 @@ from (
         from needletail_points(chunk.*) as point
         where chunk.min_time_us is null
     ) as found on true
-    where
-        chunk.organization_id = :organization_id
-        and chunk.run_id = any(:run_ids::uuid[])
-        and chunk.key = any(:keys::text[])
     union all
     select
         rollup.min_time_us,
         rollup.max_time_us
-    from metric_rollups as rollup
-    where
-        rollup.organization_id = :organization_id
-        and rollup.run_id = any(:run_ids::uuid[])
-        and rollup.key = any(:keys::text[])
-        and rollup.by_time
-) as known
+    from wanted
+    inner join metric_rollups as rollup
+        on
+            rollup.organization_id = :organization_id
+            and wanted.id = rollup.run_id
+            and wanted.key = rollup.key
+    where rollup.by_time
+)
+
+select
+    min(known.min_time_us) as "min_time_us!",
+    max(known.max_time_us) as "max_time_us!"
+from known
 having count(*) > 0;
 
 -- Rollups of chunks, each at its own exponent. Those that were merged again meanwhile are not the

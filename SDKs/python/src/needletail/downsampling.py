@@ -162,8 +162,9 @@ class DownsampledHistories(ByRunAndKey[DownsampledHistory]):
     """Metrics in buckets by run and key, in the order that they were asked for."""
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame` with the columns run_id, key, bucket_steps, bucket_us and those of
-        `Bucket`.
+        """A `pandas.DataFrame` with what buckets say.
+
+        Its columns are run_id, key, bucket_steps, bucket_us and those of `Bucket`.
 
         Raises:
             ImportError: pandas is not installed.

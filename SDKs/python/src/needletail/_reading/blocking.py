@@ -95,11 +95,12 @@ class Reading:
     ) -> DownsampledHistories:
         """Some metrics of some runs in buckets, by (run, key): as fast for many points as for few.
 
-        A bucket is a range of `bucket_steps` steps, which is a power of two; by time, of `bucket_us`
-        microseconds. Its least and greatest value, where they are, its counts and its first and
-        last point are exact: they are those of its points, none of which is left out. Buckets without points are left out. All metrics have the
-        same buckets where one call is enough, which is up to 50 runs, 50 keys and 200,000 buckets;
-        of more, each says its `bucket_steps` or `bucket_us` itself.
+        A bucket is a range of `bucket_steps` steps, which is a power of two, or by time of
+        `bucket_us` microseconds. Its least and greatest value, where they are, its counts and its
+        first and last point are exact: they are those of its points, none of which is left out.
+        Buckets without points are left out. All metrics have the same buckets where one call is
+        enough, which is up to 50 runs, 50 keys and 200,000 buckets; of more, each says its
+        `bucket_steps` or `bucket_us` itself.
 
         Args:
             runs: UUIDs, any number of them, or one.
