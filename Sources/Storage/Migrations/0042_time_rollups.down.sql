@@ -157,6 +157,9 @@ alter table metric_rollups drop constraint metric_rollups_by_time_check;
 alter table metric_rollups drop constraint metric_rollups_pkey;
 alter table metric_rollups add constraint metric_rollups_pkey
 primary key (organization_id, id, exponent);
+drop index idx_metric_rollups_run_key;
+create index idx_metric_rollups_run_key
+on metric_rollups (organization_id, run_id, key, id, exponent);
 alter table metric_rollups drop column max_times_us;
 alter table metric_rollups drop column min_times_us;
 alter table metric_rollups drop column max_time_us;

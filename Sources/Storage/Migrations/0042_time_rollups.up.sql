@@ -17,6 +17,9 @@ alter table metric_rollups add column max_times_us bigint[] compression lz4;
 alter table metric_rollups drop constraint metric_rollups_pkey;
 alter table metric_rollups add constraint metric_rollups_pkey
 primary key (organization_id, id, by_time, exponent);
+drop index idx_metric_rollups_run_key;
+create index idx_metric_rollups_run_key
+on metric_rollups (organization_id, run_id, key, by_time, id, exponent);
 alter table metric_rollups add constraint metric_rollups_by_time_check
 check (
     not by_time
