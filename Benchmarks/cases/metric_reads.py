@@ -1,5 +1,7 @@
 """A chart of ten million points, of random values at jittered times, in a thousand buckets.
 
+By step, which is what a chart shows unless it is told otherwise, and by time.
+
 `NEEDLETAIL_BENCH_METRIC_POINTS` makes fewer, for a quick look.
 """
 
@@ -24,6 +26,8 @@ _BUCKETS = 1_000
 _AT_MOST_MS = 20.0
 _BYTES_AT_MOST = 13.0
 _LIMIT_SECONDS = 3_600
+# Of BucketAxis.
+_BY_STEP, _BY_TIME = 1, 2
 _DOWNSAMPLE = "needletail.tracking.v1.Tracking/DownsampleMetricHistory"
 
 
@@ -49,18 +53,19 @@ class Chart:
 
 
 def fill(database: Cluster, ids: dict[str, str], key: str, points: int) -> None:
-    """Writes points as a job does that logs one a second: a chunk for each batch."""
+    """Writes points as a job does that logs one a second: a chunk a batch, in their order."""
     database.query(
         "insert into metric_chunks (organization_id, id, run_id, key, point_count,"  # noqa: S608
         " min_step, max_step, first_step, step_stride, first_time_us, time_stride_us,"
         " time_offsets_us,"
         " min_value, max_value, point_values)"
         f" select '{ids['organization_id']}',"
-        " (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'"
-        f" || '8' || substr(md5('{key}' || batch), 1, 15))::uuid,"
+        " (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 60000 + batch), 12, '0')"
+        f" || '7000' || '8' || substr(md5('{key}' || batch), 1, 15))::uuid,"
         f" '{ids['id']}', '{key}', {_BATCH_POINTS}, first, first + {_BATCH_POINTS - 1}, first, 1,"
         " 1700000000000000 + first * 1000000, null,"
-        f" array(select (n * 1000000 + random() * 50000)::integer"
+        # Of the batch, so that each has its own.
+        f" array(select (n * 1000000 + random() * 50000 + first * 0)::integer"
         f" from generate_series(0, {_BATCH_POINTS - 1}) as n),"
         " -6, 6, point_values"
         f" from generate_series(0, {points // _BATCH_POINTS - 1}) as batch,"
@@ -122,10 +127,13 @@ def _downsample(settings: Settings, outcome: Outcome) -> None:
             Chart(
                 name, caller,
                 wire.text_field(1, ids["id"]) + wire.text_field(2, key)
-                + wire.number_field(3, _BUCKETS),
+                + wire.number_field(3, _BUCKETS) + wire.number_field(8, axis),
             )
-            for name, key in (
-                (f"{count:,} points", "loss"), (f"{count // 100:,} points", "small"),
+            for name, key, axis in (
+                (f"{count:,} points", "loss", _BY_STEP),
+                (f"{count // 100:,} points", "small", _BY_STEP),
+                (f"{count:,} points by time", "loss", _BY_TIME),
+                (f"{count // 100:,} points by time", "small", _BY_TIME),
             )
         ]  # fmt: skip
         outcome.standings = alternate(charts, pairs=settings.pairs, seconds=settings.seconds)

@@ -47,6 +47,7 @@ _BUILTIN = {
     3802: SwiftType("String", "json", "json", 5, "utf8.count"),
     5069: SwiftType("UInt64", "xid8", "xid8", 12),
     1001: SwiftType("[[UInt8]]", "byteStrings", "byteStrings", 24, "count", 36),
+    1005: SwiftType("[Int16]", "int2s", "int2s", 24, "count", 6),
     1007: SwiftType("[Int32]", "int4s", "int4s", 24, "count", 8),
     1009: SwiftType("[String]", "texts", "texts", 24, "count", 24),
     1016: SwiftType("[Int64]", "int8s", "int8s", 24, "count", 12),

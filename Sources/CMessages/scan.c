@@ -14,7 +14,8 @@
 
 typedef struct scanner {
   messages_limits limits;
-  uint32_t elements; /* of repeated fields, seen so far */
+  uint32_t elements; /* of repeated fields, seen so far, without packed columns */
+  uint32_t columns;  /* packed, seen so far */
   messages_arena *arena;
   messages_failure *failure;
   uint32_t depth; /* of the message being scanned; the outermost is at 1 */
@@ -48,12 +49,22 @@ static const messages_field *find_field(const messages_shape *shape, uint32_t nu
   return found ? &shape->fields[low] : NULL;
 }
 
+/* Whether so many numbers come at once; the field is not singular. */
+static bool is_packed(const messages_field *field, wire_type type) {
+  return type == WIRE_BYTES && (field->kind == MESSAGES_VARINT || field->kind == MESSAGES_FIXED32 ||
+                                field->kind == MESSAGES_FIXED64);
+}
+
 /* Whether the field may be given once more. */
 static bool admit(scanner *scanner, const messages_shape *shape, const messages_field *field,
-                  seen *seen) {
+                  wire_type type, seen *seen) {
   if (field->label != MESSAGES_SINGULAR) {
-    scanner->elements += 1;
-    if (scanner->elements <= scanner->limits.elements_max) return true;
+    bool is_column = is_packed(field, type);
+    uint32_t *count = is_column ? &scanner->columns : &scanner->elements;
+    *count += 1;
+    if (*count <= (is_column ? scanner->limits.columns_max : scanner->limits.elements_max)) {
+      return true;
+    }
     return fail(scanner, MESSAGES_TOO_MANY_ELEMENTS);
   }
   size_t index = (size_t)(field - shape->fields);
@@ -158,7 +169,7 @@ static bool scan_message(scanner *scanner, const messages_shape *shape, const ui
     const messages_field *field = find_field(shape, tag.number);
     step->field = field;
     if (field != NULL) {
-      if (!admit(scanner, shape, field, &seen)) return false;
+      if (!admit(scanner, shape, field, tag.type, &seen)) return false;
       bool matches = tag.type == WIRE_BYTES || tag.type == expected_wire_type(field);
       if (!matches) return fail(scanner, MESSAGES_WIRE_TYPE_MISMATCH);
     }
@@ -184,6 +195,7 @@ bool messages_scan(const messages_shape *shape, const uint8_t *bytes, size_t cou
   scanner scanner;
   scanner.limits = limits;
   scanner.elements = 0;
+  scanner.columns = 0;
   scanner.arena = arena;
   scanner.failure = failure;
   scanner.depth = 0;

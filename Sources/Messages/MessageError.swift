@@ -20,7 +20,7 @@ public struct MessageError: Error, Equatable {
     case containsNUL
     /// More than ``MessageLimits/nestingMax`` messages within one another.
     case nestedTooDeep
-    /// More than ``MessageLimits/elementsMax`` elements.
+    /// More than ``MessageLimits/elementsMax`` elements or ``MessageLimits/columnsMax`` columns.
     case tooManyElements
     /// Two entries of a map have the same key.
     case keyGivenTwice
@@ -56,7 +56,9 @@ extension MessageError.Problem: CustomStringConvertible {
     case .notUTF8: "is not valid UTF-8"
     case .containsNUL: "contains U+0000"
     case .nestedTooDeep: "is nested more than \(MessageLimits.nestingMax) messages deep"
-    case .tooManyElements: "has more than \(MessageLimits.elementsMax) elements in all"
+    case .tooManyElements:
+      "has more than \(MessageLimits.elementsMax) elements or \(MessageLimits.columnsMax) columns "
+        + "of numbers in all"
     case .keyGivenTwice: "has a key that is given twice"
     case .timeOutOfRange: "is not a time of the years 1 to 9999"
     case .tooMuchMemory: "needs too much memory for its size"

@@ -5,8 +5,13 @@ public enum MessageLimits {
 
   /// Elements of all repeated fields and maps of a message together, its nested messages included.
   ///
-  /// The scalars of a packed field are bounded by the message's bytes instead.
-  public static let elementsMax = 10_000
+  /// As many as 10,000 messages, each of a message of its own, have.
+  public static let elementsMax = 20_000
+
+  /// Packed columns of numbers of a message together, its nested messages included.
+  ///
+  /// The numbers of a column are bounded by the message's bytes instead.
+  public static let columnsMax = 40_000
 
   /// Bytes of memory that any message may take while it is decoded, however small it is.
   public static let arenaBytesBase = 64 * 1024

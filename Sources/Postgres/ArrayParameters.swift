@@ -40,6 +40,20 @@ extension Parameters {
     }
   }
 
+  /// Adds a `smallint[]`.
+  public mutating func append(int2s values: [Int16]?) {
+    guard let values else { return appendNull() }
+    beginArray(of: TypeID.int2, count: values.count, bodyBytes: 6 * values.count)
+    let start = grow(by: 6 * values.count)
+    unsafe withBytes { bytes in
+      for (index, value) in values.enumerated() {
+        let offset = start + 6 * index
+        unsafe bytes.storeBytes(of: Int32(2).bigEndian, toByteOffset: offset, as: Int32.self)
+        unsafe bytes.storeBytes(of: value.bigEndian, toByteOffset: offset + 4, as: Int16.self)
+      }
+    }
+  }
+
   /// Adds an `integer[]`.
   public mutating func append(int4s values: [Int32]?) {
     guard let values else { return appendNull() }

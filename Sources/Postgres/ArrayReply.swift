@@ -16,6 +16,18 @@ extension Row {
     try present(uuidsOrNil(column), column)
   }
 
+  /// A `smallint[]`, or nil for NULL.
+  public func int2sOrNil(_ column: Int) throws(PostgresError) -> [Int16]? {
+    unsafe try elements(column, TypeID.int2, width: 2) { bytes, offset in
+      Int16(bigEndian: unsafe bytes.loadUnaligned(fromByteOffset: offset, as: Int16.self))
+    }
+  }
+
+  /// A `smallint[]`.
+  public func int2s(_ column: Int) throws(PostgresError) -> [Int16] {
+    try present(int2sOrNil(column), column)
+  }
+
   /// An `integer[]`, or nil for NULL.
   public func int4sOrNil(_ column: Int) throws(PostgresError) -> [Int32]? {
     unsafe try elements(column, TypeID.int4, width: 4) { bytes, offset in

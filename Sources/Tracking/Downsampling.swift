@@ -38,23 +38,31 @@ extension TrackingService {
       if lineage.lacksRuns { response.lackingRunIDs.append("\(runID)") }
       extents += try await lineageExtents(of: wanted.keys, lineage, call)
     }
-    let first = request.fromStep ?? extents.map(\.firstStep).min() ?? 0
-    let last = request.toStep ?? extents.map(\.lastStep).max() ?? 0
-    guard first <= last else { return response }
-    var exponent = BucketGrid(from: first, to: last, count: wanted.count).exponent
-    var plans: [(runID: UUID, key: String, grid: BucketGrid)] = []
-    for extent in extents where extent.firstStep <= last {
-      let reader = BucketReader(
-        runID: extent.part.runID, key: extent.key, first: first, last: last,
-        limits: extent.part.limits, call: call)
-      plans.append((extent.runID, extent.key, try await reader.read(exponent)))
-      exponent = max(exponent, plans[plans.count - 1].grid.exponent)
+    let range = try await range(wanted, extents, call)
+    guard let (first, last) = range else { return response }
+    var exponent = BucketGrid(of: wanted.place, from: first, to: last, count: wanted.count)
+      .exponent
+    var plans: [(runID: UUID, key: String, grid: BucketGrid)]
+    var finest: Int64
+    // Where one metric has nothing finer left, all come as coarse as it does.
+    repeat {
+      plans = []
+      finest = exponent
+      for extent in extents {
+        let reader = BucketReader(
+          runID: extent.part.runID, key: extent.key, limits: extent.part.limits, call: call)
+        let grid = BucketGrid(of: wanted.place, from: first, to: last, exponent: finest)
+        plans.append((extent.runID, extent.key, try await reader.read(grid)))
+        exponent = max(exponent, plans[plans.count - 1].grid.exponent)
+      }
+    } while exponent > finest
+    switch wanted.place {
+    case .step: response.bucketSteps = 1 << UInt64(exponent)
+    case .time: response.bucketUs = 1 << UInt64(exponent)
     }
-    response.bucketSteps = 1 << UInt64(exponent)
     var rest = plans[...]
     while let plan = rest.first {
-      // Where one metric has nothing finer left, the others come as coarse as it does.
-      var grid = BucketGrid(from: first, to: last, exponent: exponent)
+      var grid = BucketGrid(of: wanted.place, from: first, to: last, exponent: exponent)
       // What a fork has from several runs are neighbours.
       while let part = rest.first, part.runID == plan.runID, part.key == plan.key {
         for (cell, bucket) in part.grid.filled {
@@ -67,6 +75,24 @@ extension TrackingService {
     }
     return response
   }
+
+  /// The first and the last step or time that matter; nil when there is none.
+  private func range(
+    _ wanted: WantedBuckets, _ extents: [LineageExtent], _ call: CallContext
+  ) async throws(CallError) -> (first: Int64, last: Int64)? {
+    var first = wanted.from ?? extents.map(\.firstStep).min() ?? 0
+    var last = wanted.to ?? extents.map(\.lastStep).max() ?? 0
+    if wanted.place == .time, wanted.from == nil || wanted.to == nil {
+      let known = try await call.read(
+        RollupsQueries.getTimeExtent(
+          runIDs: Array(Set(extents.map(\.part.runID))), keys: wanted.keys,
+          organizationID: call.principal.organizationID))
+      guard let known = known.first else { return nil }
+      first = wanted.from ?? known.minTimeUs
+      last = wanted.to ?? known.maxTimeUs
+    }
+    return first <= last ? (first, last) : nil
+  }
 }
 
 /// What a request asks for, once it is known to be in order.
@@ -74,6 +100,10 @@ private struct WantedBuckets {
   var runIDs: [UUID]
   let keys: [String]
   let count: Int
+  let place: BucketPlace
+  /// The first and the last step or time that matter, where the request says so.
+  let from: Int64?
+  let to: Int64?
 
   init(_ request: DownsampleMetricHistoryRequest) throws(CallError) {
     var validator = Validator()
@@ -107,8 +137,29 @@ private struct WantedBuckets {
         "bucket_count",
         "must be at most \(DownsamplingBounds.bucketsInAllMax) in all series together")
     }
-    if let from = request.fromStep, let to = request.toStep, from > to {
-      validator.refuse("to_step", "must be at least from_step")
+    place = request.axis == .time ? .time : .step
+    switch place {
+    case .step:
+      (from, to) = (request.fromStep, request.toStep)
+      if let from, let to, from > to {
+        validator.refuse("to_step", "must be at least from_step")
+      }
+      for (name, time) in [
+        ("from_time_us", request.fromTimeUs), ("to_time_us", request.toTimeUs),
+      ] where time != nil {
+        validator.refuse(name, "must be absent where buckets are of steps")
+      }
+    case .time:
+      from = request.fromTimeUs
+      // The last microsecond before it; before the first there is none.
+      to = request.toTimeUs.map { $0 == .min ? .min : $0 - 1 }
+      if let end = request.toTimeUs, end <= request.fromTimeUs ?? .min {
+        validator.refuse("to_time_us", "must be after from_time_us")
+      }
+      for (name, step) in [("from_step", request.fromStep), ("to_step", request.toStep)]
+      where step != nil {
+        validator.refuse(name, "must be absent where buckets are of times")
+      }
     }
     try validator.finish()
   }
@@ -118,20 +169,19 @@ private struct WantedBuckets {
 private struct BucketReader {
   let runID: UUID
   let key: String
-  let first: Int64
-  let last: Int64
   /// The step from which on the points of an epoch are shadowed by a later one.
   let limits: EpochLimits
   let call: CallContext
 
-  private typealias Part = RollupsQueries.PlanBucketsRow
-
-  /// The metric in buckets of 2^exponent steps, or of more where nothing finer is left.
-  func read(_ exponent: Int64) async throws(CallError) -> BucketGrid {
+  /// The metric on a grid, or on a coarser one where nothing finer is left.
+  func read(_ wanted: BucketGrid) async throws(CallError) -> BucketGrid {
     for _ in 0..<DownsamplingBounds.attempts {
-      let parts = try await plan(exponent)
-      let coarsest = max(exponent, parts.map(\.rollupExponent).max() ?? 0)
-      var grid = BucketGrid(from: first, to: last, exponent: coarsest)
+      let parts = try await plan(wanted)
+      var grid = wanted
+      if let coarsest = parts.map(\.rollupExponent).max(), coarsest > wanted.exponent {
+        grid = BucketGrid(
+          of: wanted.place, from: wanted.first, to: wanted.last, exponent: coarsest)
+      }
       let isWhole = try await addRollups(parts.filter { !isRead($0) }, &grid)
       if isWhole, try await addPoints(parts.filter(isRead), &grid) { return grid }
     }
@@ -140,11 +190,22 @@ private struct BucketReader {
       "The points of \(key) are merged faster than they can be read; ask again in a moment.")
   }
 
-  private func plan(_ exponent: Int64) async throws(CallError) -> [Part] {
-    let parts = try await call.read(
-      RollupsQueries.planBuckets(
-        organizationID: call.principal.organizationID, runID: runID, key: key, toStep: last,
-        fromStep: first, exponent: exponent, partCount: DownsamplingBounds.partsMax + 1))
+  private func plan(_ grid: BucketGrid) async throws(CallError) -> [any BucketPart] {
+    let organizationID = call.principal.organizationID
+    let count = DownsamplingBounds.partsMax + 1
+    let parts: [any BucketPart]
+    switch grid.place {
+    case .step:
+      parts = try await call.read(
+        RollupsQueries.planBuckets(
+          organizationID: organizationID, runID: runID, key: key, toStep: grid.last,
+          fromStep: grid.first, exponent: grid.exponent, partCount: count))
+    case .time:
+      parts = try await call.read(
+        RollupsQueries.planBucketsByTime(
+          organizationID: organizationID, runID: runID, key: key, toTimeUs: grid.last,
+          fromTimeUs: grid.first, exponent: grid.exponent, partCount: count))
+    }
     let points = parts.lazy.filter(isRead).reduce(0) { $0 + $1.pointCount }
     guard parts.count <= Int(DownsamplingBounds.partsMax), points <= DownsamplingBounds.pointsMax
     else {
@@ -157,14 +218,14 @@ private struct BucketReader {
   }
 
   /// Whether the points of a part are read: nothing coarser will do, or a limit cuts through it.
-  private func isRead(_ part: Part) -> Bool {
+  private func isRead(_ part: any BucketPart) -> Bool {
     guard part.rollupExponent > 0, part.pointCount > 0 else { return part.rollupExponent == 0 }
     return limits.limit(of: part.epoch).map { $0 <= part.maxStep } ?? false
   }
 
   /// Adds rollups; false when one was merged again meanwhile.
   private func addRollups(
-    _ parts: [Part], _ grid: inout BucketGrid
+    _ parts: [any BucketPart], _ grid: inout BucketGrid
   ) async throws(CallError) -> Bool {
     var rest = parts[...]
     while !rest.isEmpty {
@@ -173,7 +234,8 @@ private struct BucketReader {
       let rows = try await call.read(
         RollupsQueries.listRollups(
           ids: some.map(\.id), exponents: some.map(\.rollupExponent),
-          mergedXids: some.map(\.mergedXid), organizationID: call.principal.organizationID))
+          mergedXids: some.map(\.mergedXid), organizationID: call.principal.organizationID,
+          byTime: grid.place == .time))
       guard rows.count == some.count else { return false }
       for row in rows {
         let limit = limits.limit(of: row.epoch) ?? .max
@@ -187,7 +249,7 @@ private struct BucketReader {
 
   /// Adds points; false when a chunk was merged meanwhile.
   private func addPoints(
-    _ parts: [Part], _ grid: inout BucketGrid
+    _ parts: [any BucketPart], _ grid: inout BucketGrid
   ) async throws(CallError) -> Bool {
     var rest = parts[...]
     while !rest.isEmpty {
@@ -214,12 +276,26 @@ private struct BucketReader {
   }
 }
 
+/// A part as a statement returns it.
+private protocol BucketPart {
+  var id: UUID { get }
+  var mergedXid: String { get }
+  var epoch: Int64 { get }
+  var maxStep: Int64 { get }
+  var rollupExponent: Int64 { get }
+  var pointCount: Int64 { get }
+}
+
+extension RollupsQueries.PlanBucketsRow: BucketPart {}
+extension RollupsQueries.PlanBucketsByTimeRow: BucketPart {}
+
 extension Bucket {
   fileprivate init(_ row: RollupsQueries.ListRollupsRow, _ index: Int) {
     self.init(
       count: row.pointCounts[index], nanCount: row.nanCounts[index],
-      low: (row.minValues[index], row.minSteps[index]),
-      high: (row.maxValues[index], row.maxSteps[index]), sum: row.sums[index],
+      low: (row.minValues[index], row.minSteps[index], row.minTimesUs?[index] ?? 0),
+      high: (row.maxValues[index], row.maxSteps[index], row.maxTimesUs?[index] ?? 0),
+      sum: row.sums[index],
       first: MetricPoint(
         step: row.firstSteps[index], timeUs: row.firstTimesUs[index],
         value: row.firstValues[index]),
@@ -229,18 +305,7 @@ extension Bucket {
   }
 }
 
-extension MetricChunk {
-  fileprivate init(_ row: RollupsQueries.ListChunksByIDRow) {
-    self.init(
-      pointCount: Int(row.pointCount), minStep: row.firstStep,
-      steps: ChunkColumn(
-        first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
-      times: ChunkColumn(
-        first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
-        wide: row.timesUs),
-      values: row.pointValues)
-  }
-}
+extension RollupsQueries.ListChunksByIDRow: ChunkRow {}
 
 extension MetricBuckets {
   fileprivate init(_ runID: UUID, _ key: String, _ grid: BucketGrid) {
@@ -260,6 +325,11 @@ extension MetricBuckets {
       firstValues.append(bucket.first.value)
       lastSteps.append(bucket.last.step)
       lastValues.append(bucket.last.value)
+      guard grid.place == .time else { continue }
+      minTimesUs.append(bucket.low.timeUs)
+      maxTimesUs.append(bucket.high.timeUs)
+      firstTimesUs.append(bucket.first.timeUs)
+      lastTimesUs.append(bucket.last.timeUs)
     }
   }
 }

@@ -174,7 +174,7 @@ struct HistoryReader {
         fromStep: max(fromStep, merge.lastStep ?? .min), currentEpoch: currentEpoch,
         includesShadowed: includesShadowed, pointsMax: HistoryBounds.pointsPerRead))
     if lastChunk.id != .zero, try await beginAgainIfMerged() { return [] }
-    for row in rows { merge.add(MetricChunk(row)) }
+    for row in rows { merge.add(MetricChunk(row, minStep: row.minStep)) }
     guard !merge.isOverfull else {
       throw CallError(
         RpcErrorReason.responseTooLarge,
@@ -233,26 +233,35 @@ enum HistoryCursor {
   }
 }
 
-extension MetricChunk {
-  init(_ row: MetricsQueries.ListChunksByStepRow) {
-    self.init(
-      pointCount: Int(row.pointCount), minStep: row.minStep,
-      steps: ChunkColumn(
-        first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
-      times: ChunkColumn(
-        first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
-        wide: row.timesUs),
-      values: row.pointValues, epoch: row.epoch)
-  }
+/// A chunk as a statement returns it.
+protocol ChunkRow {
+  var epoch: Int64 { get }
+  var pointCount: Int64 { get }
+  var firstStep: Int64 { get }
+  var stepStride: Int64? { get }
+  var stepOffsets: [Int32]? { get }
+  var steps: [Int64]? { get }
+  var firstTimeUs: Int64 { get }
+  var timeStrideUs: Int64? { get }
+  var timeOffsetsUs: [Int32]? { get }
+  var timeLows: [Int16]? { get }
+  var timeHighs: [Int16]? { get }
+  var timesUs: [Int64]? { get }
+  var pointValues: [Double] { get }
+}
 
-  init(_ row: MetricsQueries.ListChunksBetweenRow) {
+extension MetricsQueries.ListChunksByStepRow: ChunkRow {}
+extension MetricsQueries.ListChunksBetweenRow: ChunkRow {}
+
+extension MetricChunk {
+  init(_ row: some ChunkRow, minStep: Int64? = nil) {
     self.init(
-      pointCount: Int(row.pointCount), minStep: row.firstStep,
+      pointCount: Int(row.pointCount), minStep: minStep ?? row.firstStep,
       steps: ChunkColumn(
         first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
       times: ChunkColumn(
         first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
-        wide: row.timesUs),
+        wide: row.timesUs, lows: row.timeLows, highs: row.timeHighs),
       values: row.pointValues, epoch: row.epoch)
   }
 }

@@ -350,6 +350,7 @@ private struct ExperimentWatch: Watch {
 
 extension WatchExperimentQueries.ListRunChangesRow: RunRow {}
 extension WatchExperimentQueries.ListSummariesOfRunsRow: SummaryRow {}
+extension WatchExperimentQueries.ListChunksOfRunsRow: ChunkRow {}
 
 extension [RunMetrics] {
   /// Adds points of a run, which may be the last one's.
@@ -360,18 +361,5 @@ extension [RunMetrics] {
       append(metrics)
     }
     self[count - 1].series.append(series)
-  }
-}
-
-extension MetricChunk {
-  init(_ row: WatchExperimentQueries.ListChunksOfRunsRow) {
-    self.init(
-      pointCount: Int(row.pointCount), minStep: row.firstStep,
-      steps: ChunkColumn(
-        first: row.firstStep, stride: row.stepStride, offsets: row.stepOffsets, wide: row.steps),
-      times: ChunkColumn(
-        first: row.firstTimeUs, stride: row.timeStrideUs, offsets: row.timeOffsetsUs,
-        wide: row.timesUs),
-      values: row.pointValues, epoch: row.epoch)
   }
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from needletail import CallError
-from needletail.tracking import AppendMetricsRequest, MetricSeries, RunMetrics
+from needletail.tracking import AppendMetricsRequest, BucketAxis, MetricSeries, RunMetrics
 from program import run_program
 from waiting import wait_until
 
@@ -157,6 +157,12 @@ def test_several_runs_and_keys_come_on_one_grid_in_the_order_of_the_request(
         ({"bucket_count": 10_001}, "bucket_count"),
         ({"bucket_count": 10_000, "keys": [f"{n}" for n in range(21)]}, "bucket_count"),
         ({"from_step": 2, "to_step": 1}, "to_step"),
+        ({"from_time_us": 2}, "from_time_us"),
+        ({"to_time_us": 2}, "to_time_us"),
+        ({"axis": BucketAxis.TIME, "from_step": 2}, "from_step"),
+        ({"axis": BucketAxis.TIME, "to_step": 2}, "to_step"),
+        ({"axis": BucketAxis.TIME, "from_time_us": 2, "to_time_us": 2}, "to_time_us"),
+        ({"axis": BucketAxis.TIME, "to_time_us": -(2**63)}, "to_time_us"),
     ],
 )
 def test_wrong_requests_are_refused(

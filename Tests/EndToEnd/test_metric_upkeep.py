@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import needletail
 import pytest
 from needletail.tracking import AppendMetricsRequest, MetricSeries, RunMetrics
+from test_buckets_by_time import check_by_time
 from test_downsampling import expected, merge, shown
 
 if TYPE_CHECKING:
@@ -97,6 +98,9 @@ def check(client: needletail.Client, run_id: str, visible: list[Point], buckets:
             break
     assert repr(paged) == repr(visible)
     check_buckets(client, run_id, visible, buckets)
+    check_by_time(client, run_id, "loss", visible, buckets)
+    times = sorted(point[1] for point in visible)
+    check_by_time(client, run_id, "loss", visible, buckets, times[len(times) // 3], times[-1] - 1)
     check_summary(client, run_id, visible)
 
 
@@ -149,6 +153,9 @@ def test_summaries_and_buckets_are_exact_after_points_went(
             assert client.tracking.get_metric_history(run_id=run, key="loss").series.steps == ()
             check_summary(client, run, visible)
             check_buckets(client, run, visible, 10)
+            if epoch == 1:
+                # What a restart shadows later is cut at buckets by step alone.
+                check_by_time(client, run, "loss", visible, 10)
     assert server.stop() == 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,15 @@ def test_a_plot_shows_the_curves_of_several_runs(cli: Callable[..., str], runs: 
     assert [line.rpartition("  ")[2] for line in lines[-2:]] == runs
     single = cli("runs", "plot", runs[0], "--metric", "loss", "--log", "--width", "40")
     assert any("\u2801" <= character <= "\u28ff" for character in single)
+    timed = cli("runs", "plot", *runs, "--metric", "loss", "--x", "time", "--width", "60")
+    assert timed.splitlines()[1].lstrip().startswith("10 ┤")
+    # The times of the first and the last point, below the axis.
+    assert len(re.findall(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", timed)) in {1, 2}
+    scaled = cli("runs", "plot", runs[0], "--metric", "loss", "--x", "time", "--log")
+    assert "last" in scaled
+    assert "time" in cli(
+        "runs", "plot", runs[0], "--metric", "loss", "--x", "metric:time", code=MISSING
+    )
     cli("runs", "plot", runs[0], "--metric", "no", code=MISSING)
     cli("runs", "plot", runs[0], "--metric", "loss", "--width", "9", code=USAGE)
 

@@ -81,13 +81,29 @@ struct Refused: Sendable, CustomTestStringConvertible {
     Refused("a number of eleven bytes", "sequence", .varintTooLong) {
       $0.raw([0x10] + [UInt8](repeating: 0xFF, count: 10) + [0x01])
     },
-    Refused("one element too many", "runs[10000]", .tooManyElements) { wire in
+    Refused("one element too many", "runs[20000]", .tooManyElements) { wire in
       for _ in 0...MessageLimits.elementsMax { wire.contents(3, []) }
     },
-    Refused("one element too many in all", "runs[1].series[9998]", .tooManyElements) { wire in
+    Refused("one element too many in all", "runs[1].series[19998]", .tooManyElements) { wire in
       wire.message(3) { run in run.text(1, "first") }
       wire.message(3) { run in
-        for _ in 0..<9_999 { run.contents(2, []) }
+        for _ in 0..<19_999 { run.contents(2, []) }
+      }
+    },
+    Refused("one column too many", "runs[0].series[1].steps", .tooManyElements) { wire in
+      wire.message(3) { run in
+        run.message(2) { series in
+          for _ in 0..<MessageLimits.columnsMax { series.contents(2, []) }
+        }
+        run.message(2) { series in series.contents(2, []) }
+      }
+    },
+    Refused("one number too many that is alone", "runs[0].series[0].steps", .tooManyElements) {
+      wire in
+      wire.message(3) { run in
+        run.message(2) { series in
+          for _ in 2...MessageLimits.elementsMax { series.raw([0x10, 0x02]) }
+        }
       }
     },
   ]
@@ -144,7 +160,7 @@ struct Refused: Sendable, CustomTestStringConvertible {
     Refused("NUL in a key", "texts[0].key", .containsNUL) {
       $0.message(1) { $0.text(1, "\0") }
     },
-    Refused("too many entries", "texts[10000]", .tooManyElements) { wire in
+    Refused("too many entries", "texts[20000]", .tooManyElements) { wire in
       for index in 0...MessageLimits.elementsMax { wire.message(1) { $0.text(1, "\(index)") } }
     },
     Refused("bad text in a map's message", "messages[0].value.default", .notUTF8) {

@@ -145,6 +145,11 @@ import Testing
         row throws(PostgresError) in try row.int4s(0)
       }
       #expect(four.0 == narrow)
+      let narrower = numbers.map { Int16(clamping: $0) }
+      let two = try await echo("int2[]", { $0.append(int2s: narrower) }) {
+        row throws(PostgresError) in try row.int2s(0)
+      }
+      #expect(two.0 == narrower)
     }
     for texts in [[], ["", "a,b", "{\"}", "ä"]] {
       let back = try await echo("text[]", { $0.append(texts: texts) }) {

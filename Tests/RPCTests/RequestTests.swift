@@ -66,7 +66,7 @@ struct RequestTests {
     let companion = try RawClient(server)
     let client = try RawClient(server)
     for request in [
-      [UInt8](repeating: 0, count: 10_001).flatMap { _ in Proto.field(3, []) },
+      [UInt8](repeating: 0, count: 20_001).flatMap { _ in Proto.field(3, []) },
       Proto.field(3, [UInt8](repeating: 0, count: 1_000_000).flatMap { _ in [0x12, 0x00] }),
     ] {
       try client.call("\(Self.service)/AppendMetrics", request)
@@ -74,7 +74,7 @@ struct RequestTests {
       #expect(answer?.outcome == "INVALID_ARGUMENT REQUEST_MALFORMED")
       #expect(
         answer?.status?.fieldViolations.first?.description
-          == "has more than 10000 elements in all")
+          == "has more than 20000 elements or 40000 columns of numbers in all")
     }
     try companion.call("needletail.rpc.v1.Server/Echo")
     #expect(try companion.receiveAnswer()?.outcome == "OK")

@@ -126,7 +126,15 @@ HOT = {
     "listEpochsOfRuns": {"run_epochs_pkey"},
     "planBuckets": {
         "metric_chunks_*_organization_id_run_id_key_min_step_*",
-        "metric_rollups_*_organization_id_run_id_key_id_e*",
+        "metric_rollups_*_organization_id_run_id_key_by*",
+    },
+    "planBucketsByTime": {
+        "metric_chunks_*_organization_id_run_id_key_min_step_*",
+        "metric_rollups_*_organization_id_run_id_key_by*",
+    },
+    "getTimeExtent": {
+        "metric_chunks_*_organization_id_run_id_key_min_step_*",
+        "metric_rollups_*_organization_id_run_id_key_by*",
     },
     "listRollups": {"metric_rollups_*pkey"},
     "listChunksByID": {"metric_chunks_*pkey"},
@@ -204,8 +212,8 @@ def test_rollups_are_read_one_by_one(cluster: Cluster, filled: tuple[str, Tenant
         plans = {name: plan_of(connection, tenant, name) for name in ("planBuckets", "listRollups")}
     for name, index, columns in (
         ("planBuckets", "metric_chunks_", ("organization_id", "run_id", "key", "min_step <=")),
-        ("planBuckets", "metric_rollups_", ("organization_id", "run_id", "key")),
-        ("listRollups", "metric_rollups_", ("organization_id", "id", "exponent")),
+        ("planBuckets", "metric_rollups_", ("organization_id", "run_id", "key", "by_time")),
+        ("listRollups", "metric_rollups_", ("organization_id", "id", "by_time", "exponent")),
     ):
         conditions = [
             node["Index Cond"] for node in plans[name]

@@ -14,7 +14,7 @@ import pytest
 
 import needletail
 from needletail._generated.descriptors import message_class
-from needletail._generated.tracking import DownsampleMetricHistoryRequest
+from needletail._generated.tracking import BucketAxis, DownsampleMetricHistoryRequest
 from needletail._reading import following
 from needletail.downsampling import bucket_requests
 
@@ -139,9 +139,38 @@ def test_columns_of_buckets_are_arrays_and_a_table(make_peer: MakePeer, read: Re
     assert columns["max_values"][0] == 9.0
     pytest.importorskip("pandas")
     table = found.to_pandas()
-    assert list(table.columns[:5]) == ["run_id", "key", "bucket_steps", "step", "count"]
+    assert list(table.columns[:6]) == [
+        "run_id", "key", "bucket_steps", "bucket_us", "step", "count",
+    ]  # fmt: skip
     assert (table["key"].tolist(), table["step"].tolist()) == (["loss", "loss"], [-4, 8])
     assert table["min_value"][0] == -math.inf
+
+
+def test_buckets_of_times_know_their_times(make_peer: MakePeer, read: Read) -> None:
+    def by_time(request: Any) -> Any:
+        answer = buckets(request)
+        answer.bucket_steps, answer.bucket_us = 0, 1 << 20
+        series = answer.series[0]
+        series.cells[:] = [2, 5]
+        series.min_times_us[:], series.max_times_us[:] = [2_100_000, 0], [2_200_000, 0]
+        series.first_times_us[:], series.last_times_us[:] = [2_100_000, 5_300_000], [2_300_000] * 2
+        return answer
+
+    script = Script(DownsampleMetricHistory=by_time)
+    found = read(
+        make_peer(script), "downsample", "a", "loss", axis=BucketAxis.TIME, from_time_us=0,
+        to_time_us=9_000_000,
+    )  # fmt: skip
+    (request,) = script.requests
+    assert (request.axis, request.from_time_us, request.to_time_us) == (2, 0, 9_000_000)
+    loss = found["a", "loss"]
+    assert (loss.bucket_steps, loss.bucket_us) == (0, 1 << 20)
+    first, second = loss.buckets()
+    assert (first.step, first.time_us, first.min_time_us) == (-4, 2 << 20, 2_100_000)
+    assert (first.max_time_us, first.first_time_us, first.last_time_us) == (
+        2_200_000, 2_100_000, 2_300_000,
+    )  # fmt: skip
+    assert (second.time_us, second.min_time_us, second.first_time_us) == (5 << 20, 0, 5_300_000)
 
 
 def test_a_bucket_may_begin_at_the_smallest_step(make_peer: MakePeer, read: Read) -> None:
@@ -267,6 +296,14 @@ def test_a_watch_goes_on_where_it_was(make_peer: MakePeer, read: Read, name: str
     assert [one.resume_token for one in changes] == ["1", "2", "3"]
     assert [one.resume_token for one in script.requests] == ["", "2", "2"]
     assert all(one.skip_history for one in script.requests)
+
+
+def test_an_experiment_is_watched_until_all_was_told(make_peer: MakePeer, read: Read) -> None:
+    response = message_class(f"{T}WatchExperimentResponse")
+    script = Script(WatchExperiment=lambda _: ([response(resume_token="1")], response()))
+    changes = read(make_peer(script), "watch_experiment", "e", catch_up=True)
+    assert [one.resume_token for one in changes] == ["1"]
+    assert script.requests[0].catch_up
 
 
 def test_a_watch_ends_when_patience_does(make_peer: MakePeer, read: Read) -> None:

@@ -78,7 +78,8 @@ typedef enum messages_problem {
 
 typedef struct messages_limits {
   uint32_t nesting_max;  /* messages within messages; the outermost counts as 1 */
-  uint32_t elements_max; /* of all repeated fields together, packed scalars apart */
+  uint32_t elements_max; /* of all repeated fields together, packed columns apart */
+  uint32_t columns_max;  /* packed, of all fields together, however many scalars each has */
 } messages_limits;
 
 /* The first thing that is wrong. */

@@ -36,7 +36,8 @@ struct Arena {
   ) throws(MessageError) -> UnsafeMutablePointer<ProtobufCMessage> {
     let limits = messages_limits(
       nesting_max: UInt32(MessageLimits.nestingMax),
-      elements_max: UInt32(MessageLimits.elementsMax))
+      elements_max: UInt32(MessageLimits.elementsMax),
+      columns_max: UInt32(MessageLimits.columnsMax))
     var failure = unsafe messages_failure()
     let message = unsafe bytes.withUnsafeBytes { buffer in
       unsafe messages_decode(

@@ -50,6 +50,8 @@ select
     page.first_time_us,
     page.time_stride_us,
     page.time_offsets_us,
+    page.time_lows,
+    page.time_highs,
     page.times_us,
     page.point_values,
     page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!",
@@ -68,6 +70,8 @@ from (
         found.first_time_us,
         found.time_stride_us,
         found.time_offsets_us,
+        found.time_lows,
+        found.time_highs,
         found.times_us,
         found.point_values,
         row_number() over whole as place,
@@ -87,6 +91,8 @@ from (
             chunk.first_time_us,
             chunk.time_stride_us,
             chunk.time_offsets_us,
+            chunk.time_lows,
+            chunk.time_highs,
             chunk.times_us,
             chunk.point_values
         from metric_chunks as chunk
@@ -227,6 +233,8 @@ select
     page.first_time_us,
     page.time_stride_us,
     page.time_offsets_us,
+    page.time_lows,
+    page.time_highs,
     page.times_us,
     page.point_values,
     coalesce(
@@ -252,6 +260,8 @@ from (
         found.first_time_us,
         found.time_stride_us,
         found.time_offsets_us,
+        found.time_lows,
+        found.time_highs,
         found.times_us,
         found.point_values,
         row_number() over whole as place,
@@ -273,6 +283,8 @@ from (
             chunk.first_time_us,
             chunk.time_stride_us,
             chunk.time_offsets_us,
+            chunk.time_lows,
+            chunk.time_highs,
             chunk.times_us,
             chunk.point_values
         from metric_chunks as chunk

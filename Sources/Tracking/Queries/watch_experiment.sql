@@ -150,6 +150,8 @@ select
     page.first_time_us,
     page.time_stride_us,
     page.time_offsets_us,
+    page.time_lows,
+    page.time_highs,
     page.times_us,
     page.point_values,
     coalesce(
@@ -177,6 +179,8 @@ from (
         found.first_time_us,
         found.time_stride_us,
         found.time_offsets_us,
+        found.time_lows,
+        found.time_highs,
         found.times_us,
         found.point_values,
         row_number() over whole as place,
@@ -199,6 +203,8 @@ from (
             chunk.first_time_us,
             chunk.time_stride_us,
             chunk.time_offsets_us,
+            chunk.time_lows,
+            chunk.time_highs,
             chunk.times_us,
             chunk.point_values
         from
@@ -220,6 +226,8 @@ from (
                     one.first_time_us,
                     one.time_stride_us,
                     one.time_offsets_us,
+                    one.time_lows,
+                    one.time_highs,
                     one.times_us,
                     one.point_values
                 from metric_chunks as one

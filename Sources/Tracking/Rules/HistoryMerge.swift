@@ -37,6 +37,9 @@ struct ChunkColumn {
   var stride: Int64?
   var offsets: [Int32]?
   var wide: [Int64]?
+  /// Offsets in two halves, the upper ones in `highs`, where they are not all 0.
+  var lows: [Int16]?
+  var highs: [Int16]?
 
   /// So many numbers, which is how many there are.
   func numbers(_ count: Int) -> [Int64] {
@@ -45,7 +48,20 @@ struct ChunkColumn {
     if let offsets {
       return offsets.enumerated().map { first &+ Int64($0) &* stride &+ Int64($1) }
     }
-    return (0..<Int64(count)).map { first &+ $0 &* stride }
+    guard let lows else { return (0..<Int64(count)).map { first &+ $0 &* stride } }
+    var numbers: [Int64] = []
+    numbers.reserveCapacity(lows.count)
+    var line = first
+    for low in lows {
+      numbers.append(line &+ Int64(low))
+      line &+= stride
+    }
+    if let highs {
+      for (index, high) in highs.enumerated() where high != 0 {
+        numbers[index] &+= Int64(high) << 16
+      }
+    }
+    return numbers
   }
 }
 

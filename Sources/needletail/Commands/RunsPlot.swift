@@ -7,7 +7,7 @@ internal import Messages
 struct RunsPlot: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "plot", abstract: "Draw a metric of one run or several in the terminal.",
-    discussion: "Each column shows the least and the greatest value of its steps.")
+    discussion: "Each column shows the least and the greatest value of its steps, or times.")
 
   /// How many curves can still be told apart.
   private static let runsMax = 20
@@ -25,8 +25,27 @@ struct RunsPlot: ClientCommand {
   var metric: String
 
   @Option(
-    help: "The key of the metric that is the x axis, by equal steps; else the step is.")
+    help: """
+      What the x axis is: time, for when points were logged; or the key of a metric, by equal \
+      steps, where metric:time is the metric of that name; else the step is.
+      """)
   var x: String?
+
+  /// What `--x` says.
+  private enum Axis {
+    case step
+    case time
+    case metric(String)
+  }
+
+  private static let metricPrefix = "metric:"
+
+  private var axis: Axis {
+    guard let x else { return .step }
+    if x == "time" { return .time }
+    return .metric(
+      x.hasPrefix(Self.metricPrefix) ? String(x.dropFirst(Self.metricPrefix.count)) : x)
+  }
 
   @Option(help: "How wide the plot is, in characters; else as wide as the terminal.")
   var width: Int?
@@ -52,13 +71,15 @@ struct RunsPlot: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var found: [Run] = []
-    var axis: [MetricSummary] = []
+    var places: [MetricSummary] = []
     for argument in runs {
       let run = try await getRun(try await runID(argument, context), context)
       // A run that is named twice is one curve.
       if found.contains(where: { $0.id == run.id }) { continue }
       found.append(run)
-      if let x { axis += try await summaries(of: run.id, context).filter { $0.key == x } }
+      if case .metric(let x) = axis {
+        places += try await summaries(of: run.id, context).filter { $0.key == x }
+      }
     }
     let extents = try await extents(of: found.map(\.id), context)
     guard let first = extents.flatMap(\.firstSteps).min(),
@@ -70,15 +91,28 @@ struct RunsPlot: ClientCommand {
     let width = width ?? max(10, Terminal.width - Self.margin)
     var plot = Plot(
       width: width, height: height, steps: first...last, curves: found.count, isLogarithmic: log)
-    if let x {
-      let range = try range(of: x, axis)
+    // Which values an axis of logarithms leaves out is told of each.
+    var readsPoints = log
+    switch axis {
+    case .step: break
+    case .time:
+      let times = try await self.extents(of: found.map(\.id), by: .time, context)
+      let first = times.flatMap(\.firstTimesUs).min() ?? 0
+      let last = times.flatMap(\.lastTimesUs).max() ?? 0
+      plot = Plot(
+        width: width, height: height, axis: Double(first)...Double(last),
+        ends: (short(Timestamp(microseconds: first)), short(Timestamp(microseconds: last))),
+        curves: found.count, isLogarithmic: log)
+    case .metric(let x):
+      let range = try range(of: x, places)
       plot = Plot(
         width: width, height: height, axis: range,
         ends: (short(range.lowerBound), short(range.upperBound)), curves: found.count,
         isLogarithmic: log)
+      // Buckets know no other metric.
+      readsPoints = true
     }
-    if log || x != nil {
-      // Which values an axis of logarithms leaves out is told of each; buckets know no other axis.
+    if readsPoints {
       try await readPoints(found.map(\.id), into: &plot, context)
     } else {
       try await readBuckets(found.map(\.id), into: &plot, context)
@@ -117,11 +151,12 @@ struct RunsPlot: ClientCommand {
 
   /// From where to where the curves go, with what forks have inherited, which no summary tells.
   private func extents(
-    of ids: [String], _ context: CommandContext
+    of ids: [String], by axis: BucketAxis = .step, _ context: CommandContext
   ) async throws -> [MetricBuckets] {
     var request = DownsampleMetricHistoryRequest()
     request.runIDs = ids
     request.keys = [metric]
+    request.axis = axis
     request.bucketCount = 1
     let found: DownsampleMetricHistoryResponse = try await context.connection.unary(
       TrackingMethods.downsampleMetricHistory, request, context.global.callOptions)
@@ -142,16 +177,20 @@ struct RunsPlot: ClientCommand {
     request.runIDs = ids
     request.keys = [metric]
     request.bucketCount = Self.buckets
+    if case .time = axis { request.axis = .time }
     let answer = try await context.call(
       TrackingMethods.downsampleMetricHistory, request, for: DownsampleMetricHistoryResponse.self)
     for series in answer.series {
       guard let curve = ids.firstIndex(of: series.runID) else { continue }
       // First and last too: an extreme that is infinite is not drawn.
-      for (steps, values) in [
-        (series.minSteps, series.minValues), (series.maxSteps, series.maxValues),
-        (series.firstSteps, series.firstValues), (series.lastSteps, series.lastValues),
+      let isByTime = request.axis == .time
+      for (places, values) in [
+        (isByTime ? series.minTimesUs : series.minSteps, series.minValues),
+        (isByTime ? series.maxTimesUs : series.maxSteps, series.maxValues),
+        (isByTime ? series.firstTimesUs : series.firstSteps, series.firstValues),
+        (isByTime ? series.lastTimesUs : series.lastSteps, series.lastValues),
       ] {
-        for (step, value) in zip(steps, values) { plot.add(value, at: step, to: curve) }
+        for (place, value) in zip(places, values) { plot.add(value, at: place, to: curve) }
       }
     }
   }
@@ -162,20 +201,25 @@ struct RunsPlot: ClientCommand {
     var request = StreamMetricHistoriesRequest()
     request.runIDs = ids
     request.keys = [metric]
-    request.xKey = x ?? ""
+    if case .metric(let x) = axis { request.xKey = x }
     let parts: ResponseReader<StreamMetricHistoriesResponse> =
       try await context.connection.serverStreaming(
         TrackingMethods.streamMetricHistories, request, context.global.callOptions)
     while let part = try await parts.next() {
       guard let curve = ids.firstIndex(of: part.runID), let series = part.series else { continue }
-      if x != nil {
+      switch axis {
+      case .step:
+        for (step, value) in zip(series.steps, series.values) {
+          plot.add(value, at: step, to: curve)
+        }
+      case .time:
+        for (time, value) in zip(series.timesUs, series.values) {
+          plot.add(value, at: time, to: curve)
+        }
+      case .metric:
         for (place, value) in zip(series.xs, series.values) {
           plot.add(value, x: place, to: curve)
         }
-        continue
-      }
-      for (step, value) in zip(series.steps, series.values) {
-        plot.add(value, at: step, to: curve)
       }
     }
   }

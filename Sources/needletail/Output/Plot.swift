@@ -56,9 +56,10 @@ struct Plot {
       repeating: Array(repeating: nil, count: width * Plot.dotsAcross), count: curves)
   }
 
-  /// Adds a point to a curve; what is no number leaves a gap.
-  mutating func add(_ value: Double, at step: Int64, to curve: Int) {
-    add(value, x: Double(step), to: curve)
+  /// Adds a point at a step, or at microseconds since 1970, to a curve; what is no number leaves a
+  /// gap.
+  mutating func add(_ value: Double, at place: Int64, to curve: Int) {
+    add(value, x: Double(place), to: curve)
   }
 
   /// Adds a point to a curve; what is no number leaves a gap.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import needletail
-from needletail.tracking import Experiment, RunFork, SearchInclude
+from needletail.tracking import BucketAxis, Experiment, RunFork, SearchInclude
 
 STEPS = 30_000
 
@@ -71,6 +71,12 @@ def test_an_experiment_is_followed(client: needletail.Client, experiment: Experi
     while second not in seen:
         seen |= {run.id for run in next(changes).runs}
     assert seen == {first, second}
+    caught_up = list(client.watch_experiment(experiment.id, catch_up=True))
+    assert {run.id for change in caught_up for run in change.runs} == seen
+    token = caught_up[-1].resume_token
+    third = client.tracking.create_run(experiment_id=experiment.id).id
+    more = client.watch_experiment(experiment.id, catch_up=True, resume_token=token)
+    assert {run.id for change in more for run in change.runs} == {third}
 
 
 def test_a_run_is_read_in_buckets_with_exact_bounds(
@@ -93,6 +99,13 @@ def test_a_run_is_read_in_buckets_with_exact_bounds(
         assert list(client.downsample(id_)) == [(id_, "accuracy"), (id_, "loss")]
         few = client.downsample(id_, "loss", bucket_count=1, to_step=1_000)[id_, "loss"]
         assert sum(few.counts) >= 1_001
+        timed = run.downsample("loss", axis=BucketAxis.TIME, bucket_count=50)[id_, "loss"]
+        assert (timed.bucket_steps, sum(timed.counts)) == (0, 5_000)
+        lowest = min(timed.buckets(), key=lambda bucket: bucket.min_value)
+        assert (lowest.min_value, lowest.min_step) == (-1e9, 4_321)
+        assert lowest.time_us <= lowest.min_time_us < lowest.time_us + timed.bucket_us
+        none = client.downsample(id_, "loss", axis=BucketAxis.TIME, to_time_us=1)
+        assert len(none[id_, "loss"]) == 0
 
 
 def test_a_fork_of_a_deleted_run_says_that_it_lacks_points(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from needletail._generated.tracking import (
+    BucketAxis,
     DownsampleMetricHistoryRequest,
     LifeView,
     SearchRunsRequest,
@@ -69,8 +70,11 @@ class AsyncReading:
         keys: str | Sequence[str] | None = None,
         *,
         bucket_count: int = 0,
+        axis: BucketAxis = BucketAxis.STEP,
         from_step: int | None = None,
         to_step: int | None = None,
+        from_time_us: int | None = None,
+        to_time_us: int | None = None,
         skips_inherited: bool = False,
         include_deleted: bool = False,
         timeout_seconds: float | None = None,
@@ -78,8 +82,11 @@ class AsyncReading:
         """As `downsample` of `needletail.Client`, awaited."""
         like = DownsampleMetricHistoryRequest(
             bucket_count=bucket_count,
+            axis=axis,
             from_step=from_step,
             to_step=to_step,
+            from_time_us=from_time_us,
+            to_time_us=to_time_us,
             skips_inherited=skips_inherited,
             include_deleted=include_deleted,
         )
@@ -132,6 +139,7 @@ class AsyncReading:
         skip_history: bool = False,
         point_keys: Sequence[str] = (),
         summary_keys: Sequence[str] = (),
+        catch_up: bool = False,
         patience_seconds: float = 300.0,
     ) -> AsyncGenerator[WatchExperimentResponse, None]:
         """As `watch_experiment` of `needletail.Client`."""
@@ -141,6 +149,7 @@ class AsyncReading:
             skip_history=skip_history,
             point_keys=tuple(point_keys),
             summary_keys=tuple(summary_keys),
+            catch_up=catch_up,
         )
         caller = self.tracking._caller
         return follow_async(caller, TRACKING_WATCH_EXPERIMENT, request, patience_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from needletail._generated.tracking import (
+    BucketAxis,
     DownsampleMetricHistoryRequest,
     LifeView,
     SearchRunsRequest,
@@ -83,28 +84,35 @@ class Reading:
         keys: str | Sequence[str] | None = None,
         *,
         bucket_count: int = 0,
+        axis: BucketAxis = BucketAxis.STEP,
         from_step: int | None = None,
         to_step: int | None = None,
+        from_time_us: int | None = None,
+        to_time_us: int | None = None,
         skips_inherited: bool = False,
         include_deleted: bool = False,
         timeout_seconds: float | None = None,
     ) -> DownsampledHistories:
         """Some metrics of some runs in buckets, by (run, key): as fast for many points as for few.
 
-        A bucket is a range of `bucket_steps` steps, which is a power of two. Its least and greatest
-        value, their steps, its counts and its first and last point are exact: they are those of its
-        points, none of which is left out. Buckets without points are left out. All metrics have the
-        same buckets where one call is enough, which is up to 50 runs, 50 keys and 200,000 buckets;
-        of more, each says its `bucket_steps` itself.
+        A bucket is a range of `bucket_steps` steps, which is a power of two, or by time of
+        `bucket_us` microseconds. Its least and greatest value, where they are, its counts and its
+        first and last point are exact: they are those of its points, none of which is left out.
+        Buckets without points are left out. All metrics have the same buckets where one call is
+        enough, which is up to 50 runs, 50 keys and 200,000 buckets; of more, each says its
+        `bucket_steps` or `bucket_us` itself.
 
         Args:
             runs: UUIDs, any number of them, or one.
             keys: Of the metrics, or one; None = all that each run logged itself.
             bucket_count: How many buckets of one metric of one run at most: 1 to 10,000; 0 = 1,000.
+            axis: `BucketAxis.TIME` = buckets are ranges of times; else of steps.
             from_step: The smallest step that matters; None = the first that was logged. Buckets are
                 whole: the first may begin before it.
             to_step: The greatest step that matters; None = the last that was logged. The last
                 bucket may end behind it.
+            from_time_us: By time, the least time that matters, in microseconds since 1970.
+            to_time_us: By time, the time before which points matter.
             skips_inherited: Only what forks logged themselves.
             include_deleted: Also of runs that were deleted and are not yet gone for good.
             timeout_seconds: Of each call that it takes; that of the client by default.
@@ -114,8 +122,11 @@ class Reading:
         """
         like = DownsampleMetricHistoryRequest(
             bucket_count=bucket_count,
+            axis=axis,
             from_step=from_step,
             to_step=to_step,
+            from_time_us=from_time_us,
+            to_time_us=to_time_us,
             skips_inherited=skips_inherited,
             include_deleted=include_deleted,
         )
@@ -167,9 +178,13 @@ class Reading:
         skip_history: bool = False,
         point_keys: Sequence[str] = (),
         summary_keys: Sequence[str] = (),
+        catch_up: bool = False,
         patience_seconds: float = 300.0,
     ) -> Generator[WatchExperimentResponse, None, None]:
         """Follows an experiment as `tracking.watch_experiment` does, and goes on after a break.
+
+        With `catch_up` it ends once all that there is was told, for whoever asks again later with
+        the last `resume_token`.
 
         Raises:
             CallError: The server was away for `patience_seconds`, or refuses: its reason is
@@ -181,6 +196,7 @@ class Reading:
             skip_history=skip_history,
             point_keys=tuple(point_keys),
             summary_keys=tuple(summary_keys),
+            catch_up=catch_up,
         )
         caller = self.tracking._caller
         return follow(caller, TRACKING_WATCH_EXPERIMENT, request, patience_seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from needletail._generated.tracking import BucketAxis
 from needletail._runs.files import RunFiles
 
 if TYPE_CHECKING:
@@ -20,8 +21,11 @@ class RunReading(RunFiles):
         keys: str | Sequence[str] | None = None,
         *,
         bucket_count: int = 0,
+        axis: BucketAxis = BucketAxis.STEP,
         from_step: int | None = None,
         to_step: int | None = None,
+        from_time_us: int | None = None,
+        to_time_us: int | None = None,
         skips_inherited: bool = False,
         timeout_seconds: float | None = None,
     ) -> DownsampledHistories:
@@ -38,8 +42,11 @@ class RunReading(RunFiles):
             self._created_id(),
             keys,
             bucket_count=bucket_count,
+            axis=axis,
             from_step=from_step,
             to_step=to_step,
+            from_time_us=from_time_us,
+            to_time_us=to_time_us,
             skips_inherited=skips_inherited,
             timeout_seconds=timeout_seconds,
         )
