@@ -105,6 +105,7 @@ def test_a_deleted_project_is_removed_by_the_server_in_its_time(
             ("experiment.purge", doomed.ids["deleted_experiment"]),
             ("run.purge", doomed.ids["deleted_run"]),
             ("model.purge", doomed.ids["deleted_model"]),
+            ("logged_model.purge", doomed.ids["deleted_logged_model"]),
             ("service_account.purge", doomed.ids["service_account"]),
             ("user.purge", doomed.ids["deleted_user"]),
         }

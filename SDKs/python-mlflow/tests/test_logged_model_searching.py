@@ -24,6 +24,7 @@ UUID = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
         ("name NOT IN ('a')", "attributes.name NOT IN ('a')"),
         (f"model_id = '{ids.model_to_mlflow(UUID)}'", f"attributes.model_id = '{UUID}'"),
         (f"source_run_id = '{ids.to_mlflow(UUID)}'", f"attributes.source_run_id = '{UUID}'"),
+        ("source_run_id = '7'", "tags.`needletail.mlflow.source_run_id` = '7'"),
         ("experiment_id = '7'", f"attributes.experiment_id = '{UUID}'"),
         ("status = 'READY'", "attributes.status = 'READY'"),
         ("status = 'x'", f"attributes.model_id = '{'0' * 8}-0000-0000-0000-{'0' * 12}'"),

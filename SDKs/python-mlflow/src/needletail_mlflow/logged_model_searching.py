@@ -13,7 +13,7 @@ from sqlparse.sql import Comparison as Parsed
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import invalid
-from needletail_mlflow.searching import by_id, direction, written
+from needletail_mlflow.searching import SOURCE_RUN_TAG, by_id, direction, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -151,6 +151,8 @@ def _written(comparison: Comparison, to_uuid: Callable[[Any], str | None]) -> st
         if value not in _STATUSES:
             # No model has another status: none is of no id, and all are of another.
             return by_id("attributes.model_id", {**comparison, "value": ""}, ids.model_to_uuid)
+    elif (kind, key, operator) == ("attribute", "source_run_id", "=") and not ids.to_uuid(value):
+        return written({**comparison, "type": "tag", "key": SOURCE_RUN_TAG})
     elif (kind, key) == ("attribute", "model_id") and operator in {"LIKE", "ILIKE"}:
         return by_id("attributes.model_id", {**comparison, "value": value[2:]}, ids.to_uuid)
     known = {

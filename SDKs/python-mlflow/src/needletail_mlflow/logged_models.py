@@ -18,6 +18,7 @@ from needletail.tracking import LoggedModelStatus as Status
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing, no_such_model
 from needletail_mlflow.logged_model_searching import logged_model_filter, logged_model_order
+from needletail_mlflow.searching import SOURCE_RUN_TAG
 from needletail_mlflow.telling import told_value
 
 if TYPE_CHECKING:
@@ -50,9 +51,10 @@ class LoggedModels:
     def create(self, experiment_id, name, source_run_id, tags, params, model_type) -> LoggedModel:
         _validate_logged_model_name(name)
         wanted, parameters = _tags(tags), _parameters(params)
-        source = ids.to_uuid(source_run_id) if source_run_id else ""
-        if source is None:
-            raise invalid(f"Invalid run ID of the model's source: '{source_run_id}'")
+        source = ids.to_uuid(source_run_id) or ""
+        if source_run_id and not source:
+            # MLflow takes any text.
+            wanted.append(Tag(key=SOURCE_RUN_TAG, value=str(source_run_id)))
         with TRANSLATED:
             uuid = self._experiments.uuid(experiment_id)
             if not uuid:
@@ -188,6 +190,8 @@ class LoggedModels:
 
     def _told(self, stored: Stored) -> LoggedModel:
         model_id = ids.model_to_mlflow(stored.id)
+        tags = {tag.key: tag.value for tag in stored.tags}
+        source = tags.pop(SOURCE_RUN_TAG, None)
         metrics: Iterable[LoggedModelMetric] = stored.metrics
         if stored.has_more_metrics:
             metrics = self._tracking.iterate_logged_model_metrics(
@@ -203,10 +207,10 @@ class LoggedModels:
             creation_timestamp=times.to_ms(stored.created_at),
             last_updated_timestamp=times.to_ms(stored.updated_at),
             model_type=stored.model_type or None,
-            source_run_id=ids.to_mlflow(stored.source_run_id) or None,
+            source_run_id=ids.to_mlflow(stored.source_run_id) or source,
             status=_STATUSES[stored.status],
             status_message=stored.status_message or None,
-            tags={tag.key: tag.value for tag in stored.tags},
+            tags=tags,
             params={one.key: one.value for one in stored.parameters},
             # MLflow has none in the place of no metrics.
             metrics=[_told_metric(one, model_id) for one in metrics] or None,

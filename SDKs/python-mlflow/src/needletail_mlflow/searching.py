@@ -23,7 +23,10 @@ DEFAULT_EXPERIMENT_TAG = "needletail.mlflow.experiment_id"
 USER_TAG = "needletail.mlflow.user_id"
 """Tag of a run with the user that MLflow named, where its own tag names none."""
 
-OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG}
+SOURCE_RUN_TAG = "needletail.mlflow.source_run_id"
+"""Tag of a logged model with the run that MLflow named as its source, where no run has that id."""
+
+OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG, SOURCE_RUN_TAG}
 """Tags that MLflow does not see."""
 
 VIEWS = {

@@ -96,6 +96,14 @@ def test_a_logged_model_is_told_with_all_that_it_has(
     assert store.get_run(run).data.metrics["loss"] == 1.0
 
 
+def test_the_source_of_a_model_may_be_any_text(store: TrackingStore, experiment: str) -> None:
+    made = store.create_logged_model(experiment, source_run_id="123")
+    told = store.get_logged_model(made.model_id)
+    assert [(one.source_run_id, one.tags) for one in (made, told)] == [("123", {})] * 2
+    (found,) = store.search_logged_models([experiment], "source_run_id = '123'")
+    assert found.model_id == made.model_id
+
+
 def test_a_logged_model_with_many_metrics_is_told_with_all(
     store: TrackingStore, experiment: str, run: str
 ) -> None:
