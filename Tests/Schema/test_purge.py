@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from run_rows import add_epoch, add_files, add_rollups, add_owned_files
+from run_rows import add_epoch, add_files, add_owned_files, add_rollups
 from statements import call
 from tenants import WITHIN, Tenant, create_links, create_run, create_within, maintaining, uuid7
 from test_cascades import CASCADED
