@@ -8,6 +8,11 @@ extension Peer {
     Peer(RunInput.self, Needletail_Tracking_V1_RunInput.self),
     Peer(LogInputsRequest.self, Needletail_Tracking_V1_LogInputsRequest.self),
     Peer(LogInputsResponse.self, Needletail_Tracking_V1_LogInputsResponse.self),
+    Peer(AppendDatasetProfileRequest.self, Needletail_Tracking_V1_AppendDatasetProfileRequest.self),
+    Peer(
+      AppendDatasetProfileResponse.self, Needletail_Tracking_V1_AppendDatasetProfileResponse.self),
+    Peer(ReadDatasetProfileRequest.self, Needletail_Tracking_V1_ReadDatasetProfileRequest.self),
+    Peer(ReadDatasetProfileResponse.self, Needletail_Tracking_V1_ReadDatasetProfileResponse.self),
     Peer(ListRunInputsRequest.self, Needletail_Tracking_V1_ListRunInputsRequest.self),
     Peer(ListRunInputsResponse.self, Needletail_Tracking_V1_ListRunInputsResponse.self),
     Peer(ListDatasetsRequest.self, Needletail_Tracking_V1_ListDatasetsRequest.self),
