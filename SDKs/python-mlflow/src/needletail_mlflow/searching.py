@@ -13,6 +13,7 @@ from needletail.tracking import LifeView
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import invalid
+from needletail_mlflow.importing import SOURCE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +24,7 @@ DEFAULT_EXPERIMENT_TAG = "needletail.mlflow.experiment_id"
 USER_TAG = "needletail.mlflow.user_id"
 """Tag of a run with the user that MLflow named, where its own tag names none."""
 
-OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG}
+OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, SOURCE_TAG, USER_TAG}
 """Tags that MLflow does not see."""
 
 VIEWS = {

@@ -10,6 +10,7 @@ import needletail
 import pytest
 from mlflow import MlflowClient
 
+from labs import KINDS, Lab, new_project
 from needletail_mlflow.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
@@ -44,3 +45,17 @@ def store(uri: str) -> TrackingStore:
 @pytest.fixture
 def mlflow_client(uri: str) -> MlflowClient:
     return MlflowClient(uri, "sqlite://")
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lab]:
+    """A store of MLflow's of each kind, that no test changes."""
+    if not CONNECTION_FILE:
+        pytest.skip("no server: set NEEDLETAIL_CONNECTION_FILE")
+    return {kind: Lab(tmp_path_factory.mktemp(kind), kind).fill() for kind in KINDS}
+
+
+@pytest.fixture
+def project(client: needletail.Client) -> str:
+    """The slug of a project of the test's own, to import into."""
+    return new_project(client)
