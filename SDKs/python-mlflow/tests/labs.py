@@ -100,8 +100,17 @@ class Lab:
         client.set_registered_model_alias("fraud", "champion", "3")
 
     def traces(self) -> None:
-        mlflow.set_tracking_uri(self.uri)
-        mlflow.set_experiment("letters")
+        with pytest.MonkeyPatch.context() as patched:
+            # What is set here is the process's: other tests find it as it was.
+            patched.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+            patched.setenv("MLFLOW_EXPERIMENT_ID", self.experiments["letters"])
+            mlflow.set_tracking_uri(self.uri)
+            try:
+                self._trace()
+            finally:
+                mlflow.set_tracking_uri(None)
+
+    def _trace(self) -> None:
         with mlflow.start_span("root", SpanType.CHAIN) as root:
             root.set_inputs({"question": "why?"})
             with mlflow.start_span("leaf", SpanType.LLM) as leaf:
