@@ -13,8 +13,11 @@ extension TrackingService {
     let wanted = RunDescription(
       tags: validator.runTags(request.tags), parameters: validator.parameters(request.parameters),
       anyStatus: request.anyStatus)
-    let columns = MetricColumns.read(
-      request.series, of: id, at: "series", receivedAt: WallClock.microseconds(), &validator)
+    let now = WallClock.microseconds()
+    let measured = LoggedModelPoints(request.modelSeries, of: id, receivedAt: now, &validator)
+    let columns =
+      MetricColumns.read(request.series, of: id, at: "series", receivedAt: now, &validator)
+      + measured.columns
     let points = columns.reduce(0) { $0 + $1.steps.count }
     if points > MetricBounds.batchPointsMax {
       validator.refuse(
@@ -46,13 +49,14 @@ extension TrackingService {
         } else {
           MetricGroup.store(current, &batch, call)
         }
+        measured.write(of: id, in: row.projectID, &batch, call)
       }
-      return (
-        LogBatchResponse(),
-        wanted.change(
-          "log_batch", "batch_logged", id, row, tags: tags, parameters: parameters,
-          more: columns.isEmpty ? [] : [("points", String(points))])
-      )
+      var more = columns.isEmpty ? [] : [("points", String(points))]
+      if !measured.isEmpty { more.append(("model_points", String(measured.count))) }
+      var change = wanted.change(
+        "log_batch", "batch_logged", id, row, tags: tags, parameters: parameters, more: more)
+      change.alsoChanged = Set(measured.ids)
+      return (LogBatchResponse(), change)
     }
   }
 }

@@ -39,6 +39,15 @@ public struct TrackingService: TrackingHandlers {
         "There is no such experiment in your organization."),
       "RUN_NOT_FOUND": .init(
         TrackingErrorReason.runNotFound, "There is no such run in your organization."),
+      "LOGGED_MODEL_NOT_FOUND": .init(
+        TrackingErrorReason.loggedModelNotFound,
+        "The run's project has no logged model details.logged_model_id."),
+      "LOGGED_MODEL_METRIC_LIMIT_REACHED": .init(
+        TrackingErrorReason.loggedModelMetricLimitReached,
+        "The logged model details.logged_model_id has \(LoggedModelBounds.metricsMax) values of "
+          + "metrics, which is the most; log further points with the run alone."),
+      "TRACE_NOT_FOUND": .init(
+        TrackingErrorReason.traceNotFound, "There is no such trace in the project."),
       "PARENT_RUN_INVALID": .init(
         TrackingErrorReason.parentRunInvalid,
         "A run cannot be nested under itself, nor under one that is nested under it."),

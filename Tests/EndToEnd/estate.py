@@ -11,7 +11,7 @@ from estate_rows import MEMBERS
 from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
-from organizations import create_member, create_organization
+from organizations import create_member, create_organization, uuid7
 from uploads import Upload, upload
 from wire import IDENTITY, Wire, identity_message, message
 
@@ -57,6 +57,7 @@ class Estate:
             self._fill_tracking(client)
             self._fill_registry(client)
         self._call_by_hand()
+        self._log_models(sql)
         self._name(sql)
         self._give_passwords(sql)
         self.ids["audit_log"] = self._newest(sql)
@@ -266,6 +267,17 @@ class Estate:
             # Keys are at most 64 bytes.
             end = wire.call(f"{IDENTITY}/UpdateProject", request, key=self.text)
             assert end.status.code == 0, end.status
+
+    def _log_models(self, sql: Connection) -> None:
+        """Write two logged models."""
+        for kind in ("other_logged_model", "logged_model"):
+            self.ids[kind] = str(uuid7())
+            sql.execute(
+                "insert into logged_models (organization_id, id, project_id, experiment_id, name,"
+                " created_by) select organization_id, %s, project_id, id, %s, created_by"
+                " from experiments where id = %s",
+                [self.ids[kind], f"{self.text} {kind}", self.ids["experiment"]],
+            )
 
     def _name(self, sql: Connection) -> None:
         """Write the texts that no method takes yet."""

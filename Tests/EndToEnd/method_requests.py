@@ -67,6 +67,18 @@ KINDS: dict[str, str | None] = {
     "TransitionModelVersionStage.model_id": None,
     "ListStageTransitions.model_id": None,
     "SetModelVersionTags.model_id": None,
+    # Files are of one of the three.
+    **{
+        f"{method}Artifact{plural}.{field}": None
+        for method, plural in (
+            ("Upload", ""),
+            ("Download", ""),
+            ("Get", ""),
+            ("List", "s"),
+            ("Delete", ""),
+        )
+        for field in ("logged_model_id", "trace_id", "project_id")
+    },
 }
 # Fields without which a method refuses its request. "{text}" and such differ for another
 # request, but not whom they are of; what else stands in braces is the estate's. None: left out.

@@ -1,10 +1,11 @@
-"""Files of runs, sent and fetched message by message."""
+"""Files, sent and fetched message by message."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from needletail.artifacts import Owner
 from needletail.tracking import UploadArtifactRequest
 
 if TYPE_CHECKING:
@@ -23,11 +24,12 @@ class Upload:
     """The stream of an upload."""
 
     def __init__(
-        self, client: needletail.Client, run_id: str, path: str = "", **fields: Any
+        self, client: needletail.Client, owner: Owner | str, path: str = "", **fields: Any
     ) -> None:
         """Open it, and hear how far it has come."""
         self.call = client.tracking.upload_artifact()
-        self.call.send(UploadArtifactRequest(run_id=run_id, path=path, **fields))
+        named = Owner.of(owner).fields
+        self.call.send(UploadArtifactRequest(**named, path=path, **fields))
         first = self.call.receive()
         assert first is not None
         self.id, self.durable, self.artifact = first.upload_id, first.durable_bytes, first.artifact
@@ -56,22 +58,22 @@ class Upload:
 
 
 def upload(
-    client: needletail.Client, run_id: str, path: str, data: bytes, **fields: Any
+    client: needletail.Client, owner: Owner | str, path: str, data: bytes, **fields: Any
 ) -> Artifact:
     """Upload a file."""
-    sent = Upload(client, run_id, path, **fields)
+    sent = Upload(client, owner, path, **fields)
     sent.send(data)
     return sent.finish()
 
 
 def download(
-    client: needletail.Client, run_id: str, path: str, offset: int = 0,
+    client: needletail.Client, owner: Owner | str, path: str, offset: int = 0,
     timeout_seconds: float | None = None,
 ) -> bytes:  # fmt: skip
     """Return the bytes of a file from an offset on."""
     parts: list[bytes] = []
     for piece in client.tracking.download_artifact(
-        run_id=run_id, path=path, offset=offset, timeout_seconds=timeout_seconds
+        **Owner.of(owner).fields, path=path, offset=offset, timeout_seconds=timeout_seconds
     ):
         assert piece.offset == offset + sum(map(len, parts))
         assert len(piece.data) <= CHUNK_BYTES

@@ -108,7 +108,10 @@ def test_every_foreign_key_has_an_index(connection: Connection) -> None:
     rows = connection.execute(
         "select conname from pg_constraint where contype = 'f' and conparentid = 0 "
         "and connamespace = 'public'::regnamespace and not exists ("
-        "  select from pg_index where indrelid = conrelid and indpred is null "
+        "  select from pg_index where indrelid = conrelid and (indpred is null or exists ("
+        "    select from pg_attribute where attrelid = conrelid and attnum = any(conkey) "
+        "    and pg_get_expr(indpred, conrelid) = format('(%I IS NOT NULL)', attname)"
+        "  ))"
         "  and (indkey::int2[])[0:least(cardinality(conkey), 2) - 1] <@ conkey"
         ")"
     ).fetchall()

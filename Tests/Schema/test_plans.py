@@ -57,6 +57,27 @@ FILL = """
     select organization_id, id, 'key', 'value' from runs;
     insert into run_parameters (organization_id, run_id, key, value)
     select organization_id, id, 'key', 'value' from runs;
+    insert into traces (organization_id, id, project_id, experiment_id, public_id, state,
+        request_time_ms, is_told)
+    select organization_id, pg_temp.uuid7(created_at), project_id, experiment_id, id::text, 'ok',
+        1, true
+    from runs order by id limit 5000;
+    insert into logged_models (organization_id, id, project_id, experiment_id, name, created_by)
+    select organization_id, pg_temp.uuid7(created_at), project_id, experiment_id, 'model',
+        created_by
+    from runs order by id limit 5000;
+    insert into artifact_blobs select id, sha256('x'), 1, now() from organizations;
+    insert into artifacts (organization_id, run_id, path, id, sha256, size_bytes, created_by)
+    select organization_id, id, 'file', gen_random_uuid(), sha256('x'), 1, created_by from runs;
+    insert into artifacts (organization_id, trace_id, path, id, sha256, size_bytes, created_by)
+    select trace.organization_id, trace.id, 'file', gen_random_uuid(), sha256('x'), 1, created_by
+    from traces as trace inner join projects on projects.id = trace.project_id;
+    insert into artifacts (organization_id, logged_model_id, path, id, sha256, size_bytes,
+        created_by)
+    select organization_id, id, 'file', gen_random_uuid(), sha256('x'), 1, created_by
+    from logged_models;
+    insert into artifact_uploads (organization_id, id, run_id, path)
+    select organization_id, gen_random_uuid(), id, 'file' from runs;
 """
 
 
@@ -109,6 +130,16 @@ HOT = {
     },
     "listRollups": {"metric_rollups_*pkey"},
     "listChunksByID": {"metric_chunks_*pkey"},
+    "getArtifact": {"artifacts_pkey"},
+    "getUploadedArtifact": {"artifacts_organization_id_id_key"},
+    "listArtifactFolder": {"artifacts_pkey"},
+    "listArtifactsBelow": {"artifacts_pkey"},
+    "getTraceWithFiles": {"idx_traces_public_id"},
+    "getArtifactOwner": {"runs_pkey", "logged_models_pkey", "traces_pkey"},
+    "getArtifactPlace": {"artifacts_pkey", "runs_pkey", "logged_models_pkey", "traces_pkey"},
+    "createUpload": {"runs_pkey", "logged_models_pkey", "traces_pkey"},
+    "getUpload": {"artifact_uploads_pkey"},
+    "resumeUpload": {"artifact_uploads_pkey", "runs_pkey", "logged_models_pkey", "traces_pkey"},
 }
 
 # With nothing to compare to, every partition would be passed over.

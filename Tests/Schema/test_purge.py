@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from run_rows import add_epoch, add_files, add_rollups
+from run_rows import add_epoch, add_files, add_rollups, add_trace_files
 from statements import call
 from tenants import TRACES, Tenant, create_links, create_run, create_traces, maintaining, uuid7
 from test_cascades import CASCADED
@@ -86,6 +86,7 @@ def fill(connection: Connection, tenant: Tenant, runs: int = 3) -> list[uuid.UUI
                 [organization, uuid7(), run, key, tenant.user_id],
             )
     create_traces(connection, tenant, made)
+    add_trace_files(connection, tenant)
     connection.execute(
         "insert into experiment_tags values (%s, %s, unnest('{team,purpose}'::text[]), 'value')",
         [organization, tenant.experiment_id],

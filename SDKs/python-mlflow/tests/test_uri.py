@@ -7,7 +7,12 @@ from mlflow.exceptions import MlflowException
 
 from needletail_mlflow import ids
 from needletail_mlflow.tracking_store import TrackingStore
-from needletail_mlflow.uri import Place, parse_artifact_uri, parse_tracking_uri
+from needletail_mlflow.uri import (
+    Place,
+    logged_model_artifact_location,
+    parse_artifact_uri,
+    parse_tracking_uri,
+)
 
 UUID = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
 
@@ -63,6 +68,25 @@ def test_ids_are_the_same_in_both_forms() -> None:
     assert ids.to_uuid(UUID.upper()) == UUID
     for other in ("0", "", "x" * 32, UUID + "0", None):
         assert ids.to_uuid(other) is None
+
+
+def test_ids_of_logged_models_say_what_they_are() -> None:
+    assert ids.model_to_mlflow(UUID) == "m-" + ids.to_mlflow(UUID)
+    assert ids.model_to_uuid(ids.model_to_mlflow(UUID)) == UUID
+    for other in (UUID, ids.to_mlflow(UUID), "m-", "m-x", None):
+        assert ids.model_to_uuid(other) is None
+
+
+def test_files_of_a_logged_model_are_with_its_experiment() -> None:
+    model = ids.model_to_mlflow(UUID)
+    assert (
+        logged_model_artifact_location(UUID, "", model)
+        == f"needletail:/experiments/{UUID}/models/{model}/artifacts"
+    )
+    assert (
+        logged_model_artifact_location(UUID, "mlflow-artifacts:/7", model)
+        == f"mlflow-artifacts:/7/models/{model}/artifacts"
+    )
 
 
 def test_nothing_is_connected_before_the_first_call() -> None:

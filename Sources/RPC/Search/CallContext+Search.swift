@@ -48,37 +48,63 @@ extension CallContext {
     _ reasons: SearchReasons,
     restriction: @escaping @Sendable (inout ComposedStatement) -> Void
   ) throws(CallError) -> Search {
+    try search(
+      schema, filter: filter, order: orderBy.map { SearchOrderField($0) }, isNarrow: isNarrow,
+      reasons, restriction: restriction)
+  }
+
+  /// The same where values of series are narrowed down.
+  ///
+  /// - Parameters:
+  ///   - fields: Those of the order.
+  ///   - place: What the text of a field is called in the request, behind its index.
+  ///   - qualifiers: What the filter's values are narrowed down to, one of these; none = all.
+  public func search(
+    _ schema: SearchSchema, filter: String, order fields: [SearchOrderField], at place: String = "",
+    qualifiers: [SearchQualifier] = [], isNarrow: Bool = false, _ reasons: SearchReasons,
+    restriction: @escaping @Sendable (inout ComposedStatement) -> Void
+  ) throws(CallError) -> Search {
     let condition: SearchCondition?
     do throws(SearchError) {
       condition = try SearchParser.filter(filter, schema)
     } catch {
       throw CallError(error, reasons.filterInvalid, field: "filter")
     }
-    guard orderBy.count <= SearchBounds.orderFieldsMax else {
+    guard fields.count <= SearchBounds.orderFieldsMax else {
       var validator = Validator()
       validator.refuse(
-        "order_by", "must be at most \(SearchBounds.orderFieldsMax) fields, are \(orderBy.count)")
+        "order_by", "must be at most \(SearchBounds.orderFieldsMax) fields, are \(fields.count)")
       try validator.finish()
       return Search(
         schema, organizationID: .zero, condition: nil, order: [], restriction: restriction)
     }
     var order: [SearchOrder] = []
-    for (index, text) in orderBy.enumerated() {
+    for (index, asked) in fields.enumerated() {
       do throws(SearchError) {
-        let field = try SearchParser.order(text, schema)
-        guard !order.contains(where: { $0.target == field.target }) else {
+        let read = try SearchParser.order(asked.text, schema)
+        if asked.qualifier != nil, !schema.isSeries(read.target) {
+          throw SearchError(
+            byte: 0, character: 1, expected: "a metric, as a dataset is named", found: asked.text)
+        }
+        let field = SearchOrder(
+          read.target, isDescending: read.isDescending, asked.qualifier)
+        guard
+          !order.contains(where: {
+            $0.target == field.target && $0.qualifier == field.qualifier
+          })
+        else {
           throw SearchError(
             byte: 0, character: 1, expected: "a field that the order does not name before",
             found: "it again")
         }
         order.append(field)
       } catch {
-        throw CallError(error, reasons.orderInvalid, field: "order_by[\(index)]")
+        throw CallError(error, reasons.orderInvalid, field: "order_by[\(index)]\(place)")
       }
     }
     return Search(
       schema, organizationID: principal.organizationID, condition: condition, order: order,
-      isNarrow: isNarrow, restriction: restriction)
+      isNarrow: isNarrow, qualifiers: qualifiers, restriction: restriction)
   }
 
   /// How many resources a search finds.

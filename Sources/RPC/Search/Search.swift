@@ -13,6 +13,8 @@ public struct Search: Sendable {
   let order: [SearchOrder]
   /// Whether what else bounds the search leaves few of the organization's resources.
   let isNarrow: Bool
+  /// What values of series are narrowed down to, one of these; none = all of them.
+  let qualifiers: [SearchQualifier]
   /// Which rows of the first field of the order are read.
   var branch = SearchBranch.all
   /// Adds ` and …` for whom may see what, and what else bounds the search.
@@ -21,7 +23,7 @@ public struct Search: Sendable {
   /// Makes a search.
   public init(
     _ schema: SearchSchema, organizationID: UUID, condition: SearchCondition?,
-    order: [SearchOrder], isNarrow: Bool = false,
+    order: [SearchOrder], isNarrow: Bool = false, qualifiers: [SearchQualifier] = [],
     restriction: @escaping @Sendable (inout ComposedStatement) -> Void
   ) {
     self.schema = schema
@@ -29,6 +31,7 @@ public struct Search: Sendable {
     self.condition = condition
     self.order = order
     self.isNarrow = isNarrow
+    self.qualifiers = qualifiers
     self.restriction = restriction
   }
 
@@ -44,7 +47,7 @@ public struct Search: Sendable {
 
   /// How many resources are found.
   func count(_ name: StaticString, _ accesses: [Int: SearchAccess] = [:]) -> Query<Int64> {
-    var compiler = SearchCompiler(schema, organizationID: organizationID)
+    var compiler = compiler
     compiler.accesses = accesses
     var sql = ComposedStatement()
     sql.add("select count(*) from ")
@@ -62,7 +65,9 @@ public struct Search: Sendable {
     if schema.kind(of: first.target).hasNaN { ranks.append(1) }
     if schema.isNullable(first.target) { ranks.append(2) }
     for part in condition?.conjuncts ?? [] {
-      guard case .clause(let clause) = part, clause.target == first.target else { continue }
+      guard case .clause(let clause) = part, clause.target == first.target,
+        !schema.isSeries(first.target)
+      else { continue }
       ranks.removeAll { !clause.test.mayHold(ofRank: $0) }
     }
     let start = place?.values.first?.rank ?? 0
@@ -94,7 +99,7 @@ public struct Search: Sendable {
     _ accesses: [Int: SearchAccess] = [:], rank: Int, after place: SearchPlace?,
     until end: SearchValue? = nil, holdsAll: Bool = false, limit: Int
   ) -> ComposedStatement {
-    var compiler = SearchCompiler(schema, organizationID: organizationID)
+    var compiler = compiler
     compiler.accesses = accesses
     compiler.holdsAll = holdsAll
     let branches = branches(rank: rank)
@@ -119,9 +124,7 @@ public struct Search: Sendable {
   ) {
     var compiler = compiler
     compiler.branch = branch
-    if rank < 2, let first = order.first, case .pair = first.target {
-      compiler.joinedTarget = first.target
-    }
+    if rank < 2 { compiler.joinedTarget = leadingTarget }
     sql.add("select\n    ")
     sql.add(schema.columns)
     for index in order.indices {
@@ -161,6 +164,10 @@ public struct Search: Sendable {
       guard case .pair(let place, let key) = field.target, index > 0 || rank < 2 else { continue }
       let pairs = schema.pairs[place]
       sql.add(index == 0 ? "\ninner join " : "\nleft join ")
+      if let series = pairs.series {
+        addLast(pairs, series, key, field.qualifier, SearchCompiler.aliases[index], to: &sql)
+        continue
+      }
       sql.add(pairs.table)
       sql.add(" as ")
       sql.add(SearchCompiler.aliases[index])
@@ -183,6 +190,8 @@ public struct Search: Sendable {
       sql.add(pairs.table)
       sql.add(" as pair where ")
       compiler.addOwner(pairs, key, "pair", to: &sql)
+      compiler.addQualifiers(
+        first.qualifier.map { [$0] } ?? [], of: pairs, "pair", to: &sql)
       return sql.add(")")
     }
     guard schema.isNullable(first.target) else { return }

@@ -48,7 +48,7 @@ extension Search {
     for (place, part) in (condition?.conjuncts ?? []).enumerated() {
       let clauses: [SearchClause]
       switch part {
-      case .clause(let clause) where clause.target != order.first?.target: clauses = [clause]
+      case .clause(let clause) where clause.target != leadingTarget: clauses = [clause]
       case .any(let parts):
         clauses = parts.compactMap { part in
           if case .clause(let clause) = part { clause } else { nil }
@@ -63,9 +63,7 @@ extension Search {
   }
 
   /// Whether a page follows the index of a keyed field.
-  private var isByKey: Bool {
-    if case .pair = order.first?.target { true } else { false }
-  }
+  private var isByKey: Bool { leadingTarget != nil }
 
   /// Counts how many ids each of `sets` has, as far as that matters.
   func counts(
@@ -78,7 +76,7 @@ extension Search {
   func counts(
     _ name: StaticString, of sets: [SearchSet], most: Int64
   ) -> Query<[Int64]> {
-    let compiler = SearchCompiler(schema, organizationID: organizationID)
+    let compiler = compiler
     var sql = ComposedStatement()
     sql.add("select")
     for (index, set) in sets.enumerated() {
@@ -148,6 +146,7 @@ extension SearchCompiler {
         sql.add(" as pair where ")
         addKey(key, "pair", to: &sql)
         addBranch(branch, of: pairs, "pair", to: &sql)
+        addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
         guard clause.test != .isPresent else { continue }
         sql.add(" and ")
         addTest(clause.test, of: pairs, "pair", branch, to: &sql)

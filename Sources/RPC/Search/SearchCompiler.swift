@@ -10,6 +10,8 @@ struct SearchCompiler {
   var branch = SearchBranch.all
   /// How parts of the condition are decided, by their places; the others are tried one by one.
   var accesses: [Int: SearchAccess] = [:]
+  /// What values of series are narrowed down to, one of these; none = all of them.
+  var qualifiers: [SearchQualifier] = []
   /// Whether every comparison of a keyed field is decided by a set of ids.
   var holdsAll = false
 
@@ -98,6 +100,7 @@ struct SearchCompiler {
       sql.add(pairs.table)
       sql.add(" as pair where ")
       addOwner(pairs, key, "pair", to: &sql)
+      addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
       if clause.test != .isMissing, clause.test != .isPresent {
         sql.add(" and ")
         addTest(clause.test, of: pairs, "pair", to: &sql)

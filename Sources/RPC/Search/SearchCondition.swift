@@ -83,10 +83,13 @@ public struct SearchOrder: Equatable, Sendable {
   public let target: SearchTarget
   /// Whether the greatest come first; those without a value come last all the same.
   public let isDescending: Bool
+  /// Which values of a series the order goes by; nil = all.
+  public let qualifier: SearchQualifier?
 
-  /// Joins both.
-  public init(_ target: SearchTarget, isDescending: Bool) {
+  /// Joins all.
+  public init(_ target: SearchTarget, isDescending: Bool, _ qualifier: SearchQualifier? = nil) {
     self.target = target
     self.isDescending = isDescending
+    self.qualifier = qualifier
   }
 }

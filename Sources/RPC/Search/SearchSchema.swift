@@ -129,6 +129,8 @@ public struct SearchPairs: Sendable {
   let columns: [String: StaticString]?
   /// Of such a table, what reads a field whose name begins so.
   let open: SearchOpenField?
+  /// How a table of series has its rows; nil = it is none.
+  let series: SearchSeries?
 
   /// Makes keyed fields of texts, in the columns `value` and `value_head`.
   public init(texts names: [String], _ table: StaticString, owner: StaticString) {
@@ -178,11 +180,23 @@ public struct SearchPairs: Sendable {
       kind: .number)
   }
 
+  /// Makes keyed fields of numbers of which a resource may have many values.
+  ///
+  /// A comparison holds if it does of one value; an order goes by the last.
+  public init(
+    series names: [String], _ table: StaticString, owner: StaticString, value: StaticString,
+    _ series: SearchSeries
+  ) {
+    self.init(
+      names: names, table: table, owner: owner, value: value, sorted: value, kind: .number,
+      series: series)
+  }
+
   private init(
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
     sorted: StaticString, settled: StaticString? = nil, kind: SearchKind,
     knownKeys: [String]? = nil, number: StaticString? = nil, columns: [String: StaticString]? = nil,
-    open: SearchOpenField? = nil
+    open: SearchOpenField? = nil, series: SearchSeries? = nil
   ) {
     self.names = names
     self.table = table
@@ -195,9 +209,10 @@ public struct SearchPairs: Sendable {
     self.number = number
     self.columns = columns
     self.open = open
+    self.series = series
   }
 
-  /// Whether a resource has one value of a key at most.
+  /// Whether a resource has one value of a key at most that an order can go by.
   var isSingle: Bool { knownKeys == nil && kind != .textOrNumber }
 
   /// Whether there may be such a key.

@@ -37,13 +37,11 @@ extension Search {
   /// What leads a page by its ids is few, and of orders without an index all rows are read anyway.
   func triedClauses(_ accesses: [Int: SearchAccess]) -> [SearchClause] {
     guard !isNarrow, !accesses.values.contains(.listed) else { return [] }
-    if let first = order.first {
-      guard case .pair = first.target else { return [] }
-    }
+    guard order.isEmpty || leadingTarget != nil else { return [] }
     var clauses: [SearchClause] = []
     for (place, part) in (condition?.conjuncts ?? []).enumerated() where accesses[place] == nil {
       // The order's own index decides that.
-      if case .clause(let clause) = part, clause.target == order.first?.target { continue }
+      if case .clause(let clause) = part, clause.target == leadingTarget { continue }
       clauses += part.keyedClauses
     }
     // Of a text in another, each value is read either way.

@@ -1,5 +1,6 @@
 -- Logged models: what code logged as a model within an experiment, with the parameters it was made
 -- from and the metrics it was measured by. Versions in the registry refer to them.
+-- squawk-ignore-file renaming-object
 set local role needletail_owner;
 
 create table logged_models (
@@ -11,7 +12,7 @@ create table logged_models (
     model_type text not null default '',
     status text not null default 'pending',
     status_message text not null default '',
-    -- A run of this installation as the client named it; it may be gone by now.
+    -- The run that made it, as the client says; it may be gone by now.
     source_run_id uuid,
     created_by uuid not null,
     created_at timestamptz not null default now(),
@@ -31,7 +32,7 @@ create table logged_models (
     constraint logged_models_status_message_check check (octet_length(status_message) <= 4096)
 );
 create index idx_logged_models_experiment
-on logged_models (organization_id, experiment_id, created_at, id);
+on logged_models (organization_id, experiment_id, id);
 create index idx_logged_models_source_run on logged_models (organization_id, source_run_id)
 where source_run_id is not null;
 create index idx_logged_models_created_by on logged_models (created_by);
@@ -76,19 +77,22 @@ create index idx_logged_model_parameters_key_value
 on logged_model_parameters (organization_id, key, value_head, logged_model_id);
 
 -- What a model was measured by: a run, and a dataset where one was named (both texts empty where
--- none was). Times are the client's, in milliseconds since 1970.
+-- none was). The last row of a metric is the greatest by its key, which is what searches go by.
 create table logged_model_metrics (
     organization_id uuid not null,
     logged_model_id uuid not null,
     key text collate "C" not null,
-    time_ms bigint not null,
+    -- Microseconds since 1970, as the client tells them.
+    time_us bigint not null,
     step bigint not null,
     run_id uuid not null,
     dataset_name text collate "C" not null,
     dataset_digest text collate "C" not null,
     value double precision not null,
     constraint logged_model_metrics_pkey
-    primary key (organization_id, logged_model_id, key, time_ms, step, run_id),
+    primary key (
+        organization_id, logged_model_id, key, time_us, step, run_id, dataset_name, dataset_digest
+    ),
     constraint logged_model_metrics_logged_model_id_fkey
     foreign key (organization_id, logged_model_id)
     references logged_models (organization_id, id) on delete cascade,
@@ -96,8 +100,8 @@ create table logged_model_metrics (
     foreign key (organization_id, run_id)
     references runs (organization_id, id) on delete cascade,
     constraint logged_model_metrics_key_check check (octet_length(key) between 1 and 250),
-    constraint logged_model_metrics_time_ms_check
-    check (time_ms between 0 and 253402300799999),
+    constraint logged_model_metrics_time_us_check
+    check (time_us between 0 and 253402300799999999),
     constraint logged_model_metrics_dataset_name_check
     check (octet_length(dataset_name) <= 500),
     constraint logged_model_metrics_dataset_digest_check
@@ -118,4 +122,178 @@ on logged_model_tags, logged_model_parameters, logged_model_metrics
 to needletail_app;
 grant select, insert, update, delete
 on logged_models, logged_model_tags, logged_model_parameters, logged_model_metrics
+to needletail_maintenance;
+
+-- Which project a thing is in. Other services ask this view, not the tables.
+create or replace view resource_projects with (security_invoker = true) as
+select
+    experiment.organization_id,
+    'experiment' as resource_type,
+    experiment.id as resource_id,
+    experiment.project_id
+from experiments as experiment
+where experiment.deleted_at is null
+union all
+select
+    run.organization_id,
+    'run' as resource_type,
+    run.id as resource_id,
+    run.project_id
+from runs as run
+where run.deleted_at is null
+union all
+select
+    model.organization_id,
+    'model' as resource_type,
+    model.id as resource_id,
+    model.project_id
+from models as model
+where model.deleted_at is null
+union all
+select
+    version.organization_id,
+    'model_version' as resource_type,
+    version.id as resource_id,
+    version.project_id
+from registered_model_versions as version
+where version.deleted_at is null
+union all
+select
+    model.organization_id,
+    'logged_model' as resource_type,
+    model.id as resource_id,
+    model.project_id
+from logged_models as model
+where model.deleted_at is null;
+
+-- Removes a batch of what logged models have, or, once nothing is left, of the models; says how
+-- many rows went.
+create function needletail_purge_logged_models(
+    owner_id uuid, model_ids uuid[], batch_size bigint
+) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    removed bigint;
+    table_name text;
+begin
+    foreach table_name in array
+        array['logged_model_metrics', 'logged_model_parameters', 'logged_model_tags']
+    loop
+        execute format(
+            'delete from %1$I where ctid = any(array('
+            'select ctid from %1$I where organization_id = $1 and logged_model_id = any($2)'
+            ' limit $3))',
+            table_name
+        ) using owner_id, model_ids, batch_size;
+        get diagnostics removed = row_count;
+        if removed > 0 then
+            return removed;
+        end if;
+    end loop;
+    delete from logged_models where organization_id = owner_id and id = any(model_ids);
+    get diagnostics removed = row_count;
+    return removed;
+end;
+$$;
+
+alter function needletail_purge_runs(uuid, uuid[], bigint)
+rename to needletail_purge_modelless_runs;
+
+-- Removes runs with all that they have, or a batch of that, what they measured of models first;
+-- says how many rows went.
+create function needletail_purge_runs(
+    owner_id uuid, run_ids uuid[], batch_size bigint
+) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    removed bigint;
+begin
+    delete from logged_model_metrics
+    where
+        ctid = any(array(
+            select point.ctid
+            from logged_model_metrics as point
+            where point.organization_id = owner_id and point.run_id = any(run_ids)
+            limit batch_size
+        ));
+    get diagnostics removed = row_count;
+    if removed > 0 then
+        return removed;
+    end if;
+    return needletail_purge_modelless_runs(owner_id, run_ids, batch_size);
+end;
+$$;
+
+alter function needletail_purge_experiments(uuid, uuid[], bigint)
+rename to needletail_purge_modelless_experiments;
+
+-- Removes a batch of experiments' logged models, or, once none is left, of what else they have,
+-- and at last the experiments.
+create function needletail_purge_experiments(
+    owner_id uuid, experiment_ids uuid[], batch_size bigint
+) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+as $$
+declare
+    model_ids uuid[] := array(
+        select model.id
+        from logged_models as model
+        where model.organization_id = owner_id and model.experiment_id = any(experiment_ids)
+        limit least(batch_size, 100)
+    );
+begin
+    if cardinality(model_ids) > 0 then
+        return needletail_purge_logged_models(owner_id, model_ids, batch_size);
+    end if;
+    return needletail_purge_modelless_experiments(owner_id, experiment_ids, batch_size);
+end;
+$$;
+
+alter function needletail_purge(timestamptz, bigint) rename to needletail_purge_unlogged;
+
+-- Removes for good one batch of logged models that may not be recovered since `before`, and, once
+-- none is left, of whatever else; says how many rows went, 0 when none is left or while another
+-- server does it.
+create function needletail_purge(before timestamptz, batch_size bigint) returns bigint
+language plpgsql
+set search_path = public, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    doomed record;
+begin
+    if batch_size not between 1 and 100000 then
+        raise exception 'batch_size must be 1 to 100000, not %', batch_size;
+    end if;
+    -- The number is the lock's name: "ntlpurge" in ASCII.
+    if not pg_try_advisory_xact_lock(x'6e746c7075726765'::bigint) then
+        return 0;
+    end if;
+    for doomed in
+        select organization_id, id from logged_models where purge_after < before limit 1
+    loop
+        return needletail_purge_logged_models(
+            doomed.organization_id, array[doomed.id], batch_size
+        );
+    end loop;
+    return needletail_purge_unlogged(before, batch_size);
+end;
+$$;
+
+revoke execute on function
+needletail_purge_logged_models(uuid, uuid[], bigint),
+needletail_purge_runs(uuid, uuid[], bigint),
+needletail_purge_experiments(uuid, uuid[], bigint),
+needletail_purge(timestamptz, bigint)
+from public;
+grant execute on function
+needletail_purge_logged_models(uuid, uuid[], bigint),
+needletail_purge_runs(uuid, uuid[], bigint),
+needletail_purge_experiments(uuid, uuid[], bigint),
+needletail_purge(timestamptz, bigint)
 to needletail_maintenance;

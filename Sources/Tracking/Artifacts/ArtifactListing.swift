@@ -4,20 +4,21 @@ internal import Postgres
 public import RPC
 
 extension TrackingService {
-  /// Lists what is in a folder of a run's files, by path.
+  /// Lists what is in a folder, by path.
   public func listArtifacts(
     _ request: ListArtifactsRequest, _ call: CallContext
   ) async throws(CallError) -> ListArtifactsResponse {
     _ = try openShelf()
     var validator = Validator()
-    let runID = validator.id("run_id", request.runID)
+    let name = ArtifactOwnerName(request, &validator)
     if !request.path.isEmpty, let problem = ArtifactPath.problem(request.path) {
       validator.refuse("path", problem)
     }
     let size = validator.pageSize(
       request.pageSize, standard: ArtifactBounds.pageSize, max: ArtifactBounds.pageSizeMax)
     try validator.finish()
-    let purpose = "artifacts \(runID) \(request.recursive) \(request.path)"
+    let owner = try await owner(name, call)
+    let purpose = "artifacts \(owner.id) \(request.recursive) \(request.path)"
     var after = ""
     if !request.pageToken.isEmpty {
       guard let content = Token.read(request.pageToken, for: purpose) else {
@@ -25,11 +26,10 @@ extension TrackingService {
       }
       after = String(decoding: content, as: UTF8.self)
     }
-    _ = try await run(runID, call)
     let entries =
       request.recursive
-      ? try await filesBelow(request.path, of: runID, after: after, size, call)
-      : try await folder(request.path, of: runID, after: after, size, call)
+      ? try await filesBelow(request.path, of: owner.id, after: after, size, call)
+      : try await folder(request.path, of: owner.id, after: after, size, call)
     var response = ListArtifactsResponse()
     response.entries = Array(entries.prefix(size))
     if entries.count > size, let last = response.entries.last {
@@ -40,12 +40,12 @@ extension TrackingService {
 
   /// The files and folders in a folder; one more than the caller gets.
   private func folder(
-    _ path: String, of runID: UUID, after: String, _ size: Int, _ call: CallContext
+    _ path: String, of ownerID: UUID, after: String, _ size: Int, _ call: CallContext
   ) async throws(CallError) -> [ArtifactEntry] {
     let (first, end) = ArtifactPath.bounds(ofFolder: path)
     return try await call.read(
       ArtifactsQueries.listArtifactFolder(
-        prefix: first, organizationID: call.principal.organizationID, runID: runID,
+        prefix: first, organizationID: call.principal.organizationID, ownerID: ownerID,
         prefixEnd: end, afterName: String(after.dropFirst(first.count)),
         pageSize: Int64(size) + 1)
     ).map { row in
@@ -61,12 +61,12 @@ extension TrackingService {
 
   /// The files below a folder; one more than the caller gets.
   private func filesBelow(
-    _ path: String, of runID: UUID, after: String, _ size: Int, _ call: CallContext
+    _ path: String, of ownerID: UUID, after: String, _ size: Int, _ call: CallContext
   ) async throws(CallError) -> [ArtifactEntry] {
     let (first, end) = ArtifactPath.bounds(ofFolder: path)
     return try await call.read(
       ArtifactsQueries.listArtifactsBelow(
-        organizationID: call.principal.organizationID, runID: runID, prefix: first,
+        organizationID: call.principal.organizationID, ownerID: ownerID, prefix: first,
         prefixEnd: end, afterPath: after, pageSize: Int64(size) + 1)
     ).map { row in
       var entry = ArtifactEntry()

@@ -10,10 +10,10 @@ extension TrackingService {
     _ request: GetArtifactRequest, _ call: CallContext
   ) async throws(CallError) -> GetArtifactResponse {
     _ = try openShelf()
-    let (runID, path) = try place(request.runID, request.path)
-    _ = try await run(runID, call)
+    let (name, path) = try place(request, request.path)
+    let owner = try await owner(name, call)
     var response = GetArtifactResponse()
-    response.artifact = Artifact(try await artifact(runID, path, call))
+    response.artifact = Artifact(try await artifact(owner, path, call))
     return response
   }
 
@@ -29,10 +29,11 @@ extension TrackingService {
     upload.id = id.description
     let organizationID = call.principal.organizationID
     if let row = try await call.read(
-      ArtifactUploadsQueries.getUpload(organizationID: organizationID, id: id))
+      ArtifactUploadsQueries.getUpload(organizationID: organizationID, id: id)),
+      let owner = ArtifactOwner(row.runID, row.loggedModelID, row.traceID, row.publicTraceID)
     {
-      guard try await sees(row.runID, call) else { throw uploadNotFound(id) }
-      upload.runID = row.runID.description
+      guard try await sees(owner, call) else { throw uploadNotFound(id) }
+      upload.note(owner)
       upload.path = row.path
       upload.durableBytes = row.durableBytes
       upload.sizeBytes = row.sizeBytes
@@ -40,9 +41,9 @@ extension TrackingService {
       upload.expiresAt = Timestamp(microseconds: row.updatedAt + patience)
     } else if let row = try await call.read(
       ArtifactsQueries.getUploadedArtifact(organizationID: organizationID, uploadID: id)),
-      try await sees(row.runID, call)
+      let record = ArtifactRecord(row), try await sees(record.owner, call)
     {
-      upload.runID = row.runID.description
+      upload.note(record.owner)
       upload.path = row.path
       upload.durableBytes = row.sizeBytes
       upload.sizeBytes = row.sizeBytes
@@ -55,28 +56,17 @@ extension TrackingService {
     return response
   }
 
-  /// Whether the caller sees a run.
-  private func sees(_ runID: UUID, _ call: CallContext) async throws(CallError) -> Bool {
-    do throws(CallError) {
-      _ = try await run(runID, call)
-      return true
-    } catch {
-      if error.has(TrackingErrorReason.runNotFound) { return false }
-      throw error
-    }
-  }
-
   /// The bytes of a file from an offset on.
   public func downloadArtifact(
     _ request: DownloadArtifactRequest, _ responses: ResponseStream<DownloadArtifactResponse>,
     _ call: CallContext
   ) async throws(CallError) {
     let shelf = try openShelf()
-    let (runID, path) = try place(request.runID, request.path)
+    let (name, path) = try place(request, request.path)
     let most = shelf.settings.chunkBytes
     let chunk = request.chunkBytes == 0 ? ArtifactBounds.chunkBytes : Int(request.chunkBytes)
-    let projectID = try await run(runID, call).projectID
-    let record = try await artifact(runID, path, call)
+    let owner = try await owner(name, call)
+    let record = try await artifact(owner, path, call)
     var validator = Validator()
     if request.chunkBytes != 0, !(ArtifactBounds.chunkBytesMin...most).contains(chunk) {
       validator.refuse(
@@ -102,7 +92,7 @@ extension TrackingService {
         guard response.data.count == count else { throw CallError(.missing) }
       }
       // Who may no longer look is not told the rest.
-      guard try await call.roleInProject(projectID) != nil else { throw runNotFound(runID) }
+      guard try await call.roleInProject(owner.projectID) != nil else { throw owner.notFound }
       response.offset = offset
       try await responses.send(response)
       response = DownloadArtifactResponse()
@@ -110,27 +100,26 @@ extension TrackingService {
     } while offset < record.sizeBytes
   }
 
-  /// Removes a file from a run.
+  /// Removes a file.
   public func deleteArtifact(
     _ request: DeleteArtifactRequest, _ call: CallContext
   ) async throws(CallError) -> DeleteArtifactResponse {
     _ = try openShelf()
-    let (runID, path) = try place(request.runID, request.path)
+    let (name, path) = try place(request, request.path)
     let organizationID = call.principal.organizationID
+    let owner = try await identify(name, call)
     return try await call.commit(
-      holding: ArtifactsQueries.holdRunOfArtifact(organizationID: organizationID, runID: runID),
-      locking: ArtifactsQueries.getArtifactPlace(
-        userID: call.principal.id, organizationID: organizationID, runID: runID,
-        parentPaths: [], path: path)
+      holding: owner.hold(organizationID),
+      locking: owner.place(path, parents: [], call)
     ) { (row, batch) throws(CallError) in
-      guard let row else { throw runNotFound(runID) }
-      try call.require(row.role, unseen: runNotFound(runID))
-      guard let record = ArtifactRecord(row, runID, path) else {
-        throw artifactNotFound(runID, path)
+      guard let row else { throw owner.notFound }
+      try call.require(row.role, unseen: owner.notFound)
+      guard let record = ArtifactRecord(row, owner, path) else {
+        throw artifactNotFound(owner, path)
       }
       batch.add(
         ArtifactsQueries.deleteArtifact(
-          organizationID: organizationID, runID: runID, path: path))
+          organizationID: organizationID, ownerID: owner.id, path: path))
       var response = DeleteArtifactResponse()
       response.artifact = Artifact(record)
       return (
@@ -143,27 +132,29 @@ extension TrackingService {
   }
 
   /// Reads the fields that say which file.
-  private func place(_ run: String, _ path: String) throws(CallError) -> (UUID, String) {
+  private func place(
+    _ request: some NamesArtifactOwner, _ path: String
+  ) throws(CallError) -> (ArtifactOwnerName, String) {
     var validator = Validator()
-    let runID = validator.id("run_id", run)
+    let name = ArtifactOwnerName(request, &validator)
     if let problem = ArtifactPath.problem(path) { validator.refuse("path", problem) }
     try validator.finish()
-    return (runID, path)
+    return (name, path)
   }
 
   private func artifact(
-    _ runID: UUID, _ path: String, _ call: CallContext
+    _ owner: ArtifactOwner, _ path: String, _ call: CallContext
   ) async throws(CallError) -> ArtifactRecord {
     let row = try await call.read(
       ArtifactsQueries.getArtifact(
-        organizationID: call.principal.organizationID, runID: runID, path: path))
-    guard let row else { throw artifactNotFound(runID, path) }
-    return ArtifactRecord(row)
+        organizationID: call.principal.organizationID, ownerID: owner.id, path: path))
+    guard let row else { throw artifactNotFound(owner, path) }
+    return ArtifactRecord(row, owner, path)
   }
 }
 
-private func artifactNotFound(_ runID: UUID, _ path: String) -> CallError {
-  CallError(TrackingErrorReason.artifactNotFound, "The run \(runID) has no file \(path).")
+private func artifactNotFound(_ owner: ArtifactOwner, _ path: String) -> CallError {
+  CallError(TrackingErrorReason.artifactNotFound, "The \(owner.title) has no file \(path).")
 }
 
 /// What a caller hears of an upload that is not there, or is not theirs.

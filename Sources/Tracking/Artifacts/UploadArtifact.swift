@@ -5,7 +5,7 @@ internal import Postgres
 public import RPC
 
 extension TrackingService {
-  /// Uploads a file of a run; it becomes visible whole, at the end of the requests.
+  /// Uploads a file; it becomes visible whole, at the end of the requests.
   public func uploadArtifact(
     _ requests: RequestStream<UploadArtifactRequest>,
     _ responses: ResponseStream<UploadArtifactResponse>, _ call: CallContext
@@ -13,10 +13,10 @@ extension TrackingService {
     let opening = try await requests.take()
     let shelf = try openShelf()
     let target = try UploadTarget(opening?.request ?? UploadArtifactRequest(), shelf.settings)
-    _ = try await run(target.runID, call)
+    let owner = try await owner(target.owner, call)
     try await shelf.ownership.wait(call)
-    guard var upload = try await open(target, shelf, call) else {
-      return try await responses.send(try await finished(target, call))
+    guard var upload = try await open(target, owner, shelf, call) else {
+      return try await responses.send(try await finished(target, owner, call))
     }
     try await responses.send(upload.progress)
     do throws(CallError) {
@@ -58,7 +58,7 @@ extension TrackingService {
 
   /// Begins an upload or goes on with one; nil where it is finished.
   private func open(
-    _ target: UploadTarget, _ shelf: ArtifactShelf, _ call: CallContext
+    _ target: UploadTarget, _ owner: ArtifactOwner, _ shelf: ArtifactShelf, _ call: CallContext
   ) async throws(CallError) -> UploadUnderWay? {
     let organizationID = call.principal.organizationID
     var target = target
@@ -68,8 +68,9 @@ extension TrackingService {
       id = known
       let row = try await call.commit(
         ArtifactUploadsQueries.resumeUpload(
-          organizationID: organizationID, id: id, runID: target.runID, userID: call.principal.id,
-          sufficientRoles: call.sufficientRoles))
+          organizationID: organizationID, id: id, ownerID: owner.id, ownerKind: owner.kind.rawValue,
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles,
+          refusal: owner.kind.refusal))
       guard let row else { return nil }
       var validator = Validator()
       if !target.path.isEmpty, target.path != row.path {
@@ -84,9 +85,11 @@ extension TrackingService {
       id = call.nextID()
       _ = try await call.commit(
         ArtifactUploadsQueries.createUpload(
-          organizationID: organizationID, id: id, runID: target.runID,
-          userID: call.principal.id, sufficientRoles: call.sufficientRoles, path: target.path,
-          sizeBytes: target.sizeBytes, sha256: target.digest))
+          organizationID: organizationID, id: id, ownerKind: owner.kind.rawValue,
+          path: target.path,
+          sizeBytes: target.sizeBytes, sha256: target.digest, ownerID: owner.id,
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles,
+          refusal: owner.kind.refusal))
     }
     let room = try await room(for: target, shelf, call)
     let start = durableBytes
@@ -94,7 +97,8 @@ extension TrackingService {
       try await shelf.store.draft(id, of: organizationID, durableBytes: start)
     }
     return UploadUnderWay(
-      id: id, target: target, shelf: shelf, draft: draft, roomBytes: room, call: call)
+      id: id, owner: owner, target: target, shelf: shelf, draft: draft, roomBytes: room,
+      call: call)
   }
 
   /// The most bytes that the file may have.
@@ -114,51 +118,27 @@ extension TrackingService {
 
   /// The answer about an upload that is not under way: finished, or not there.
   private func finished(
-    _ target: UploadTarget, _ call: CallContext
+    _ target: UploadTarget, _ owner: ArtifactOwner, _ call: CallContext
   ) async throws(CallError) -> UploadArtifactResponse {
     let id = target.uploadID ?? .zero
     let row = try await call.read(
       ArtifactsQueries.getUploadedArtifact(
         organizationID: call.principal.organizationID, uploadID: id))
-    guard let row, row.runID == target.runID else { throw uploadNotFound(id) }
+    guard let row, let record = ArtifactRecord(row), record.owner.id == owner.id else {
+      throw uploadNotFound(id)
+    }
     var response = UploadArtifactResponse()
     response.uploadID = id.description
     response.durableBytes = row.sizeBytes
-    response.artifact = Artifact(ArtifactRecord(row))
+    response.artifact = Artifact(record)
     return response
-  }
-}
-
-/// What the first message of an upload says.
-private struct UploadTarget {
-  let runID: UUID
-  let uploadID: UUID?
-  var path: String
-  var sizeBytes: Int64?
-  var digest: [UInt8]?
-
-  init(_ request: UploadArtifactRequest, _ settings: ArtifactSettings) throws(CallError) {
-    var validator = Validator()
-    runID = validator.id("run_id", request.runID)
-    uploadID = validator.optionalID("upload_id", request.uploadID)
-    path = request.path
-    if uploadID == nil || !path.isEmpty, let problem = ArtifactPath.problem(path) {
-      validator.refuse("path", problem)
-    }
-    sizeBytes = request.sizeBytes
-    if let sizeBytes, sizeBytes < 0 { validator.refuse("size_bytes", "must not be negative") }
-    if !request.sha256.isEmpty {
-      digest = Hexadecimal.bytes(request.sha256)
-      if digest?.count != 32 { validator.refuse("sha256", "must be 64 hexadecimal digits") }
-    }
-    try validator.finish()
-    if let sizeBytes, sizeBytes > settings.bytesMax { throw tooLarge(settings.bytesMax) }
   }
 }
 
 /// The server's side of an upload's stream.
 private struct UploadUnderWay {
   let id: UUID
+  let owner: ArtifactOwner
   let target: UploadTarget
   let shelf: ArtifactShelf
   let draft: any ArtifactDraft
@@ -177,10 +157,12 @@ private struct UploadUnderWay {
   private(set) var takenBytes = 0
 
   init(
-    id: UUID, target: UploadTarget, shelf: ArtifactShelf, draft: any ArtifactDraft,
+    id: UUID, owner: ArtifactOwner, target: UploadTarget, shelf: ArtifactShelf,
+    draft: any ArtifactDraft,
     roomBytes: Int64, call: CallContext
   ) {
     self.id = id
+    self.owner = owner
     self.target = target
     self.shelf = shelf
     self.draft = draft
@@ -334,39 +316,33 @@ private struct UploadUnderWay {
 
   /// Puts the file in its place, in one transaction with what a change leaves.
   private func commit(_ digest: [UInt8]) async throws(CallError) -> ArtifactRecord {
-    let (runID, path) = (target.runID, target.path)
+    let (owner, path) = (owner, target.path)
     let record = ArtifactRecord(
-      id: id, runID: runID, path: path, sizeBytes: end, digest: digest,
+      id: id, owner: owner, path: path, sizeBytes: end, digest: digest,
       createdBy: call.principal.id, createdAt: WallClock.microseconds())
     let _: UploadArtifactResponse = try await call.commit(
-      holding: ArtifactsQueries.holdRunOfArtifact(organizationID: organizationID, runID: runID),
-      locking: ArtifactsQueries.getArtifactPlace(
-        userID: call.principal.id, organizationID: organizationID, runID: runID,
-        parentPaths: ArtifactPath.folders(of: path), path: path)
+      holding: owner.hold(organizationID),
+      locking: owner.place(path, parents: ArtifactPath.folders(of: path), call)
     ) { (row, batch) throws(CallError) in
-      guard let row else { throw runNotFound(runID) }
-      try call.require(row.role, unseen: runNotFound(runID))
+      guard let row else { throw owner.notFound }
+      try call.require(row.role, unseen: owner.notFound)
       guard !row.isTaken else { throw pathTaken(path) }
       batch.add(
         ArtifactsQueries.putArtifact(
-          organizationID: organizationID, runID: runID, path: path, id: record.id,
-          sha256: digest, sizeBytes: record.sizeBytes, createdBy: record.createdBy,
+          organizationID: organizationID, runID: owner.id(.run),
+          loggedModelID: owner.id(.loggedModel), traceID: owner.id(.trace), path: path,
+          id: record.id, sha256: digest, sizeBytes: record.sizeBytes, createdBy: record.createdBy,
           createdAt: record.createdAt))
       batch.add(ArtifactUploadsQueries.deleteUpload(organizationID: organizationID, id: id))
       return (
         progress,
         Change(
-          "upload", "uploaded", path, from: ArtifactRecord(row, runID, path), to: record,
+          "upload", "uploaded", path, from: ArtifactRecord(row, owner, path), to: record,
           id: record.id, projectID: row.projectID)
       )
     }
     return record
   }
-}
-
-private func tooLarge(_ bytesMax: Int64) -> CallError {
-  CallError(
-    TrackingErrorReason.artifactTooLarge, "The file may have at most \(bytesMax) bytes.")
 }
 
 private func quotaExceeded() -> CallError {

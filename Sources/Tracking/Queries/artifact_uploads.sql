@@ -1,55 +1,67 @@
--- Opens an upload to a live run. Refuses RUN_NOT_FOUND where the caller does not see its project,
--- and PERMISSION_MISSING where their role in it does not suffice.
+-- Opens an upload to something that may have files. Refuses with `refusal` where the caller does
+-- not see its project, and PERMISSION_MISSING where their role in it does not suffice.
 -- name: createUpload :exec
-insert into artifact_uploads (organization_id, id, run_id, path, size_bytes, sha256)
-values (
+insert into artifact_uploads (
+    organization_id, id, run_id, logged_model_id, trace_id, path, size_bytes, sha256
+)
+select
     :organization_id,
     :id,
-    coalesce(
-        (
-            select run.id
-            from runs as run
-            where
-                run.organization_id = :organization_id
-                and run.id = :run_id
-                and run.deleted_at is null
-                and needletail_require_role(
-                    run.project_id, :user_id, :sufficient_roles::text[], 'RUN_NOT_FOUND'
-                ) is not null
-        ),
-        needletail_refuse('RUN_NOT_FOUND', null, null::uuid)
-    ),
+    case when :owner_kind = 'run' then owner.id end,
+    case when :owner_kind = 'logged_model' then owner.id end,
+    case when :owner_kind = 'trace' then owner.id end,
     :path,
     :size_bytes?,
     :sha256?
-);
+from (
+    select
+        coalesce(
+            (
+                select found.id
+                from artifact_owners as found
+                where
+                    found.organization_id = :organization_id
+                    and found.kind = :owner_kind
+                    and found.id = :owner_id
+                    and needletail_require_role(
+                        found.project_id, :user_id, :sufficient_roles::text[], :refusal
+                    ) is not null
+            ),
+            needletail_refuse(:refusal, null, null::uuid)
+        ) as id
+) as owner;
 
 -- An upload under way.
 -- name: getUpload :optional
 select
     upload.run_id,
+    upload.logged_model_id,
+    upload.trace_id,
+    trace.public_id as "public_trace_id?",
     upload.path,
     upload.size_bytes,
     upload.sha256,
     upload.durable_bytes,
     upload.updated_at
 from artifact_uploads as upload
+left join live_traces as trace
+    on upload.organization_id = trace.organization_id and upload.trace_id = trace.id
 where upload.organization_id = :organization_id and upload.id = :id;
 
 -- Goes on with an upload from what is on disk; refuses as createUpload does.
 -- name: resumeUpload :optional
 update artifact_uploads as upload
 set updated_at = now()
-from runs as run
+from artifact_owners as owner
 where
     upload.organization_id = :organization_id
     and upload.id = :id
-    and upload.run_id = :run_id
-    and run.organization_id = :organization_id
-    and run.id = :run_id
-    and run.deleted_at is null
+    and coalesce(upload.run_id, upload.logged_model_id, upload.trace_id) = :owner_id
+    and owner.organization_id = :organization_id
+    and owner.kind = :owner_kind
+    and owner.id = :owner_id
     and needletail_require_role(
-        run.project_id, :user_id, :sufficient_roles::text[], 'RUN_NOT_FOUND'
+        owner.project_id, :user_id, :sufficient_roles::text[], :refusal
     ) is not null
 returning upload.path, upload.size_bytes, upload.sha256, upload.durable_bytes;
 

@@ -76,17 +76,23 @@ extension MetricColumns {
     _ all: [MetricSeries], of runID: UUID, epoch: Int64 = 0, at path: String,
     receivedAt now: Int64, _ validator: inout Validator
   ) -> [MetricColumns] {
-    var result: [MetricColumns] = []
-    for (index, series) in all.enumerated() {
-      check(series, "\(path)[\(index)]", &validator)
-      result.append(
-        MetricColumns(
-          runID: runID, key: series.key, epoch: epoch, steps: series.steps,
-          timesUs: series.timesUs.isEmpty
-            ? Array(repeating: now, count: series.steps.count) : series.timesUs,
-          values: series.values))
+    all.enumerated().map { index, series in
+      read(
+        series, of: runID, epoch: epoch, at: "\(path)[\(index)]", receivedAt: now, &validator)
     }
-    return result
+  }
+
+  /// Reads one series of a run, and notes every field that is bad.
+  static func read(
+    _ series: MetricSeries, of runID: UUID, epoch: Int64 = 0, at path: String,
+    receivedAt now: Int64, _ validator: inout Validator
+  ) -> MetricColumns {
+    check(series, path, &validator)
+    return MetricColumns(
+      runID: runID, key: series.key, epoch: epoch, steps: series.steps,
+      timesUs: series.timesUs.isEmpty
+        ? Array(repeating: now, count: series.steps.count) : series.timesUs,
+      values: series.values)
   }
 
   private static func check(

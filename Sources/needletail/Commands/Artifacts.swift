@@ -5,7 +5,7 @@ internal import Messages
 /// The command `needletail artifacts`.
 struct ArtifactsCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "artifacts", abstract: "Bring, look at and fetch the files of runs.",
+    commandName: "artifacts", abstract: "Bring, list and fetch files of runs, models and traces.",
     subcommands: [
       ArtifactsList.self, ArtifactsUpload.self, ArtifactsDownload.self, ArtifactsDelete.self,
     ])
@@ -14,26 +14,28 @@ struct ArtifactsCommand: AsyncParsableCommand {
 /// The command `needletail artifacts list`.
 struct ArtifactsList: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List what is in a folder of a run's files, by path.")
+    commandName: "list", abstract: "List what is in a folder, by path.")
   static var document: Document? { Document(listOf: ArtifactEntry.self, in: "entries") }
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The run's id, or latest.")
-  var run: String
+  @Argument(help: "RUN [PATH]: the run's id, or latest; the folder, or the topmost one.")
+  var place: [String] = []
 
-  @Argument(help: "The folder; the topmost one unless given.")
-  var path = ""
+  @OptionGroup var of: ArtifactOwnerOptions
 
   @Flag(help: "Every file below the folder.")
   var recursive = false
 
   @OptionGroup var most: Limit
 
+  func validate() throws { try of.check(place, 0...1, "at most one folder") }
+
   func run(_ context: CommandContext) async throws {
+    let (run, others) = of.split(place)
     var request = ListArtifactsRequest()
-    request.runID = try await runID(run, context)
-    request.path = path
+    try await of.owner(run, context).name(in: &request)
+    request.path = others.first ?? ""
     request.recursive = recursive
     let all = try await context.list(
       TrackingMethods.listArtifacts, request, \ListArtifactsResponse.entries, limit: most.limit)
@@ -53,16 +55,15 @@ struct ArtifactsList: ClientCommand {
 /// The command `needletail artifacts delete`.
 struct ArtifactsDelete: DestructiveCommand {
   static let configuration = CommandConfiguration(
-    commandName: "delete", abstract: "Remove a file from a run, or everything below a folder.")
+    commandName: "delete", abstract: "Remove a file, or everything below a folder.")
   static var document: Document? { Document(Artifact.self) }
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The run's id, or latest.")
-  var run: String
+  @Argument(help: "RUN PATH: the run's id, or latest; the file, or with --recursive a folder.")
+  var place: [String] = []
 
-  @Argument(help: "The file; with --recursive, a folder.")
-  var path: String
+  @OptionGroup var of: ArtifactOwnerOptions
 
   @Flag(help: "Every file below the folder.")
   var recursive = false
@@ -70,15 +71,19 @@ struct ArtifactsDelete: DestructiveCommand {
   @OptionGroup var confirmation: Confirmation
 
   var intention: String {
-    recursive ? "Delete every file below \(path) of the run" : "Delete the file \(path) of the run"
+    let path = of.split(place).others.first ?? ""
+    return recursive ? "Delete every file below \(path)" : "Delete the file \(path)"
   }
 
+  func validate() throws { try of.check(place, 1...1, "one path") }
+
   func run(_ context: CommandContext) async throws {
-    let runID = try await runID(run, context)
-    let paths = recursive ? try await files(below: path, of: runID, context) : [path]
+    let (run, others) = of.split(place)
+    let owner = try await of.owner(run, context)
+    let paths = recursive ? try await files(below: others[0], of: owner, context) : others
     for path in paths {
       var request = DeleteArtifactRequest()
-      request.runID = runID
+      owner.name(in: &request)
       request.path = path
       let answer = try await context.call(
         TrackingMethods.deleteArtifact, request, for: DeleteArtifactResponse.self)
@@ -89,10 +94,10 @@ struct ArtifactsDelete: DestructiveCommand {
 
 /// Every file below a folder, by path.
 func files(
-  below path: String, of runID: String, _ context: CommandContext
+  below path: String, of owner: ArtifactOwner, _ context: CommandContext
 ) async throws -> [String] {
   var request = ListArtifactsRequest()
-  request.runID = runID
+  owner.name(in: &request)
   request.path = path
   request.recursive = true
   return try await context.list(

@@ -30,47 +30,51 @@ private enum Transfer {
 /// The command `needletail artifacts upload`.
 struct ArtifactsUpload: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "upload", abstract: "Upload a file, or a folder with everything in it, to a run.",
+    commandName: "upload", abstract: "Upload a file, or a folder with everything in it.",
     discussion: "After a lost connection it goes on where it was.")
   static var document: Document? { Document(Artifact.self) }
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The run's id, or latest.")
-  var run: String
+  @Argument(
+    help: """
+      RUN SOURCE [PATH]: the run's id, or latest; the file or the folder on this machine; its path \
+      there, or its own name.
+      """)
+  var place: [String] = []
 
-  @Argument(help: "The file or the folder on this machine.")
-  var source: String
+  @OptionGroup var of: ArtifactOwnerOptions
 
-  @Argument(help: "Its path in the run; its own name unless given.")
-  var path: String?
+  func validate() throws { try of.check(place, 1...2, "what to upload, and at most one path") }
 
   func run(_ context: CommandContext) async throws {
     Transfer.prepare()
-    let runID = try await runID(run, context)
+    let (run, others) = of.split(place)
+    let owner = try await of.owner(run, context)
+    let source = others[0]
     let root = URL(fileURLWithPath: source).standardizedFileURL
-    let place = path ?? root.lastPathComponent
+    let place = others.count > 1 ? others[1] : root.lastPathComponent
     var isFolder: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: root.path, isDirectory: &isFolder) else {
       throw CommandFailure(.usage, reason: "FILE_MISSING", "There is no \(source).")
     }
-    guard isFolder.boolValue else { return try await upload(root, as: place, of: runID, context) }
+    guard isFolder.boolValue else { return try await upload(root, as: place, of: owner, context) }
     let names = FileManager.default.enumerator(atPath: root.path)?.allObjects ?? []
     for name in names.compactMap({ $0 as? String }).sorted() {
       let file = root.appendingPathComponent(name)
       guard try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true else {
         continue
       }
-      try await upload(file, as: place.isEmpty ? name : "\(place)/\(name)", of: runID, context)
+      try await upload(file, as: place.isEmpty ? name : "\(place)/\(name)", of: owner, context)
     }
   }
 
   private func upload(
-    _ file: URL, as path: String, of runID: String, _ context: CommandContext
+    _ file: URL, as path: String, of owner: ArtifactOwner, _ context: CommandContext
   ) async throws {
     let handle = try FileHandle(forReadingFrom: file)
     var opening = UploadArtifactRequest()
-    opening.runID = runID
+    owner.name(in: &opening)
     opening.path = path
     let size = Int64(try handle.seekToEnd())
     opening.sizeBytes = size
@@ -135,17 +139,20 @@ struct ArtifactsUpload: ClientCommand {
 /// The command `needletail artifacts download`.
 struct ArtifactsDownload: ClientCommand {
   static let configuration = CommandConfiguration(
-    commandName: "download", abstract: "Download a file of a run, or everything below a folder.",
+    commandName: "download", abstract: "Download a file, or everything below a folder.",
     discussion: "A file is there whole and checked by its SHA-256, or as it was before.")
   static var document: Document? { Document(Artifact.self) }
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The run's id, or latest.")
-  var run: String
+  @Argument(
+    help: """
+      RUN PATH: the run's id, or latest; the file's path, or with --recursive a folder's, or \
+      nothing for all files.
+      """)
+  var place: [String] = []
 
-  @Argument(help: "The file's path; with --recursive, a folder's, or nothing for all files.")
-  var path = ""
+  @OptionGroup var of: ArtifactOwnerOptions
 
   @Option(help: "Where to write it: a file, or with --recursive a folder; else its own name.")
   var to: String?
@@ -154,26 +161,28 @@ struct ArtifactsDownload: ClientCommand {
   var recursive = false
 
   func validate() throws {
-    if path.isEmpty, !recursive { throw ValidationError("Give the file's path, or --recursive.") }
+    try of.check(place, (recursive ? 0 : 1)...1, "one path, or --recursive")
   }
 
   func run(_ context: CommandContext) async throws {
     Transfer.prepare()
-    let runID = try await runID(run, context)
+    let (run, others) = of.split(place)
+    let owner = try await of.owner(run, context)
+    let path = others.first ?? ""
     let name = path.split(separator: "/").last.map(String.init) ?? "."
     let target = URL(fileURLWithPath: to ?? name)
-    guard recursive else { return try await download(path, of: runID, to: target, context) }
-    for file in try await files(below: path, of: runID, context) {
+    guard recursive else { return try await download(path, of: owner, to: target, context) }
+    for file in try await files(below: path, of: owner, context) {
       let inside = path.isEmpty ? file : String(file.dropFirst(path.count + 1))
       let place = target.appendingPathComponent(inside)
       try FileManager.default.createDirectory(
         at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
-      try await download(file, of: runID, to: place, context)
+      try await download(file, of: owner, to: place, context)
     }
   }
 
   private func download(
-    _ path: String, of runID: String, to target: URL, _ context: CommandContext
+    _ path: String, of owner: ArtifactOwner, to target: URL, _ context: CommandContext
   ) async throws {
     let draft = target.deletingLastPathComponent()
       .appendingPathComponent(".\(target.lastPathComponent).\(UUID().uuidString)")
@@ -186,7 +195,7 @@ struct ArtifactsDownload: ClientCommand {
     var artifact: Artifact?
     var retries = Retries()
     var request = DownloadArtifactRequest()
-    request.runID = runID
+    owner.name(in: &request)
     request.path = path
     while true {
       do {

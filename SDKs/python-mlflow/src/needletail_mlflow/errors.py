@@ -75,3 +75,8 @@ def invalid(message: str) -> MlflowException:
 def missing(message: str) -> MlflowException:
     """Something that is not there."""
     return MlflowException(message, databricks_pb2.RESOURCE_DOES_NOT_EXIST)
+
+
+def no_such_model(model_id: str) -> MlflowException:
+    """A logged model that is not there."""
+    return missing(f"Logged model with ID '{model_id}' not found.")

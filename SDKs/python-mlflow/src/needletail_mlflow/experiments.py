@@ -31,6 +31,7 @@ from needletail_mlflow.searching import (
     experiment_filter,
     experiment_order,
 )
+from needletail_mlflow.uri import logged_model_artifact_location
 
 if TYPE_CHECKING:
     from needletail.tracking import Experiment as Stored
@@ -187,6 +188,11 @@ class Experiments:
         if not location:
             return f"needletail:/runs/{run_uuid}/artifacts"
         return append_to_uri_path(location, ids.to_mlflow(run_uuid), "artifacts")
+
+    def logged_model_artifacts(self, experiment_uuid: str, model_id: str) -> str:
+        """Where the artifacts of a logged model are."""
+        location = self._known_location(experiment_uuid)
+        return logged_model_artifact_location(experiment_uuid, location, model_id)
 
     def trace_artifacts(self, experiment_uuid: str, trace_id: str) -> str:
         """Where attachments of a trace are: in a store of the experiment's own, if it has one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_MODEL = "m-"
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -19,3 +20,14 @@ def to_uuid(mlflow_id: object) -> str | None:
     if _HEX.match(text):
         return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
     return text if _UUID.match(text) else None
+
+
+def model_to_mlflow(uuid: str) -> str:
+    """The UUID of a logged model as MLflow writes it: `m-` and 32 hexadecimal digits."""
+    return _MODEL + to_mlflow(uuid)
+
+
+def model_to_uuid(model_id: object) -> str | None:
+    """The UUID of a logged model's id; None = no UUID has it."""
+    text = str(model_id)
+    return to_uuid(text.removeprefix(_MODEL)) if text.startswith(_MODEL) else None

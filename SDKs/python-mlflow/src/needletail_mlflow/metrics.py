@@ -19,10 +19,10 @@ from mlflow.utils.validation import (
     _validate_tag,
 )
 from needletail.errors import CallError
-from needletail.tracking import MetricSeries, Parameter, Tag
+from needletail.tracking import LoggedModelSeries, MetricSeries, Parameter, Tag
 
 from needletail_mlflow import ids
-from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.errors import TRANSLATED, invalid, missing, no_such_model
 from needletail_mlflow.telling import told_value
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ class Logged:
             "run_id": uuid,
             "parameters": [Parameter(key=one.key, value=str(one.value)) for one in params],
             "tags": [Tag(key=key, value=value) for key, value in wanted.items()],
-            "series": _series(metrics),
+            "series": _series([one for one in metrics if not one.model_id]),
+            "model_series": _model_series([one for one in metrics if one.model_id]),
             # To MLflow it does not matter whether a run has begun, or has ended.
             "any_status": True,
         }
@@ -184,6 +185,9 @@ class Logged:
             elif not name:
                 self._tracking.get_run(id=uuid)
         except CallError as error:
+            if error.reason == "LOGGED_MODEL_NOT_FOUND":
+                model_id = ids.model_to_mlflow(error.details.get("logged_model_id", ""))
+                raise no_such_model(model_id) from error
             if error.reason == "PARAMETER_DIFFERS":
                 raise differs(run_id, params, self._params(uuid)) from error
             raise self._runs.inactive_or(error, run_id) from error
@@ -242,6 +246,27 @@ def _series(metrics: Sequence[Metric]) -> list[MetricSeries]:
         MetricSeries(key=key, steps=tuple(steps), times_us=tuple(stamps), values=tuple(values))
         for key, (steps, stamps, values) in columns.items()
     ]
+
+
+def _model_series(metrics: Sequence[Metric]) -> list[LoggedModelSeries]:
+    # A point may belong to a model, which may have been measured on a dataset.
+    owned: dict[tuple[str, str, str], list[Metric]] = {}
+    for one in metrics:
+        dataset = one.dataset_name or ""
+        digest = (one.dataset_digest or "") if dataset else ""
+        owned.setdefault((one.model_id, dataset, digest), []).append(one)
+    found = []
+    for (model_id, dataset, digest), points in owned.items():
+        uuid = ids.model_to_uuid(model_id)
+        if uuid is None:
+            raise no_such_model(model_id)
+        found += [
+            LoggedModelSeries(
+                logged_model_id=uuid, dataset_name=dataset, dataset_digest=digest, series=series
+            )
+            for series in _series(points)
+        ]
+    return found
 
 
 def _points(steps: Sequence[int], times_us: Sequence[int], values: Sequence[float]) -> list[Point]:

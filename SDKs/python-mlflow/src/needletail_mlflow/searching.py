@@ -85,7 +85,7 @@ def experiment_filter(text: str | None, to_uuid: Callable[[str], str | None]) ->
 
     def one(comparison: Comparison) -> str:
         if comparison["type"] == "attribute" and comparison["key"] == "experiment_id":
-            return _by_id("attributes.experiment_id", comparison, to_uuid)
+            return by_id("attributes.experiment_id", comparison, to_uuid)
         return written(comparison)
 
     return _joined(SearchExperimentsUtils.parse_search_filter(text), one)
@@ -107,7 +107,7 @@ def _run_comparison(comparison: Comparison) -> str:
     _check_operator(kind, key, comparison["comparator"])
     comparison = {**comparison, "key": key}
     if (kind, key) == ("attribute", "run_id"):
-        return _by_id("attributes.run_id", comparison, ids.to_uuid)
+        return by_id("attributes.run_id", comparison, ids.to_uuid)
     if (kind, key) == ("attribute", "user_id"):
         named = (
             written({**comparison, "type": "tag", "key": tag}) for tag in (MLFLOW_USER, USER_TAG)
@@ -155,7 +155,8 @@ def _without_twins(parsed: Iterable[tuple[str, str, bool]]) -> list[tuple[str, s
     return [(kind, key, is_rising) for (kind, key), is_rising in found.items()]
 
 
-def _by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | None]) -> str:
+def by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | None]) -> str:
+    """A comparison of ids; `to_uuid` knows them."""
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if operator in {"IN", "NOT IN"}:
         known = [to_uuid(str(one)) or _NOBODY for one in value]

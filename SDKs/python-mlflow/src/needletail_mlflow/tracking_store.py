@@ -18,6 +18,7 @@ from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
+from needletail_mlflow.logged_models import LoggedModels
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
 from needletail_mlflow.traces import Traces
@@ -41,6 +42,7 @@ class TrackingStore(Unkept, AbstractStore):
         self._inputs = Inputs(self._connection)
         self._runs = Runs(self._connection, self._experiments, self._inputs)
         self._logged = Logged(self._connection, self._runs)
+        self._models = LoggedModels(self._connection, self._experiments)
         self._assessments = Assessments(self._connection)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
@@ -163,6 +165,40 @@ class TrackingStore(Unkept, AbstractStore):
         known = json.loads(before) if before else []
         text = json.dumps([*known, mlflow_model.get_tags_dict()])
         self.set_tag(run_id, RunTag(MLFLOW_LOGGED_MODELS, text))
+
+    # Models that they made.
+
+    def create_logged_model(
+        self, experiment_id, name=None, source_run_id=None, tags=None, params=None,
+        model_type=None,
+    ):  # fmt: skip
+        return self._models.create(experiment_id, name, source_run_id, tags, params, model_type)
+
+    def get_logged_model(self, model_id, allow_deleted=False):
+        return self._models.get(model_id, allow_deleted)
+
+    def finalize_logged_model(self, model_id, status):
+        return self._models.finalize(model_id, status)
+
+    def delete_logged_model(self, model_id):
+        self._models.delete(model_id)
+
+    def set_logged_model_tags(self, model_id, tags):
+        self._models.set_tags(model_id, tags)
+
+    def delete_logged_model_tag(self, model_id, key):
+        self._models.delete_tag(model_id, key)
+
+    def log_logged_model_params(self, model_id, params):
+        self._models.log_params(model_id, params)
+
+    def search_logged_models(
+        self, experiment_ids, filter_string=None, datasets=None, max_results=None, order_by=None,
+        page_token=None,
+    ):  # fmt: skip
+        return self._models.search(
+            experiment_ids, filter_string, datasets, max_results, order_by, page_token
+        )
 
     # Traces.
 

@@ -10,8 +10,6 @@ from mlflow.protos.databricks_pb2 import NOT_IMPLEMENTED
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 
-from needletail_mlflow.errors import missing
-
 
 class NotKeptError(MlflowException, NotImplementedError):
     """MLflow's clients get 501, which they do not try again; its own code sees what it expects."""
@@ -22,12 +20,6 @@ class NotKeptError(MlflowException, NotImplementedError):
 
 class Unkept:
     """Methods of a tracking store that are refused; those that this MLflow has."""
-
-    def search_logged_models(self, *_: Any, **__: Any) -> PagedList[Any]:
-        return PagedList([], None)
-
-    def get_logged_model(self, model_id: str, *_: Any, **__: Any) -> Any:
-        raise missing(f"Logged model with ID '{model_id}' not found.")
 
     def search_datasets(self, *_: Any, **__: Any) -> PagedList[Any]:
         return PagedList([], None)

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.utils.uri import append_to_uri_path
 from needletail.settings import DEFAULT_PORT
 
 SCHEME = "needletail"
@@ -49,6 +50,22 @@ def parse_artifact_uri(uri: str) -> tuple[Place, str]:
     if place.url is not None:
         return place, rest
     return place, unquote(urlsplit(uri).path).strip("/")
+
+
+def logged_model_artifact_location(experiment_uuid: str, location: str, model_id: str) -> str:
+    """The address of the files of a logged model, from which MLflow's own layout goes on.
+
+    It is `needletail:/experiments/<experiment>/models/m-<32 hex>/artifacts` where Needletail keeps
+    them, and `<location>/models/m-<32 hex>/artifacts` where the experiment has a location of its
+    own, or the server of MLflow has a root of artifacts.
+
+    Args:
+        experiment_uuid: UUID of the experiment.
+        location: Where artifacts of the experiment go; empty = with Needletail.
+        model_id: `m-` and 32 hexadecimal digits.
+    """
+    root = location or f"{SCHEME}:/experiments/{experiment_uuid}"
+    return append_to_uri_path(root, "models", model_id, "artifacts")
 
 
 def _split(uri: str) -> tuple[Place, str]:

@@ -308,10 +308,8 @@ def test_an_unknown_project_is_said_at_the_first_call(client: needletail.Client)
 
 
 def test_what_is_not_kept_is_refused_and_searches_find_none(store: TrackingStore) -> None:
-    with pytest.raises(MlflowException, match="create_logged_model") as caught:
-        store.create_logged_model("0")
+    with pytest.raises(MlflowException, match="register_scorer") as caught:
+        store.register_scorer("0", "judge", "{}")
     assert caught.value.error_code == "NOT_IMPLEMENTED"
     assert isinstance(caught.value, NotImplementedError)
-    assert store.search_logged_models(["0"]) == []
-    with pytest.raises(MlflowException, match="not found"):
-        store.get_logged_model("m-1")
+    assert store.list_scorers("0") == []

@@ -1,14 +1,15 @@
-"""Files of runs: upload, resume, download, each file checked by its SHA-256."""
+"""Files: upload, resume, download, each file checked by its SHA-256."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import random
 import time
 import uuid
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from needletail._generated.tracking import Artifact, ArtifactEntry, UploadArtifactRequest
 from needletail.errors import CallError, Code, DataLossError, call_error
@@ -29,17 +30,65 @@ _READ_BYTES = 1 << 20
 _PAUSE_SECONDS = (0.1, 5.0)
 
 
+class OwnerFields(TypedDict):
+    """The fields of requests that say whose files are meant."""
+
+    run_id: str
+    logged_model_id: str
+    trace_id: str
+    project_id: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Owner:
+    """What files are of: a run, a logged model, or a trace of a project; one of them."""
+
+    run_id: str = ""
+    """UUID."""
+
+    logged_model_id: str = ""
+    """UUID."""
+
+    trace_id: str = ""
+    """As its client named it; with `project_id`."""
+
+    project_id: str = ""
+    """UUID of the project that the trace is in."""
+
+    @classmethod
+    def of(cls, owner: Owner | str) -> Owner:
+        """The owner itself, or the run whose UUID it is."""
+        return cls(run_id=owner) if isinstance(owner, str) else owner
+
+    @property
+    def fields(self) -> OwnerFields:
+        """What requests say of it."""
+        return {
+            "run_id": self.run_id,
+            "logged_model_id": self.logged_model_id,
+            "trace_id": self.trace_id,
+            "project_id": self.project_id,
+        }
+
+
 def upload_file(
     client: Client,
-    run_id: str,
+    owner: Owner | str,
     file: str | os.PathLike[str],
     path: str,
     *,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Artifact:
-    """Uploads a file as `path` of a run; a file that is there is replaced.
+    """Uploads a file as `path` of its owner; a file that is there is replaced.
 
     Goes on where it was when the connection is lost or the server starts again.
+
+    Args:
+        client: Connected to the server.
+        owner: What the file is of: the UUID of a run, or an `Owner`.
+        file: On this machine.
+        path: Where the file goes.
+        patience_seconds: How long to go on without any progress.
 
     Raises:
         CallError: The server refused it, or was away for `patience_seconds`.
@@ -47,7 +96,7 @@ def upload_file(
     """
     with Path(file).open("rb") as source:
         size = os.fstat(source.fileno()).st_size
-        upload = _Upload(client, run_id, path, source, size, _digest(source))
+        upload = _Upload(client, Owner.of(owner), path, source, size, _digest(source))
         retries = _Retries(patience_seconds)
         while True:
             try:
@@ -60,13 +109,13 @@ def upload_file(
 
 def upload_folder(
     client: Client,
-    run_id: str,
+    owner: Owner | str,
     folder: str | os.PathLike[str],
     path: str = "",
     *,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> list[Artifact]:
-    """Uploads every file below a folder, in the order of their names, below `path` of a run.
+    """Uploads every file below a folder, in the order of their names, below `path` of their owner.
 
     Links to files are followed, links to folders are not.
     """
@@ -80,17 +129,18 @@ def upload_folder(
             file = Path(parent) / name
             place = PurePosixPath(path, file.relative_to(root).as_posix())
             uploaded.append(
-                upload_file(client, run_id, file, str(place), patience_seconds=patience_seconds)
+                upload_file(client, owner, file, str(place), patience_seconds=patience_seconds)
             )
     return uploaded
 
 
-def list_files(client: Client, run_id: str, path: str = "") -> Iterator[ArtifactEntry]:
-    """Every file below a folder of a run, by path."""
+def list_files(client: Client, owner: Owner | str, path: str = "") -> Iterator[ArtifactEntry]:
+    """Every file below a folder, by path."""
+    named = Owner.of(owner).fields
     token = ""
     while True:
         page = client.tracking.list_artifacts(
-            run_id=run_id, path=path, recursive=True, page_size=1_000, page_token=token
+            **named, path=path, recursive=True, page_size=1_000, page_token=token
         )
         yield from page.entries
         token = page.next_page_token
@@ -100,13 +150,13 @@ def list_files(client: Client, run_id: str, path: str = "") -> Iterator[Artifact
 
 def download_file(
     client: Client,
-    run_id: str,
+    owner: Owner | str,
     path: str,
     file: str | os.PathLike[str],
     *,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Artifact:
-    """Downloads a file of a run; `file` is there whole and checked, or as it was before.
+    """Downloads a file; `file` is there whole and checked, or as it was before.
 
     Raises:
         CallError: The server refused it, or was away for `patience_seconds`, or what came isn't
@@ -117,7 +167,7 @@ def download_file(
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     try:
         with draft.open("xb") as sink:
-            artifact = _download(client, run_id, path, sink, _Retries(patience_seconds))
+            artifact = _download(client, Owner.of(owner), path, sink, _Retries(patience_seconds))
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -126,19 +176,19 @@ def download_file(
 
 def download_folder(
     client: Client,
-    run_id: str,
+    owner: Owner | str,
     folder: str | os.PathLike[str],
     path: str = "",
     *,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> list[Path]:
-    """Downloads every file below a folder of a run into a folder, which is made."""
+    """Downloads every file below a folder into a folder, which is made."""
     root = Path(folder)
     written = []
-    for entry in list_files(client, run_id, path):
+    for entry in list_files(client, owner, path):
         file = root / PurePosixPath(entry.path).relative_to(path or ".")
         file.parent.mkdir(parents=True, exist_ok=True)
-        download_file(client, run_id, entry.path, file, patience_seconds=patience_seconds)
+        download_file(client, owner, entry.path, file, patience_seconds=patience_seconds)
         written.append(file)
     return written
 
@@ -147,10 +197,10 @@ class _Upload:
     """A file on its way, over all its streams."""
 
     def __init__(
-        self, client: Client, run_id: str, path: str, source: BinaryIO, size: int, digest: str
+        self, client: Client, owner: Owner, path: str, source: BinaryIO, size: int, digest: str
     ) -> None:
         self.client = client
-        self.run_id = run_id
+        self.owner = owner
         self.path = path
         self.source = source
         self.size = size
@@ -161,7 +211,7 @@ class _Upload:
     def go_on(self) -> Artifact:
         """Sends what is missing over one stream."""
         opening = UploadArtifactRequest(
-            run_id=self.run_id,
+            **self.owner.fields,
             path=self.path,
             size_bytes=self.size,
             sha256=self.digest,
@@ -190,7 +240,7 @@ class _Upload:
 
 
 def _download(
-    client: Client, run_id: str, path: str, sink: BinaryIO, retries: _Retries
+    client: Client, owner: Owner, path: str, sink: BinaryIO, retries: _Retries
 ) -> Artifact:
     digest = hashlib.sha256()
     artifact: Artifact | None = None
@@ -198,7 +248,7 @@ def _download(
     while True:
         try:
             with client.tracking.download_artifact(
-                run_id=run_id, path=path, offset=offset, chunk_bytes=CHUNK_BYTES
+                **owner.fields, path=path, offset=offset, chunk_bytes=CHUNK_BYTES
             ) as pieces:
                 for piece in pieces:
                     if piece.artifact is not None:

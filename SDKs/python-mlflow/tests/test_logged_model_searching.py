@@ -1,0 +1,80 @@
+"""Filters and orders of logged models, as Needletail reads them."""
+
+from __future__ import annotations
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from needletail_mlflow import ids
+from needletail_mlflow.logged_model_searching import logged_model_filter, logged_model_order
+
+UUID = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("", ""),
+        ("name = 'a'", "attributes.name = 'a'"),
+        ("attributes.name like 'it''s%'", "attributes.name LIKE 'it''s%'"),
+        ("metrics.`a b` >= 0.5", "metrics.`a b` >= 0.5"),
+        ("params.depth = '3' AND tags.`t 1` != 'x'", "params.`depth` = '3' AND tags.`t 1` != 'x'"),
+        ("creation_time > 5", "attributes.creation_timestamp > 5"),
+        ("name IN ('a', 'b')", "attributes.name IN ('a', 'b')"),
+        ("name NOT IN ('a')", "attributes.name NOT IN ('a')"),
+        (f"model_id = '{ids.model_to_mlflow(UUID)}'", f"attributes.model_id = '{UUID}'"),
+        (f"source_run_id = '{ids.to_mlflow(UUID)}'", f"attributes.source_run_id = '{UUID}'"),
+        ("experiment_id = '7'", f"attributes.experiment_id = '{UUID}'"),
+        ("status = 'READY'", "attributes.status = 'READY'"),
+        ("status = 'x'", f"attributes.model_id = '{'0' * 8}-0000-0000-0000-{'0' * 12}'"),
+    ],
+)
+def test_a_filter_is_written_for_needletail(text: str, written: str) -> None:
+    assert logged_model_filter(text, lambda _: UUID) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Foo", "Invalid filter string"),
+        ("name = 'a' OR name = 'b'", "Invalid filter string"),
+        ("foo.bar = 'a'", "Invalid entity type"),
+        ("name > 'a'", "Invalid comparison operator"),
+        ("metrics.a LIKE 0", "Invalid comparison operator"),
+        ("lifecycle_stage = 'a'", "Invalid attribute"),
+        ("metrics.a > 'b'", "Invalid number"),
+        ("name IN (a)", "Invalid list"),
+    ],
+)
+def test_what_mlflow_refuses_is_refused_in_its_words(text: str, message: str) -> None:
+    with pytest.raises(MlflowException, match=message) as caught:
+        logged_model_filter(text, lambda _: UUID)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_an_order_ends_with_the_newest_and_the_id() -> None:
+    told = [
+        (one.field, one.dataset and (one.dataset.name, one.dataset.digest))
+        for one in logged_model_order(
+            [
+                {"field_name": "metrics.acc", "ascending": False, "dataset_name": "d"},
+                {"field_name": "metrics.acc", "dataset_digest": "1"},
+                {"field_name": "name", "dataset_name": "d"},
+                {"field_name": "name", "ascending": False},
+            ]
+        )
+    ]
+    assert told == [
+        ("metrics.`acc` DESC", ("d", "")),
+        ("metrics.`acc` ASC", ("", "1")),
+        ("attributes.name ASC", None),
+        ("attributes.creation_timestamp DESC", None),
+        ("attributes.model_id ASC", None),
+    ]
+    assert logged_model_order(None) == []
+
+
+@pytest.mark.parametrize("field", ["foo", "params.a", "", "artifact_location"])
+def test_an_order_by_anything_else_is_refused(field: str) -> None:
+    with pytest.raises(MlflowException, match="Invalid order by field name"):
+        logged_model_order([{"field_name": field}])
