@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,16 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, SpanType
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    RunTag,
+    SpanType,
+)
 from needletail import artifacts
 from needletail.tracking import LifeView, SearchInclude
 
@@ -19,6 +30,8 @@ from needletail_mlflow.importing import SOURCE_TAG
 from needletail_mlflow.importing.command import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import needletail
 
 KINDS = ("sqlite", "files")
@@ -55,7 +68,9 @@ class Lab:
         self.run("going", "0", None)
         self.models()
         if self.kind == "sqlite":
-            self.traces()
+            with self.as_default():
+                self.logged_model()
+                self.trace()
         return self
 
     def run(self, name: str, experiment: str, status: str | None, parent: str = "") -> str:
@@ -99,18 +114,41 @@ class Lab:
         client._get_registry_client().transition_model_version_stage("fraud", "3", "Production")
         client.set_registered_model_alias("fraud", "champion", "3")
 
-    def traces(self) -> None:
+    def logged_model(self) -> None:
+        client, run_id = self.client, self.runs["parent"]
+        model = client.create_logged_model(
+            self.experiments["digits"], "forest", run_id, {"kind": "trees"}, {"depth": "3"}, "agent"
+        )
+        self.model_id = model.model_id
+        client.log_model_artifacts(model.model_id, str(self.folder / "made"))
+        client.finalize_logged_model(model.model_id, "READY")
+        measured = Metric("accuracy", 0.9, START, 7)
+        measured._model_id, measured._dataset_name, measured._dataset_digest = (
+            model.model_id,
+            "digits",
+            "5c1ab2",
+        )
+        self.store.log_batch(run_id, [measured], [], [])
+        self.store.log_outputs(run_id, [LoggedModelOutput(model.model_id, 7)])
+        client.create_registered_model("forest")
+        client.create_model_version(
+            "forest", f"models:/{model.model_id}", run_id, model_id=model.model_id
+        )
+
+    @contextlib.contextmanager
+    def as_default(self) -> Iterator[None]:
+        """Makes it the store that MLflow's own functions use."""
         with pytest.MonkeyPatch.context() as patched:
             # What is set here is the process's: other tests find it as it was.
             patched.setattr("mlflow.tracking.fluent._active_experiment_id", None)
             patched.setenv("MLFLOW_EXPERIMENT_ID", self.experiments["letters"])
             mlflow.set_tracking_uri(self.uri)
             try:
-                self._trace()
+                yield
             finally:
                 mlflow.set_tracking_uri(None)
 
-    def _trace(self) -> None:
+    def trace(self) -> None:
         with mlflow.start_span("root", SpanType.CHAIN) as root:
             root.set_inputs({"question": "why?"})
             with mlflow.start_span("leaf", SpanType.LLM) as leaf:
@@ -159,10 +197,21 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
             {parameter.key: parameter.value for parameter in one.parameters}, histories,
             [metric.count for metric in one.metrics],
             [(link.dataset, link.context, link.tags) for link in one.inputs],
+            len(one.models),
             [(file.path, file.sha256) for file in artifacts.list_files(client, run.id)]
             if run.deleted_at is None
             else [],
             run.etag if whole else "",
+        )  # fmt: skip
+    models = tracking.search_logged_models(project_id=project_id, view=LifeView.ALL).models
+    for logged in models:
+        files = artifacts.list_files(client, artifacts.Owner(logged_model_id=logged.id))
+        found[_tags(logged.tags)[SOURCE_TAG]] = (
+            names[logged.experiment_id], logged.name, logged.status, logged.model_type,
+            sources.get(logged.source_run_id), _tags(logged.tags),
+            [(one.key, one.value) for one in logged.parameters],
+            [(one.key, one.value, one.dataset_name) for one in logged.metrics],
+            [(file.path, file.sha256) for file in files], logged.etag if whole else "",
         )  # fmt: skip
     for model in client.registry.iterate_models(project_id=project_id):
         versions = client.registry.iterate_model_versions(model_id=model.id)
@@ -170,7 +219,9 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
             model.description, _tags(model.tags), model.last_ordinal,
             {alias.alias: alias.ordinal for alias in model.aliases},
             {
-                one.ordinal: (one.stage, one.status, _tags(one.tags), bool(one.source_run_id))
+                one.ordinal: (
+                    one.stage, one.status, sorted(_tags(one.tags)), bool(one.source_run_id)
+                )
                 for one in versions
             },
             model.etag if whole else "",
@@ -184,6 +235,11 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
             [(one.span.span_id, one.span.content_json) for one in spans if one.span],
         )  # fmt: skip
     return found
+
+
+def runs_of(found: dict[str, Any]) -> list[str]:
+    """The names of the runs among what was imported."""
+    return [key for key in found if re.search(r"/[0-9a-f]{32}\Z", key)]
 
 
 def new_project(client: needletail.Client) -> str:

@@ -18,6 +18,7 @@ from needletail.tracking import LoggedModelStatus as Status
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing, no_such_model
 from needletail_mlflow.logged_model_searching import logged_model_filter, logged_model_order
+from needletail_mlflow.searching import OWN_TAGS
 from needletail_mlflow.telling import told_value
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _STATUSES = {
     Status.READY: LoggedModelStatus.READY,
     Status.FAILED: LoggedModelStatus.FAILED,
 }
-_STORED_STATUSES = {value: key for key, value in _STATUSES.items()}
+STORED_STATUSES = {value: key for key, value in _STATUSES.items()}
 
 
 class LoggedModels:
@@ -80,7 +81,7 @@ class LoggedModels:
             return self._told(self._stored(model_id, include_deleted=allow_deleted))
 
     def finalize(self, model_id, status) -> LoggedModel:
-        wanted = _STORED_STATUSES.get(LoggedModelStatus(status), Status.PENDING)
+        wanted = STORED_STATUSES.get(LoggedModelStatus(status), Status.PENDING)
         with TRANSLATED:
             uuid = _uuid(model_id)
             try:
@@ -206,7 +207,7 @@ class LoggedModels:
             source_run_id=ids.to_mlflow(stored.source_run_id) or None,
             status=_STATUSES[stored.status],
             status_message=stored.status_message or None,
-            tags={tag.key: tag.value for tag in stored.tags},
+            tags={tag.key: tag.value for tag in stored.tags if tag.key not in OWN_TAGS},
             params={one.key: one.value for one in stored.parameters},
             # MLflow has none in the place of no metrics.
             metrics=[_told_metric(one, model_id) for one in metrics] or None,

@@ -14,7 +14,7 @@ from needletail import artifacts
 from needletail import client as client_module
 from needletail.errors import CallError, Code
 
-from labs import START, Lab, bring, here, new_project
+from labs import START, Lab, bring, here, new_project, runs_of
 from needletail_mlflow.importing import appending
 from needletail_mlflow.importing.command import (
     DENIED,
@@ -141,7 +141,7 @@ def test_a_source_that_fails_half_way_is_told_and_gone_on_with(
     assert "the source is gone" in told
     assert "run the same command again" in told
     assert bring(lab, project) == DONE
-    assert sum("/" in key for key in here(client, project)) == 4
+    assert len(runs_of(here(client, project))) == 4
 
 
 def test_control_c_ends_it_in_good_order(
@@ -164,7 +164,7 @@ def test_control_c_ends_it_in_good_order(
         assert bring(lab, project, "--threads", "1") == STOPPED
     assert "run the same command again" in capsys.readouterr().err
     assert bring(lab, project) == DONE
-    assert sum("/" in key for key in here(client, project)) == 4
+    assert len(runs_of(here(client, project))) == 4
 
 
 def test_a_key_that_may_only_read_is_refused(

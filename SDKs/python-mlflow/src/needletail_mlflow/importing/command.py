@@ -68,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SourceError as error:
         _complain(str(error))
         return WRONG_COMMAND
-    except (NeedletailError, MlflowException, ConnectionError) as error:
+    except OSError as error:
+        _complain(f"{type(error).__name__}: {error}; nothing that was imported is lost: {_AGAIN}")
+        return UNAVAILABLE
+    except (NeedletailError, MlflowException) as error:
         return _tell(error)
     finally:
         for number, handler in former.items():
@@ -217,6 +220,10 @@ def _tell(error: Exception) -> int:
         return _CODES.get(cause.code, FAILED)
     if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
         return NOT_FOUND
+    if isinstance(error, MlflowException):
+        # It is the source's own.
+        _complain(f"nothing that was imported is lost: {_AGAIN}")
+        return UNAVAILABLE
     return FAILED
 
 

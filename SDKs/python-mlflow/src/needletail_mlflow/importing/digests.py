@@ -16,7 +16,8 @@ _BITS = 256
 _SHOWN_DIGITS = 16
 _ORDER = (
     "experiments", "runs", "parameters", "tags", "metrics", "points", "datasets",
-    "links to models", "artifacts", "models", "model versions", "traces", "spans", "assessments",
+    "links to models", "logged models", "artifacts", "models", "model versions", "traces",
+    "spans", "assessments",
 )  # fmt: skip
 
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from needletail import artifacts
 from needletail.errors import CallError
 
-from needletail_mlflow.importing import source
+from needletail_mlflow.importing import digests, source
 from needletail_mlflow.importing.troubles import StoppedError, refuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mlflow.entities import Run
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
+    from needletail.artifacts import Owner
 
     from needletail_mlflow.importing.work import Work
 
@@ -41,36 +41,48 @@ class Files:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def copy(
-        self, run: Run, run_uuid: str, writable: Callable[[], None]
+        self, place: str, address: str | None, owner: Owner, writable: Callable[[], None]
     ) -> tuple[Manifest, Manifest] | None:
-        """Brings a run's files over; returns what there is in the source, and what is here."""
-        if "artifacts" in self._work.options.without or not run.info.artifact_uri:
+        """Brings files over; returns what there is in the source, and what is here.
+
+        Args:
+            place: What they are of, for messages.
+            address: Where they are in the source.
+            owner: What they are of here.
+            writable: Called before the first is written.
+        """
+        if "artifacts" in self._work.options.without or not address:
             return None
-        place = f"run {run.info.run_id}"
         try:
-            repository = self._work.source.repository(run.info.artifact_uri)
+            repository = self._work.source.repository(address)
             listed = list(source.files(repository))
         except Exception as error:  # noqa: BLE001 every kind of store has errors of its own
             self._work.troubles.fail(place, "artifacts", error)
             return None
         if not listed:
             return {}, {}
-        here = self._here(run_uuid)
+        here = self._here(owner)
         copies = [
-            self._pool.submit(
-                self._copy, repository, place, path, run_uuid, here.get(path), writable
-            )
+            self._pool.submit(self._copy, repository, place, path, owner, here.get(path), writable)
             for path, _ in listed
         ]
         found = {path: copied.result() for (path, _), copied in zip(listed, copies, strict=True)}
-        return found, self._here(run_uuid)
+        return found, self._here(owner)
 
-    def _here(self, run_uuid: str) -> Manifest:
+    def compare(self, place: str, source: Manifest, here: Manifest) -> None:
+        """Compares files, and counts them."""
+        ours = {path: told for path, told in here.items() if path in source}
+        for path, why in digests.differences(source, ours):
+            self._work.troubles.fail(place, f"artifact {path}", why)
+        self._work.sums.count("artifacts", len(source), len(ours))
+        self._work.sums.compare("artifacts", place, digests.digest(source), digests.digest(ours))
+
+    def _here(self, owner: Owner) -> Manifest:
         client = self._work.target.client
         try:
             return {
                 one.path: _told(one.size_bytes, one.sha256)
-                for one in artifacts.list_files(client, run_uuid)
+                for one in artifacts.list_files(client, owner)
             }
         except CallError as error:
             # Told for each file.
@@ -83,7 +95,7 @@ class Files:
         repository: ArtifactRepository,
         place: str,
         path: str,
-        run_uuid: str,
+        owner: Owner,
         here: str | None,
         writable: Callable[[], None],
     ) -> str:
@@ -95,7 +107,7 @@ class Files:
                 told = _read(file, work.troubles.check)
                 if told != here:
                     writable()
-                    artifacts.upload_file(work.target.client, run_uuid, file, path)
+                    artifacts.upload_file(work.target.client, owner, file, path)
         except StoppedError:
             raise
         except CallError as error:

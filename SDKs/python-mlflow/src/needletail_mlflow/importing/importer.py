@@ -11,7 +11,7 @@ from mlflow.entities import LifecycleStage
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from needletail.errors import CallError
 
-from needletail_mlflow.importing import crew, experiments, models, others, traces
+from needletail_mlflow.importing import crew, experiments, logged_models, models, others, traces
 from needletail_mlflow.importing.files import Files
 from needletail_mlflow.importing.runs import RunCopy
 from needletail_mlflow.importing.source import SourceAwayError, SourceError
@@ -83,14 +83,22 @@ class Importer:
         """Brings over what was found."""
         work = self._work
         work.progress.stage("experiments", len(found.experiments))
-        gone = set()
+        gone: set[str] = set()
         for experiment in found.experiments:
             work.troubles.check()
             if not experiments.copy(work, experiment):
                 gone.add(experiment.experiment_id)
             work.progress.step()
-        self._copy_runs(found, gone)
+        work.target.expected = {
+            run: experiment for run, experiment in found.runs.items() if experiment not in gone
+        }
         living = [one for one in found.experiments if one.experiment_id not in gone]
+        files = Files(work)
+        try:
+            logged_models.copy(work, living, files)
+            self._copy_runs(found, gone, files)
+        finally:
+            files.close()
         if "models" not in work.options.without:
             models.copy(work)
         if "traces" not in work.options.without:
@@ -112,11 +120,9 @@ class Importer:
             raise SourceError(f"the source has no experiment {', '.join(sorted(unknown))}")
         return chosen
 
-    def _copy_runs(self, found: Found, gone: set[str]) -> None:
+    def _copy_runs(self, found: Found, gone: set[str], files: Files) -> None:
         work = self._work
-        work.target.expected = found.runs
         work.progress.stage("runs", len(found.runs))
-        files = Files(work)
 
         def copy(run_id: str) -> None:
             with self._patience(run_id):
@@ -125,10 +131,7 @@ class Importer:
                     RunCopy(work, files, run).copy()
             work.progress.step()
 
-        try:
-            crew.each(found.runs, copy, work.options.threads, work.troubles)
-        finally:
-            files.close()
+        crew.each(found.runs, copy, work.options.threads, work.troubles)
 
     @contextlib.contextmanager
     def _patience(self, run_id: str) -> Iterator[None]:

@@ -15,17 +15,11 @@ _PAGE = 100
 
 
 def tell(work: Work, experiments: Sequence[Experiment]) -> None:
-    """Tells of logged models and evaluation datasets of the experiments."""
+    """Tells of evaluation datasets of the experiments."""
     store = work.source.store
     ids = [one.experiment_id for one in experiments]
     if not ids:
         return
-    for one in _all(lambda token: store.search_logged_models(
-        experiment_ids=ids, max_results=_PAGE, page_token=token
-    )):  # fmt: skip
-        work.troubles.fail(
-            f"logged model {one.model_id}", "", "logged models and their files are not copied"
-        )
     for one in _all(lambda token: store.search_datasets(
         experiment_ids=ids, max_results=_PAGE, page_token=token
     )):  # fmt: skip

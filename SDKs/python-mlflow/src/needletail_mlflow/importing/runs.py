@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mlflow.entities import LifecycleStage
+from mlflow.entities import (
+    LifecycleStage,
+    LoggedModelInput,
+    LoggedModelOutput,
+    RunInputs,
+    RunOutputs,
+)
 from mlflow.entities import RunStatus as MLflowStatus
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME, MLFLOW_USER
+from needletail.artifacts import Owner
 from needletail.errors import CallError
 from needletail.tracking import Parameter, RunStatus, Tag
 
@@ -61,7 +68,9 @@ class RunCopy:
         manifests = None
         if there.run.deleted_at is None or self._revived:
             # What was deleted with an import was whole then; its files are not to be seen.
-            manifests = self._files.copy(self._run, self._uuid, self._writable)
+            manifests = self._files.copy(
+                self._place, self._run.info.artifact_uri, Owner(run_id=self._uuid), self._writable
+            )
         self._ended(there)
         self._compare(self._read(), histories, manifests)
 
@@ -113,7 +122,7 @@ class RunCopy:
     def _linked(self, there: There) -> None:
         """Datasets and models; links that are there stay as they are."""
         read, made = told_links(there.found.inputs, there.found.models)
-        inputs, outputs = self._run.inputs, self._run.outputs
+        inputs = self._run.inputs
         known = digests.datasets(read)
         new = digests.datasets(inputs).keys() - known.keys()
         wanted = [
@@ -129,15 +138,28 @@ class RunCopy:
                 lambda items: target.inputs.log_inputs(self._uuid, list(items)),
                 lambda item: f"dataset {item.dataset.name}",
             )  # fmt: skip
-        if digests.models(inputs, outputs).keys() - digests.models(read, made).keys():
+        if digests.models(*self._models()).keys() - digests.models(read, made).keys():
             self._writable()
             troubles.each(self._place, ["models"], self._log_models, str)
 
     def _log_models(self, _: Any) -> None:
-        inputs, outputs = self._run.inputs, self._run.outputs
+        inputs, outputs = self._models()
         target = self._work.target.inputs
-        target.log_inputs(self._uuid, models=inputs.model_inputs if inputs else None)
-        target.log_outputs(self._uuid, outputs.model_outputs if outputs else None)
+        target.log_inputs(self._uuid, models=inputs.model_inputs)
+        target.log_outputs(self._uuid, outputs.model_outputs)
+
+    def _models(self) -> tuple[RunInputs, RunOutputs]:
+        """The models that it is linked to, by their ids here."""
+        inputs, outputs = self._run.inputs, self._run.outputs
+        named = self._work.target.model_id
+        read = [
+            LoggedModelInput(named(one.model_id)) for one in (inputs and inputs.model_inputs) or ()
+        ]
+        made = [
+            LoggedModelOutput(named(one.model_id), one.step or 0)
+            for one in (outputs and outputs.model_outputs) or ()
+        ]
+        return RunInputs([], read), RunOutputs(made)
 
     def _ended(self, there: There) -> None:
         """What the run is, last of all: it takes points only while it is RUNNING."""
@@ -229,11 +251,11 @@ class RunCopy:
         self._work.sums.count("points", histories.count, histories.count_here)
         self._same("datasets", "dataset ", digests.datasets(run.inputs), digests.datasets(read))
         self._same(
-            "links to models", "", digests.models(run.inputs, run.outputs),
+            "links to models", "", digests.models(*self._models()),
             digests.models(read, made),
         )  # fmt: skip
         if manifests is not None:
-            self._same("artifacts", "artifact ", *manifests)
+            self._files.compare(self._place, *manifests)
 
     def _same(
         self,

@@ -10,7 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from needletail.errors import CallError
 from needletail.tracking import LifeView, SearchInclude, Tag
 
-from needletail_mlflow import times
+from needletail_mlflow import ids, times
 from needletail_mlflow.assessments import Assessments
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
@@ -54,6 +54,7 @@ class Target:
         self._troubles = troubles
         self._experiments: dict[str, StoredExperiment] = {}
         self._runs: dict[str, str] = {}
+        self._models: dict[str, tuple[str, str]] = {}
         self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -83,6 +84,22 @@ class Target:
             name = one.tags[0].value if one.tags else ""
             if name.startswith(prefix):
                 self._experiments[name[len(prefix) :]] = one
+        self._look_for_models(f"{prefix}models/")
+
+    def _look_for_models(self, prefix: str) -> None:
+        token = ""
+        while True:
+            page = self.tracking.search_logged_models(
+                project_id=self.connection.project_id, filter=f"tags.`{SOURCE_TAG}` != ''",
+                view=LifeView.ALL, page_size=_PAGE, page_token=token,
+            )  # fmt: skip
+            for one in page.models:
+                name = next((tag.value for tag in one.tags if tag.key == SOURCE_TAG), "")
+                if name.startswith(prefix):
+                    self._models[name[len(prefix) :]] = (one.id, one.experiment_id)
+            token = page.next_page_token
+            if not token:
+                return
 
     def _pages(self) -> Iterator[Any]:
         token = ""
@@ -111,9 +128,9 @@ class Target:
             self._experiments[wanted.experiment_id] = found
         return found
 
-    def known_experiment(self, experiment_id: str) -> StoredExperiment | None:
-        """The experiment, where it is here."""
-        return self._experiments.get(experiment_id)
+    def known_experiment_uuid(self, experiment_id: str) -> str:
+        """UUID of an experiment that was brought over."""
+        return self._experiments[experiment_id].id
 
     def mark(self, source_id: str) -> Tag:
         """The tag of what has this id in the source."""
@@ -135,6 +152,9 @@ class Target:
         if there is None:
             return self._made(wanted, wanted.name)
         marks = {tag.value for tag in there.tags}
+        if self.mark(wanted.experiment_id).value in marks:
+            # Another import has just made it.
+            return there
         is_ours = any(value.startswith(f"{self._source.name}/") for value in marks)
         if there.name == wanted.name and not is_ours:
             return there if marks else self._marked(there, wanted)
@@ -193,6 +213,28 @@ class Target:
             run = self.tracking.get_run(id=run_uuid, include_deleted=True)
             if run.deleted_at is not None:
                 self.tracking.undelete_run(id=run_uuid)
+
+    # Logged models.
+
+    def known_model(self, source_id: str) -> str | None:
+        """UUID of the logged model that one of the source is here, if it is."""
+        return self._models.get(source_id, (None, ""))[0]
+
+    def remember_model(self, source_id: str, uuid: str, experiment_uuid: str) -> None:
+        """Takes note of a logged model that was made."""
+        self._models[source_id] = (uuid, experiment_uuid)
+
+    def model_id(self, source_id: str) -> str:
+        """How MLflow calls a logged model of the source here; its own id where it is not here."""
+        uuid = self.known_model(source_id)
+        return ids.model_to_mlflow(uuid) if uuid else source_id
+
+    def model_files(self, source_id: str) -> str:
+        """Where files of a logged model are here; empty = it is not here."""
+        uuid, experiment_uuid = self._models.get(source_id, ("", ""))
+        if not uuid:
+            return ""
+        return self.experiments.logged_model_artifacts(experiment_uuid, ids.model_to_mlflow(uuid))
 
     # Runs.
 

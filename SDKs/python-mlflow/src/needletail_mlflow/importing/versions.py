@@ -175,6 +175,7 @@ class Versions:
         """
         known = self._work.target.known_run(version.run_id or "")
         run = ids.to_mlflow(known) if known else version.run_id or ""
+        model_id = getattr(version, "model_id", None) or _model_of(version.source)
         source = self._here(version, version.source or "")
         if here is not None and here["source"] == version.source:
             source = version.source
@@ -188,16 +189,16 @@ class Versions:
         location = self._location(version)
         if location not in {"", source}:
             tags[LOCATION_TAG] = location
-        if ":/m-" in source or "/models/m-" in location:
+        if source.startswith("models:/m-") and not self._work.target.model_files(model_id):
             self._work.troubles.fail(
                 f"model {self._name} version {version.version}", "files",
-                f"they are of a logged model, and stay at {location or source}",
+                f"their logged model is not here, and they stay at {location or source}",
             )  # fmt: skip
         return {
             "source": source,
             "run": run,
             "run link": version.run_link or "",
-            "logged model": getattr(version, "model_id", None) or "",
+            "logged model": self._work.target.model_id(model_id),
             "description": version.description or "",
             "user": version.user_id or "",
             "status": version.status or _READY,
@@ -230,7 +231,15 @@ class Versions:
         return self._here(version, found or "")
 
     def _here(self, version: ModelVersion, address: str) -> str:
-        """An address of files of a run, where the run is here."""
+        """An address of files, where what they are of is here."""
+        target = self._work.target
+        if address.startswith("models:/m-"):
+            return f"models:/{target.model_id(_model_of(address))}"
+        model_id = getattr(version, "model_id", None) or _model_of(version.source)
+        if target.model_files(model_id):
+            root = self._work.source.store.get_logged_model(model_id).artifact_location
+            if address == root:
+                return target.model_files(model_id)
         if address.startswith("runs:/"):
             run_id, _, path = address[len("runs:/") :].partition("/")
             return self._of_run(run_id, path) or address
@@ -250,6 +259,12 @@ class Versions:
     def _of_run(self, run_id: str, path: str) -> str:
         uuid = self._work.target.known_run(run_id)
         return f"needletail:/runs/{uuid}/artifacts/{path}" if uuid else ""
+
+
+def _model_of(address: str | None) -> str:
+    """The id of a logged model in `models:/m-…`; empty = it is something else."""
+    name = (address or "").removeprefix("models:/")
+    return name if name.startswith("m-") and "/" not in name else ""
 
 
 def _number(version: ModelVersion) -> int:
