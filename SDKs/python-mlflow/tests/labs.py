@@ -66,9 +66,9 @@ class Lab:
         self.run("child", "digits", "FAILED", parent="parent")
         self.run("other", "letters", "KILLED")
         self.run("going", "0", None)
-        self.models()
-        if self.kind == "sqlite":
-            with self.as_default():
+        with self.as_default():
+            self.models()
+            if self.kind == "sqlite":
                 self.logged_model()
                 self.trace()
         return self

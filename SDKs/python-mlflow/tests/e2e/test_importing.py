@@ -128,7 +128,8 @@ def test_a_source_that_goes_on_brings_what_is_new(
     lab.client.set_terminated(going, "FAILED", START + 99_000)
     child = lab.run("grandchild", "letters", "FINISHED", parent="child")
     lab.client.set_registered_model_alias("fraud", "champion", "1")
-    lab.client.create_model_version("fraud", f"runs:/{child}/deep", child)
+    with lab.as_default():
+        lab.client.create_model_version("fraud", f"runs:/{child}/deep", child)
     assert bring(lab, project) == DONE
     fresh = new_project(client)
     assert bring(lab, fresh) == DONE
