@@ -136,7 +136,7 @@ class RunCopy:
             troubles.each(
                 self._place, [one],
                 lambda items: target.inputs.log_inputs(self._uuid, list(items)),
-                lambda item: f"dataset {item.dataset.name}",
+                lambda item: f"dataset {next(iter(digests.datasets(_only(inputs, item))))}",
             )  # fmt: skip
         if digests.models(*self._models()).keys() - digests.models(read, made).keys():
             self._writable()

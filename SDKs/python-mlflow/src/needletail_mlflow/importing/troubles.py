@@ -113,6 +113,8 @@ def refuses(error: Exception) -> bool:
 
 
 def _text(why: object) -> str:
+    if isinstance(why, MlflowException) and isinstance(why.__cause__, CallError):
+        why = why.__cause__
     if isinstance(why, CallError):
         # Without the id of the request, so that equal ones are told together.
         fields = "; ".join(f"{one.field}: {one.description}" for one in why.field_violations)
