@@ -6,4 +6,4 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE / "src"), str(HERE.parent / "python" / "src")]
+sys.path[:0] = [str(HERE / "src"), str(HERE.parent / "python" / "src"), str(HERE / "tests")]

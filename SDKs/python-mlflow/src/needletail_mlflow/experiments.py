@@ -25,6 +25,7 @@ from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import (
     DEFAULT_EXPERIMENT_TAG,
+    OWN_TAGS,
     VIEWS,
     check_max_results,
     experiment_filter,
@@ -307,9 +308,7 @@ class Experiments:
             artifact_location=self._location(stored) or f"needletail:/experiments/{stored.id}",
             lifecycle_stage=LifecycleStage.ACTIVE if is_live else LifecycleStage.DELETED,
             tags=[
-                ExperimentTag(tag.key, tag.value)
-                for tag in stored.tags
-                if tag.key != DEFAULT_EXPERIMENT_TAG
+                ExperimentTag(tag.key, tag.value) for tag in stored.tags if tag.key not in OWN_TAGS
             ],
             creation_time=times.to_ms(stored.created_at),
             last_update_time=times.to_ms(stored.updated_at),

@@ -18,7 +18,7 @@ from needletail.tracking import LoggedModelStatus as Status
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing, no_such_model
 from needletail_mlflow.logged_model_searching import logged_model_filter, logged_model_order
-from needletail_mlflow.searching import SOURCE_RUN_TAG
+from needletail_mlflow.searching import OWN_TAGS, SOURCE_RUN_TAG
 from needletail_mlflow.telling import told_value
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _STATUSES = {
     Status.READY: LoggedModelStatus.READY,
     Status.FAILED: LoggedModelStatus.FAILED,
 }
-_STORED_STATUSES = {value: key for key, value in _STATUSES.items()}
+STORED_STATUSES = {value: key for key, value in _STATUSES.items()}
 
 
 class LoggedModels:
@@ -82,7 +82,7 @@ class LoggedModels:
             return self._told(self._stored(model_id, include_deleted=allow_deleted))
 
     def finalize(self, model_id, status) -> LoggedModel:
-        wanted = _STORED_STATUSES.get(LoggedModelStatus(status), Status.PENDING)
+        wanted = STORED_STATUSES.get(LoggedModelStatus(status), Status.PENDING)
         with TRANSLATED:
             uuid = _uuid(model_id)
             try:
@@ -191,7 +191,7 @@ class LoggedModels:
     def _told(self, stored: Stored) -> LoggedModel:
         model_id = ids.model_to_mlflow(stored.id)
         tags = {tag.key: tag.value for tag in stored.tags}
-        source = tags.pop(SOURCE_RUN_TAG, None)
+        source = tags.get(SOURCE_RUN_TAG)
         metrics: Iterable[LoggedModelMetric] = stored.metrics
         if stored.has_more_metrics:
             metrics = self._tracking.iterate_logged_model_metrics(
@@ -210,7 +210,7 @@ class LoggedModels:
             source_run_id=ids.to_mlflow(stored.source_run_id) or source,
             status=_STATUSES[stored.status],
             status_message=stored.status_message or None,
-            tags=tags,
+            tags={key: value for key, value in tags.items() if key not in OWN_TAGS},
             params={one.key: one.value for one in stored.parameters},
             # MLflow has none in the place of no metrics.
             metrics=[_told_metric(one, model_id) for one in metrics] or None,

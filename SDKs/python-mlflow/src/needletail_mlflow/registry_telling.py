@@ -21,6 +21,7 @@ from mlflow.entities.model_registry.model_version_status import ModelVersionStat
 from needletail.registry import ModelStage, ModelTag, ModelVersionStatus
 
 from needletail_mlflow import times
+from needletail_mlflow.importing import SOURCE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,11 +39,13 @@ STAGES = {
     ModelStage.ARCHIVED: STAGE_ARCHIVED,
 }
 STORED_STAGES = {value: key for key, value in STAGES.items()}
-_STATUSES = {
+STATUSES = {
     ModelVersionStatus.PENDING: Status.to_string(Status.PENDING_REGISTRATION),
     ModelVersionStatus.READY: Status.to_string(Status.READY),
     ModelVersionStatus.FAILED: Status.to_string(Status.FAILED_REGISTRATION),
 }
+STORED_STATUSES = {value: key for key, value in STATUSES.items()}
+_OWN_TAGS = {LOCATION_TAG, SOURCE_TAG}
 
 
 def told_model(stored: Model, latest: Iterable[Stored] | None = None) -> RegisteredModel:
@@ -54,7 +57,11 @@ def told_model(stored: Model, latest: Iterable[Stored] | None = None) -> Registe
         last_updated_timestamp=times.to_ms(stored.updated_at),
         description=stored.description or None,
         latest_versions=[told_version(one) for one in versions],
-        tags=[RegisteredModelTag(tag.key, tag.value) for tag in stored.tags],
+        tags=[
+            RegisteredModelTag(tag.key, tag.value)
+            for tag in stored.tags
+            if tag.key not in _OWN_TAGS
+        ],
         aliases=[RegisteredModelAlias(one.alias, one.ordinal) for one in stored.aliases],
     )
 
@@ -71,10 +78,10 @@ def told_version(stored: Stored) -> ModelVersion:
         current_stage=STAGES[stored.stage],
         source=stored.source,
         run_id=stored.source_run or None,
-        status=_STATUSES[stored.status],
+        status=STATUSES[stored.status],
         status_message=stored.status_message or None,
         tags=[
-            ModelVersionTag(tag.key, tag.value) for tag in stored.tags if tag.key != LOCATION_TAG
+            ModelVersionTag(tag.key, tag.value) for tag in stored.tags if tag.key not in _OWN_TAGS
         ],
         run_link=stored.run_link or None,
         aliases=list(stored.aliases),

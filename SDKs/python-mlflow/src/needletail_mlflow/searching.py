@@ -13,6 +13,7 @@ from needletail.tracking import LifeView
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import invalid
+from needletail_mlflow.importing import SOURCE_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +27,7 @@ USER_TAG = "needletail.mlflow.user_id"
 SOURCE_RUN_TAG = "needletail.mlflow.source_run_id"
 """Tag of a logged model with the run that MLflow named as its source, where no run has that id."""
 
-OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, USER_TAG, SOURCE_RUN_TAG}
+OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, SOURCE_TAG, USER_TAG, SOURCE_RUN_TAG}
 """Tags that MLflow does not see."""
 
 VIEWS = {

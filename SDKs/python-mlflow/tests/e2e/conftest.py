@@ -13,6 +13,7 @@ import needletail
 import pytest
 from mlflow import MlflowClient
 
+from labs import KINDS, Lab, new_project
 from needletail_mlflow.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
@@ -117,3 +118,17 @@ def gated_uri(uri: str, gate: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("NEEDLETAIL_SPOOL_DIR", str(tmp_path / "spool"))
     monkeypatch.setenv("NEEDLETAIL_MLFLOW_PATIENCE_SECONDS", "0.5")
     return f"needletail://127.0.0.1:{gate.port}/{uri.rpartition('/')[2]}"
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lab]:
+    """A store of MLflow's of each kind, that no test changes."""
+    if not CONNECTION_FILE:
+        pytest.skip("no server: set NEEDLETAIL_CONNECTION_FILE")
+    return {kind: Lab(tmp_path_factory.mktemp(kind), kind).fill() for kind in KINDS}
+
+
+@pytest.fixture
+def project(client: needletail.Client) -> str:
+    """The slug of a project of the test's own, to import into."""
+    return new_project(client)
