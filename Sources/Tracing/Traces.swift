@@ -59,28 +59,6 @@ extension TracingService {
     return request.state.word ?? ""
   }
 
-  /// Adds the statement that sets tags of a trace.
-  private func write(
-    _ tags: TracePairs, of id: UUID, _ batch: inout Batch, _ call: CallContext
-  ) {
-    guard !tags.isEmpty else { return }
-    batch.add(
-      TracesQueries.writeTraceTags(
-        organizationID: call.principal.organizationID, traceIDs: tags.keys.map { _ in id },
-        keys: tags.keys, tagValues: tags.values))
-  }
-
-  /// Adds the statement that writes metadata of a trace.
-  private func write(
-    _ metadata: TracePairs, of id: UUID, isKept: Bool, _ batch: inout Batch, _ call: CallContext
-  ) {
-    guard !metadata.isEmpty else { return }
-    batch.add(
-      TracesQueries.writeTraceMetadata(
-        organizationID: call.principal.organizationID, traceIDs: metadata.keys.map { _ in id },
-        keys: metadata.keys, entryValues: metadata.values, isKept: isKept))
-  }
-
   /// Returns traces by their identifiers.
   public func getTraces(
     _ request: GetTracesRequest, _ call: CallContext
@@ -129,12 +107,13 @@ extension TracingService {
         publicID: request.traceID)
     ) { (row, batch) throws(CallError) in
       guard let row else { throw traceNotFound(request.traceID) }
-      write(tags, of: row.id, &batch, call)
+      // What goes makes room for what comes.
       if !row.keys.isEmpty {
         batch.add(
           TracesQueries.deleteTraceTags(
             organizationID: organizationID, traceID: row.id, keys: row.keys))
       }
+      write(tags, of: row.id, &batch, call)
       var response = SetTraceTagsResponse()
       response.deletedKeys = row.keys
       let deleted = row.keys.prefix(TraceBounds.auditedMax).map { ("deleted.\($0)", "") }

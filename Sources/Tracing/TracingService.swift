@@ -7,14 +7,35 @@ public import RPC
 /// The method table is generated from the .proto; a method's handler is in the file of its
 /// resource.
 public struct TracingService: TracingHandlers {
+  let settings: TracingSettings
+
   /// Makes the service.
-  public init() {}
+  ///
+  /// - Parameter settings: How much a trace may have.
+  public init(_ settings: TracingSettings) {
+    self.settings = settings
+  }
 
   /// What the refusals of this service's tables and statements mean.
   public static var reasons: ReasonTable {
     var table = ReasonTable([
       "TRACE_PROJECT_NOT_FOUND": .init(
-        TracingErrorReason.projectNotFound, "There is no such project in your organization.")
+        TracingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "TRACE_SPAN_LIMIT_REACHED": .init(
+        TracingErrorReason.spanLimitReached,
+        "The trace would have more spans than the setting trace-spans-max allows; begin another."),
+      "TRACE_TAG_LIMIT_REACHED": .init(
+        TracingErrorReason.tagLimitReached,
+        "The trace would have more tags than the setting trace-tags-max allows, or more than "
+          + "\(TraceBounds.pairsBytesMax) bytes of them; delete some."),
+      "TRACE_METADATA_LIMIT_REACHED": .init(
+        TracingErrorReason.metadataLimitReached,
+        "The trace would have more metadata than the setting trace-metadata-max allows, or more "
+          + "than \(TraceBounds.pairsBytesMax) bytes of it; write less."),
+      "TRACE_ASSESSMENT_LIMIT_REACHED": .init(
+        TracingErrorReason.assessmentLimitReached,
+        "The trace would have more assessments than the setting trace-assessments-max allows, or "
+          + "more than \(TraceBounds.assessmentsBytesMax) bytes of them; delete some."),
     ])
     table.merge(ReasonTable(constraints: TracingConstraints.reasons, meanings: meanings))
     return table

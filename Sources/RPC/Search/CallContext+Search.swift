@@ -165,6 +165,11 @@ extension CallContext {
         work, SearchQueries.limitSearch(milliseconds: String(milliseconds)), query
       ).1
     } catch {
+      if let refused = error.serverError, refused.sqlState == SQLState.invalidRegularExpression {
+        throw CallError(
+          reasons.filterInvalid,
+          "A regular expression of the filter cannot be read: \(refused.message).")
+      }
       let isStopped = error.serverError?.sqlState == SQLState.queryCanceled
       guard isStopped, patience == limit, cancellation.reason == nil else {
         throw callError(error)

@@ -192,7 +192,7 @@ def test_searches_read_mlflows_filters(store: TrackingStore) -> None:
     )
     assert ([one.trace_id for one in first + rest], last) == (["tr-2", "tr-1"], None)
     with pytest.raises(MlflowException, match="no regular expression like"):
-        found(store, "name RLIKE 'a|b'")
+        found(store, "name RLIKE '(a'")
     with pytest.raises(MlflowException, match="positive integer"):
         store.search_traces(["0"], max_results=0)
 

@@ -1,0 +1,37 @@
+internal import Messages
+internal import Postgres
+internal import RPC
+
+extension TracingService {
+  /// Adds the statements that set tags of a trace, and refuse more than it may have.
+  func write(_ tags: TracePairs, of id: UUID, _ batch: inout Batch, _ call: CallContext) {
+    guard !tags.isEmpty else { return }
+    let organizationID = call.principal.organizationID
+    batch.add(
+      TracesQueries.writeTraceTags(
+        organizationID: organizationID, traceIDs: tags.keys.map { _ in id }, keys: tags.keys,
+        tagValues: tags.values))
+    batch.add(
+      TracesQueries.checkTraceTags(
+        traceIDs: [id], countMax: settings.tagsMax, bytesMax: TraceBounds.pairsBytesMax,
+        organizationID: organizationID))
+  }
+
+  /// Adds the statements that write metadata of a trace, and refuse more than it may have.
+  ///
+  /// What is there stays where `isKept`.
+  func write(
+    _ metadata: TracePairs, of id: UUID, isKept: Bool, _ batch: inout Batch, _ call: CallContext
+  ) {
+    guard !metadata.isEmpty else { return }
+    let organizationID = call.principal.organizationID
+    batch.add(
+      TracesQueries.writeTraceMetadata(
+        organizationID: organizationID, traceIDs: metadata.keys.map { _ in id },
+        keys: metadata.keys, entryValues: metadata.values, isKept: isKept))
+    batch.add(
+      TracesQueries.checkTraceMetadata(
+        traceIDs: [id], countMax: settings.metadataMax, bytesMax: TraceBounds.pairsBytesMax,
+        organizationID: organizationID))
+  }
+}
