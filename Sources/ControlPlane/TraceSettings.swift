@@ -9,6 +9,9 @@ extension Setting {
       "trace-metadata-max", "pieces of metadata of a trace", \.tracing.metadataMax, most: 10_000),
     number(
       "trace-assessments-max", "assessments of a trace", \.tracing.assessmentsMax, most: 10_000),
+    number(
+      "evaluation-records-max", "records of an evaluation dataset",
+      \.tracing.evaluationRecordsMax, most: 1_000_000),
     Setting(
       name: "traces-kept-for",
       help: "time for which traces are kept, like 720h, or none: until somebody deletes them",

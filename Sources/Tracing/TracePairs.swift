@@ -35,3 +35,19 @@ extension TracingService {
         organizationID: organizationID))
   }
 }
+
+extension Validator {
+  /// Checks keys to delete, none of which is set as well.
+  mutating func deleteKeys(_ field: String, _ keys: [String], besides set: TracePairs) {
+    if keys.count > TraceBounds.pairsMax {
+      refuse(field, "must be at most \(TraceBounds.pairsMax), are \(keys.count)")
+    }
+    var seen = Set(set.keys.map { ExactText($0) })
+    for (index, key) in keys.enumerated() {
+      name("\(field)[\(index)]", key, bytes: TraceBounds.keyBytes)
+      if !seen.insert(ExactText(key)).inserted {
+        refuse("\(field)[\(index)]", "must not come twice, nor be set as well")
+      }
+    }
+  }
+}

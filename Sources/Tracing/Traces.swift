@@ -96,7 +96,10 @@ extension TracingService {
     let projectID = validator.id("project_id", request.projectID)
     validator.traceID("trace_id", request.traceID)
     let tags = TracePairs("tags", request.tags, &validator)
-    validator.deleteKeys(request.deleteKeys, besides: tags)
+    validator.deleteKeys("delete_keys", request.deleteKeys, besides: tags)
+    if request.deleteKeys.isEmpty, tags.isEmpty {
+      validator.refuse("tags", "must set or delete at least one")
+    }
     try validator.finish()
 
     let organizationID = call.principal.organizationID
@@ -161,23 +164,6 @@ extension TracingService {
           resourceID: experimentID, projectID: projectID,
           detailsJSON: JSONText.object([("count", String(deleted.count)), ("trace_ids", named)]))
       )
-    }
-  }
-}
-
-extension Validator {
-  /// Checks keys to delete, none of which is set as well.
-  fileprivate mutating func deleteKeys(_ keys: [String], besides set: TracePairs) {
-    if keys.count > TraceBounds.pairsMax {
-      refuse("delete_keys", "must be at most \(TraceBounds.pairsMax), are \(keys.count)")
-    }
-    if keys.isEmpty, set.isEmpty { refuse("tags", "must set or delete at least one") }
-    var seen = Set(set.keys.map { ExactText($0) })
-    for (index, key) in keys.enumerated() {
-      name("delete_keys[\(index)]", key, bytes: TraceBounds.keyBytes)
-      if !seen.insert(ExactText(key)).inserted {
-        refuse("delete_keys[\(index)]", "must not come twice, nor be set as well")
-      }
     }
   }
 }

@@ -32,6 +32,24 @@ public struct TracingService: TracingHandlers {
         TracingErrorReason.metadataLimitReached,
         "The trace would have more metadata than the setting trace-metadata-max allows, or more "
           + "than \(TraceBounds.pairsBytesMax) bytes of it; write less."),
+      "EVALUATION_DATASET_NOT_FOUND": .init(
+        TracingErrorReason.evaluationDatasetNotFound,
+        "There is no such evaluation dataset in the project."),
+      "EVALUATION_EXPERIMENT_NOT_FOUND": .init(
+        TracingErrorReason.experimentNotFound,
+        "One of the experiments is not there, or in another project."),
+      "EVALUATION_TAG_LIMIT_REACHED": .init(
+        TracingErrorReason.tagLimitReached,
+        "The evaluation dataset would have more than \(EvaluationBounds.tagsMax) tags, or more than "
+          + "\(TraceBounds.pairsBytesMax) bytes of them; delete some."),
+      "EVALUATION_EXPERIMENT_LIMIT_REACHED": .init(
+        TracingErrorReason.experimentLimitReached,
+        "The evaluation dataset would be used in more than \(EvaluationBounds.experimentsMax) "
+          + "experiments; take it out of some."),
+      "EVALUATION_RECORD_LIMIT_REACHED": .init(
+        TracingErrorReason.recordLimitReached,
+        "The evaluation dataset would have more records than the setting evaluation-records-max "
+          + "allows; delete some, or begin another."),
       "TRACE_ASSESSMENT_LIMIT_REACHED": .init(
         TracingErrorReason.assessmentLimitReached,
         "The trace would have more assessments than the setting trace-assessments-max allows, or "
@@ -44,6 +62,11 @@ public struct TracingService: TracingHandlers {
   /// By the name which constraints are mapped to.
   private static var meanings: [String: ReasonTable.Entry] {
     [
+      "PROJECT_NOT_FOUND": .init(
+        TracingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "EVALUATION_DATASET_NOT_FOUND": .init(
+        TracingErrorReason.evaluationDatasetNotFound,
+        "There is no such evaluation dataset in the project."),
       "EXPERIMENT_NOT_FOUND": .init(
         TracingErrorReason.experimentNotFound, "There is no such experiment in the project."),
       "TRACE_NOT_FOUND": .init(

@@ -8,6 +8,8 @@ public struct TracingSettings: Sendable {
   public var metadataMax: Int64 = 1_000
   /// Assessments of a trace.
   public var assessmentsMax: Int64 = 1_000
+  /// Records of an evaluation dataset.
+  public var evaluationRecordsMax: Int64 = 100_000
 
   /// Makes settings with every bound at its default.
   public init() {}

@@ -35,7 +35,8 @@ struct SettingTests {
       return (["1", "7", "100000"], nonsense + numbers + ["0", "100001", "on", "1s"])
     case "compaction-batch-chunks", "trace-tags-max", "trace-metadata-max", "trace-assessments-max":
       return (["1", "7", "10000"], nonsense + numbers + ["0", "10001", "on", "1s"])
-    case "trace-spans-max": return (["1", "1000000"], nonsense + numbers + ["0", "1000001"])
+    case "trace-spans-max", "evaluation-records-max":
+      return (["1", "7", "1000000"], nonsense + numbers + ["0", "1000001"])
     case "traces-kept-for": return (["777s", "1ms", "none"], nonsense + ["0s", "None", "30d"])
     case "log-level":
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])

@@ -35,6 +35,9 @@ EXCEPTIONS = {
     "LinkTracesToRun.trace_ids": OWN,
     "ListSpans.trace_ids": EMPTY,
     "SearchTraces.experiment_ids": EMPTY,
+    "SearchEvaluationDatasets.experiment_ids": EMPTY,
+    "DeleteEvaluationRecords.record_ids": OWN,
+    "UpdateEvaluationDataset.remove_experiment_ids": OWN,
     "UnlinkTracesFromRun.trace_ids": OWN,
     # What is not there is no error.
     "DeleteAssessment.assessment_id": OWN,

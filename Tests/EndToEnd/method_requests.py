@@ -49,9 +49,12 @@ KINDS: dict[str, str | None] = {
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
     "ListDatasets.experiment_ids": "experiment",
+    "add_experiment_ids": "experiment",
+    "remove_experiment_ids": None,
     # What clients of traces name as they like.
     "StartTrace.trace_id": CHOSEN,
     "LogSpans.traces.trace_id": CHOSEN,
+    "WriteEvaluationRecords.records.id": CHOSEN,
     "client_request_id": CHOSEN,
     "span_id": CHOSEN,
     "parent_span_id": CHOSEN,
@@ -131,6 +134,11 @@ VALUES: dict[str, Any] = {
     "CreateAssessment.assessment": tracing_message(
         "Assessment", kind=1, name="mine", value_json="1", metadata_json="{}"
     ),
+    "CreateEvaluationDataset.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "UpdateEvaluationDataset.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "WriteEvaluationRecords.records": [
+        tracing_message("EvaluationRecord", inputs_json='{"mine": 1}', outputs_json="1")
+    ],
     "text": "mine",
     "text_bytes": [4],
     "path": "{metric}",

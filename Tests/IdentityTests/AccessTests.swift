@@ -34,7 +34,8 @@ struct AccessTests {
   )
   func developer() {
     let work = [
-      "access.", "api_key.", "artifact.", "experiment.", "model.", "model_version.",
+      "access.", "api_key.", "artifact.", "evaluation_dataset.", "experiment.", "model.",
+      "model_version.",
       "organization.create", "project.", "project_member.", "run.", "trace.", "user.", ".get",
       ".list",
     ]

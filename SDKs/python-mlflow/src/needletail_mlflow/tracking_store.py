@@ -16,6 +16,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 from needletail_mlflow.assessments import Assessments
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
+from needletail_mlflow.evaluation_datasets import EvaluationDatasets
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.metrics import Logged
@@ -42,6 +43,7 @@ class TrackingStore(Unkept, AbstractStore):
         self._runs = Runs(self._connection, self._experiments, self._inputs)
         self._logged = Logged(self._connection, self._runs)
         self._assessments = Assessments(self._connection)
+        self._evaluated = EvaluationDatasets(self._connection, self._experiments)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
     # Experiments.
@@ -237,3 +239,46 @@ class TrackingStore(Unkept, AbstractStore):
 
     def delete_assessment(self, trace_id, assessment_id):
         self._assessments.delete(trace_id, assessment_id)
+
+    # What applications are evaluated with.
+
+    def create_dataset(self, name, tags=None, experiment_ids=None):
+        return self._evaluated.create(name, tags, experiment_ids)
+
+    def get_dataset(self, dataset_id):
+        return self._evaluated.get(dataset_id)
+
+    def delete_dataset(self, dataset_id):
+        self._evaluated.delete(dataset_id)
+
+    def search_datasets(
+        self, experiment_ids=None, filter_string=None, max_results=1000, order_by=None,
+        page_token=None,
+    ):  # fmt: skip
+        return self._evaluated.search(
+            experiment_ids, filter_string, max_results, order_by, page_token
+        )
+
+    def upsert_dataset_records(self, dataset_id, records):
+        return self._evaluated.upsert(dataset_id, records)
+
+    def delete_dataset_records(self, dataset_id, dataset_record_ids):
+        return self._evaluated.delete_records(dataset_id, dataset_record_ids)
+
+    def _load_dataset_records(self, dataset_id, max_results=None, page_token=None):
+        return self._evaluated.records(dataset_id, max_results, page_token)
+
+    def set_dataset_tags(self, dataset_id, tags):
+        self._evaluated.set_tags(dataset_id, tags)
+
+    def delete_dataset_tag(self, dataset_id, key):
+        self._evaluated.delete_tag(dataset_id, key)
+
+    def get_dataset_experiment_ids(self, dataset_id):
+        return self._evaluated.experiment_ids(dataset_id)
+
+    def add_dataset_to_experiments(self, dataset_id, experiment_ids):
+        return self._evaluated.add_to_experiments(dataset_id, experiment_ids)
+
+    def remove_dataset_from_experiments(self, dataset_id, experiment_ids):
+        return self._evaluated.remove_from_experiments(dataset_id, experiment_ids)

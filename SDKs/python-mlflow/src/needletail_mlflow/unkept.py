@@ -29,9 +29,6 @@ class Unkept:
     def get_logged_model(self, model_id: str, *_: Any, **__: Any) -> Any:
         raise missing(f"Logged model with ID '{model_id}' not found.")
 
-    def search_datasets(self, *_: Any, **__: Any) -> PagedList[Any]:
-        return PagedList([], None)
-
     def list_scorers(self, *_: Any, **__: Any) -> list[Any]:
         return []
 
