@@ -72,7 +72,9 @@ extension TracingService {
     rows = Array(rows.prefix(size))
     var response = ListEvaluationRecordsResponse()
     response.records = rows.map { EvaluationRecord($0) }
-    if isCut, let last = rows.last { response.nextPageToken = Token.make(last.id.bytes, for: purpose) }
+    if isCut, let last = rows.last {
+      response.nextPageToken = Token.make(last.id.bytes, for: purpose)
+    }
     return response
   }
 

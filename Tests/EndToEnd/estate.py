@@ -279,6 +279,7 @@ class Estate:
         ])  # fmt: skip
         first, second = tracing.list_evaluation_records(**where).records
         self.ids["record"], self.ids["other_record"] = first.id, second.id
+        self.ids["remove_experiment"] = self.ids["experiment"]
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

@@ -49,6 +49,7 @@ KINDS: dict[str, str | None] = {
     # Of another organization they find nothing, and nothing is refused.
     "experiment_ids": None,
     "ListDatasets.experiment_ids": "experiment",
+    "CreateEvaluationDataset.experiment_ids": "experiment",
     "add_experiment_ids": "experiment",
     "remove_experiment_ids": None,
     # What clients of traces name as they like.
@@ -139,6 +140,10 @@ VALUES: dict[str, Any] = {
     "WriteEvaluationRecords.records": [
         tracing_message("EvaluationRecord", inputs_json='{"mine": 1}', outputs_json="1")
     ],
+    "MeasureTraces.subject": 1,
+    "MeasureTraces.measure": "count",
+    "MeasureTraces.group_by": ["name"],
+    "MeasureTraces.percentiles": [50],
     "text": "mine",
     "text_bytes": [4],
     "path": "{metric}",

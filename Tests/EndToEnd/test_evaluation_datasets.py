@@ -36,9 +36,7 @@ class Shelf:
         return self.tracing.get_evaluation_dataset(**self.where(dataset))
 
     def write(self, dataset: EvaluationDataset, *records: EvaluationRecord) -> tuple[int, int]:
-        answer = self.tracing.write_evaluation_records(
-            **self.where(dataset), records=list(records)
-        )
+        answer = self.tracing.write_evaluation_records(**self.where(dataset), records=list(records))
         return answer.inserted, answer.updated
 
     def records(self, dataset: EvaluationDataset, **fields: Any) -> list[EvaluationRecord]:
@@ -66,14 +64,10 @@ def shelf(client: needletail.Client) -> Shelf:
 def record(inputs: Any, **fields: Any) -> EvaluationRecord:
     """Make a record; what is not a text is written as JSON."""
     values = {f"{key}_json": json.dumps(value) for key, value in fields.items() if key != "author"}
-    return EvaluationRecord(
-        inputs_json=json.dumps(inputs), author=fields.get("author"), **values
-    )
+    return EvaluationRecord(inputs_json=json.dumps(inputs), author=fields.get("author"), **values)
 
 
-def test_a_dataset_is_created_changed_and_deleted(
-    shelf: Shelf, client: needletail.Client
-) -> None:
+def test_a_dataset_is_created_changed_and_deleted(shelf: Shelf, client: needletail.Client) -> None:
     made = shelf.create(
         author="ada", tags=pairs(team="a", old="b"), experiment_ids=[shelf.experiment]
     )

@@ -153,7 +153,7 @@ extension CallContext {
   }
 
   /// Runs a statement of a search, planned for its values, within the time that searches have.
-  private func read<Output>(
+  public func read<Output>(
     _ query: Query<Output>, _ reasons: SearchReasons
   ) async throws(CallError) -> Output {
     let limit = server.settings.searchTimeout

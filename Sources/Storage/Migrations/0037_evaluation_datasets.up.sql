@@ -57,6 +57,20 @@ $$;
 revoke execute on function needletail_expire_traces(timestamptz, bigint) from public;
 grant execute on function needletail_expire_traces(timestamptz, bigint) to needletail_maintenance;
 
+-- A number in a JSON object, by its name; null where there is none, or no JSON.
+create function needletail_json_number(content text, name text) returns double precision
+language plpgsql immutable strict
+as $$
+begin
+    return case
+        when jsonb_typeof(content::jsonb -> name) = 'number'
+            then (content::jsonb ->> name)::double precision
+    end;
+exception when data_exception then
+    return null;
+end;
+$$;
+
 -- What applications are evaluated with. Times are in milliseconds since 1970, authors as clients
 -- tell them.
 create table evaluation_datasets (

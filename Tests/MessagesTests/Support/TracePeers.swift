@@ -79,5 +79,13 @@ extension Peer {
     Peer(
       DeleteEvaluationRecordsResponse.self,
       Needletail_Tracing_V1_DeleteEvaluationRecordsResponse.self),
+    Peer(CountTracesRequest.self, Needletail_Tracing_V1_CountTracesRequest.self),
+    Peer(CountTracesResponse.self, Needletail_Tracing_V1_CountTracesResponse.self),
+    Peer(MeasureTracesRequest.self, Needletail_Tracing_V1_MeasureTracesRequest.self),
+    Peer(TraceMeasurement.self, Needletail_Tracing_V1_TraceMeasurement.self),
+    Peer(MeasureTracesResponse.self, Needletail_Tracing_V1_MeasureTracesResponse.self),
+    Peer(ListTraceSessionsRequest.self, Needletail_Tracing_V1_ListTraceSessionsRequest.self),
+    Peer(TraceSession.self, Needletail_Tracing_V1_TraceSession.self),
+    Peer(ListTraceSessionsResponse.self, Needletail_Tracing_V1_ListTraceSessionsResponse.self),
   ]
 }

@@ -346,13 +346,9 @@ def _comparison(comparison: dict[str, Any]) -> str:
     if key in _NUMBERS:
         if operator not in SearchEvaluationDatasetsUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS:
             raise invalid(f"Invalid comparator for numeric attribute: {operator}")
-        try:
-            if isinstance(value, float):
-                raise TypeError
-            return f"attributes.{key} {operator} {int(value)}"
-        except (TypeError, ValueError) as error:
-            message = f"Invalid value for numeric attribute '{key}': {str(value)!r}"
-            raise invalid(message) from error
+        if isinstance(value, float) or not str(value).lstrip("-").isdigit():
+            raise invalid(f"Invalid value for numeric attribute '{key}': {str(value)!r}")
+        return f"attributes.{key} {operator} {value}"
     if isinstance(value, (list, tuple)):
         return f"attributes.{key} {operator} ({', '.join(quoted(str(one)) for one in value)})"
     if operator not in _TEXTS:

@@ -21,6 +21,7 @@ from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
+from needletail_mlflow.trace_metrics import TraceMetrics
 from needletail_mlflow.traces import Traces
 from needletail_mlflow.unkept import Unkept
 from needletail_mlflow.uri import parse_tracking_uri
@@ -43,6 +44,7 @@ class TrackingStore(Unkept, AbstractStore):
         self._runs = Runs(self._connection, self._experiments, self._inputs)
         self._logged = Logged(self._connection, self._runs)
         self._assessments = Assessments(self._connection)
+        self._measured = TraceMetrics(self._connection, self._experiments)
         self._evaluated = EvaluationDatasets(self._connection, self._experiments)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
@@ -220,6 +222,33 @@ class TrackingStore(Unkept, AbstractStore):
 
     def link_prompts_to_trace(self, trace_id, prompt_versions):
         self._traces.link_prompts(trace_id, prompt_versions)
+
+    def query_trace_metrics(
+        self, experiment_ids, view_type, metric_name, aggregations, dimensions=None, filters=None,
+        time_interval_seconds=None, start_time_ms=None, end_time_ms=None, max_results=1000,
+        page_token=None,
+    ):  # fmt: skip
+        del page_token  # MLflow's own store has one page, too.
+        return self._measured.query(
+            experiment_ids, view_type, metric_name, aggregations, dimensions, filters,
+            time_interval_seconds, start_time_ms, end_time_ms, max_results,
+        )  # fmt: skip
+
+    def find_completed_sessions(
+        self, experiment_id, min_last_trace_timestamp_ms, max_last_trace_timestamp_ms,
+        max_results=None, filter_string=None,
+    ):  # fmt: skip
+        return self._measured.sessions(
+            experiment_id, min_last_trace_timestamp_ms, max_last_trace_timestamp_ms, max_results,
+            filter_string,
+        )  # fmt: skip
+
+    def calculate_trace_filter_correlation(
+        self, experiment_ids, filter_string1, filter_string2, base_filter=None
+    ):
+        return self._measured.correlation(
+            experiment_ids, filter_string1, filter_string2, base_filter
+        )
 
     # What is thought of them.
 
