@@ -27,22 +27,28 @@ class Shelf:
         self.tracing, self.at, self.experiment = client.tracing, {"project_id": project}, experiment
 
     def create(self, name: str = "qa", **fields: Any) -> EvaluationDataset:
+        """Make a dataset."""
         return self.tracing.create_evaluation_dataset(**self.at, name=name, **fields)
 
     def where(self, dataset: EvaluationDataset) -> dict[str, str]:
+        """Return what names a dataset."""
         return {**self.at, "evaluation_dataset_id": dataset.id}
 
     def get(self, dataset: EvaluationDataset) -> EvaluationDataset:
+        """Return a dataset as it is now."""
         return self.tracing.get_evaluation_dataset(**self.where(dataset))
 
     def write(self, dataset: EvaluationDataset, *records: EvaluationRecord) -> tuple[int, int]:
+        """Write records; return how many are new, and how many were added to."""
         answer = self.tracing.write_evaluation_records(**self.where(dataset), records=list(records))
         return answer.inserted, answer.updated
 
     def records(self, dataset: EvaluationDataset, **fields: Any) -> list[EvaluationRecord]:
+        """Return the records, from all pages."""
         return list(self.tracing.iterate_evaluation_records(**self.where(dataset), **fields))
 
     def found(self, condition: str = "", **fields: Any) -> list[str]:
+        """Return the names of what a search finds, from all its pages."""
         found, token = [], ""
         while True:
             page = self.tracing.search_evaluation_datasets(

@@ -104,10 +104,13 @@ struct TraceMeasure {
 
   private func addMoment(to sql: inout ComposedStatement) {
     guard request.intervalMs > 0 else { return sql.add("0::bigint") }
-    addTime(to: &sql)
-    sql.add(" - ")
-    addTime(to: &sql)
-    sql.add(" % ")
+    func addStart(_ rest: StaticString) {
+      // A span is in the interval in which it began itself.
+      if subject == .spans { sql.add("(span.start_ns / 1000000)") } else { addTime(to: &sql) }
+      sql.add(rest)
+    }
+    addStart(" - ")
+    addStart(" % ")
     sql.add(int8: Int64(clamping: request.intervalMs))
   }
 

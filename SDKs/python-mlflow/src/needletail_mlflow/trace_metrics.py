@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities.trace_metrics import AggregationType, MetricDataPoint, MetricViewType
 from mlflow.store.entities.paged_list import PagedList
-from mlflow.store.tracking.utils.sql_trace_metrics_utils import (
-    validate_query_trace_metrics_params,
-)
 from mlflow.tracing.constant import TraceMetadataKey
 from mlflow.utils.search_utils import SearchTraceMetricsUtils
 from needletail.tracing import TraceSubject
@@ -56,6 +53,11 @@ class TraceMetrics:
         self, experiment_ids, view_type, metric_name, aggregations, dimensions, filters,
         time_interval_seconds, start_time_ms, end_time_ms, max_results,
     ):  # fmt: skip
+        # It brings MLflow's database with it, which needs what loads this module.
+        from mlflow.store.tracking.utils.sql_trace_metrics_utils import (  # noqa: PLC0415
+            validate_query_trace_metrics_params,
+        )
+
         validate_query_trace_metrics_params(view_type, metric_name, aggregations, dimensions)
         if time_interval_seconds and (start_time_ms is None or end_time_ms is None):
             raise invalid(
