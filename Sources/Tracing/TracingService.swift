@@ -40,8 +40,8 @@ public struct TracingService: TracingHandlers {
         "One of the experiments is not there, or in another project."),
       "EVALUATION_TAG_LIMIT_REACHED": .init(
         TracingErrorReason.tagLimitReached,
-        "The evaluation dataset would have more than \(EvaluationBounds.tagsMax) tags, or more than "
-          + "\(TraceBounds.pairsBytesMax) bytes of them; delete some."),
+        "The evaluation dataset would have more than \(EvaluationBounds.tagsMax) tags, or more "
+          + "than \(TraceBounds.pairsBytesMax) bytes of them; delete some."),
       "EVALUATION_EXPERIMENT_LIMIT_REACHED": .init(
         TracingErrorReason.experimentLimitReached,
         "The evaluation dataset would be used in more than \(EvaluationBounds.experimentsMax) "

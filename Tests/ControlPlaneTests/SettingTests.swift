@@ -58,8 +58,7 @@ struct SettingTests {
     case "artifact-s3-style": return (["path", "host"], nonsense + ["Host"])
     case "artifact-s3-credentials-file", "artifact-s3-ca-file":
       return (["/etc/keys", "none"], nonsense + ["keys", "./keys", "None"])
-    case "artifact-s3-requests-max":
-      return (["1", "7", "256"], nonsense + numbers + ["0", "257", "on"])
+    case "artifact-s3-requests-max": return (["1", "256"], nonsense + numbers + ["0", "257"])
     case "artifact-s3-segment-bytes":
       return (["5242880", "268435456"], nonsense + numbers + ["0", "5242879", "268435457"])
     case "organization-creation":

@@ -239,14 +239,17 @@ language plpgsql
 set search_path = public, pg_temp
 as $$
 declare
-    held evaluation_datasets;
+    held record;
     item record;
     kinds jsonb;
     output_kinds jsonb;
     is_new boolean;
     writer text;
 begin
-    select dataset.* into held
+    select
+        dataset.schema,
+        dataset.record_count
+    into held
     from evaluation_datasets as dataset
     where
         dataset.organization_id = owner_id
@@ -259,7 +262,14 @@ begin
     inserted := 0;
     updated := 0;
     for item in
-        select one.*
+        select
+            one.id,
+            one.inputs,
+            one.outputs,
+            one.expectations,
+            one.tags,
+            one.source,
+            one.author
         from unnest(ids, inputs, outputs, expectations, tags, sources, authors) with ordinality
             as one (id, inputs, outputs, expectations, tags, source, author, place)
         order by one.place

@@ -231,7 +231,17 @@ select
     page.bytes as "bytes!"
 from (
     select
-        record.*,
+        record.id,
+        record.inputs,
+        record.outputs,
+        record.expectations,
+        record.tags,
+        record.source,
+        record.author,
+        record.last_author,
+        record.create_time_ms,
+        record.update_time_ms,
+        record.own_bytes,
         sum(record.own_bytes) over (order by record.id) as bytes
     from (
         select

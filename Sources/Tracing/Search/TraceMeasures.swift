@@ -167,8 +167,9 @@ struct TraceMeasure {
       """
       (select entry.value from trace_metadata as entry
       where entry.organization_id = trace.organization_id and entry.trace_id = trace.id
-      and entry.key = 
+      and entry.key =
       """)
+    sql.add(" ")
     sql.add(text: key)
     sql.add(")")
   }
