@@ -38,9 +38,8 @@ extension TracingService {
                   on one.organization_id = entry.organization_id and one.id = entry.trace_id
               where
                   entry.key = 'mlflow.trace.session'
-                  and one.organization_id =
           """)
-        sql.add(" ")
+        sql.add(" and one.organization_id = ")
         sql.add(uuid: organizationID)
         sql.add(" and one.experiment_id = ")
         sql.add(uuid: experimentID)

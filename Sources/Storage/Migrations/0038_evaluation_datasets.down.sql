@@ -14,6 +14,3 @@ drop table evaluation_records;
 drop table evaluation_dataset_experiments;
 drop table evaluation_dataset_tags;
 drop table evaluation_datasets;
-drop function needletail_json_number(text, text);
-drop function needletail_expire_traces(timestamptz, bigint);
-drop function needletail_assessment_bytes(trace_assessments);
