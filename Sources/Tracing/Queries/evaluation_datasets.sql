@@ -182,23 +182,23 @@ from (
     inner join evaluation_datasets as dataset
         on asked.id = dataset.id
     cross join lateral (
-        select
-            coalesce(octet_length(dataset.schema), 0) + 1500
-            + (
-                select coalesce(sum(octet_length(tag.key) + octet_length(tag.value) + 16), 0)
-                from evaluation_dataset_tags as tag
-                where
-                    tag.organization_id = :organization_id
-                    and tag.evaluation_dataset_id = dataset.id
-            )
-            + 40 * (
-                select count(*)
-                from evaluation_dataset_experiments as link
-                where
-                    link.organization_id = :organization_id
-                    and link.evaluation_dataset_id = dataset.id
-            ) as bytes
-    ) as sized
+            select
+                coalesce(octet_length(dataset.schema), 0) + 1500
+                + (
+                    select coalesce(sum(octet_length(tag.key) + octet_length(tag.value) + 16), 0)
+                    from evaluation_dataset_tags as tag
+                    where
+                        tag.organization_id = :organization_id
+                        and tag.evaluation_dataset_id = dataset.id
+                )
+                + 40 * (
+                    select count(*)
+                    from evaluation_dataset_experiments as link
+                    where
+                        link.organization_id = :organization_id
+                        and link.evaluation_dataset_id = dataset.id
+                ) as bytes
+        ) as sized
     where dataset.organization_id = :organization_id and dataset.project_id = :project_id
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
