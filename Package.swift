@@ -131,6 +131,7 @@ let package = Package(
         "TestSupport",
       ]),
     tests("RegistryTests", ["Registry", "RPC"]),
+    tests("TracingTests", ["Tracing", "RPC", "Wire", "Messages", "Postgres"]),
     tests("ControlPlaneTests", ["ControlPlane", "RPC", "Postgres", "EventLoop", logging]),
     // Two targets hold generated code alone: samples of every protobuf type, and the messages
     // as swift-protobuf has them, which tests compare with.

@@ -191,7 +191,7 @@ class _FileLoader:
     ) -> Iterator[Method]:
         for index, method in enumerate(service.method):
             rule = self._options.method_rule(method)
-            permission, is_audited, idempotency = rule or ("", False, "UNSPECIFIED")
+            permission, is_audited, is_telemetry, idempotency = rule or _NO_RULE
             yield Method(
                 name=method.name,
                 full_name=f"{service_name}/{method.name}",
@@ -202,10 +202,12 @@ class _FileLoader:
                 has_rule=rule is not None,
                 permission=permission,
                 is_audited=is_audited,
+                is_telemetry=is_telemetry,
                 idempotency=idempotency,
             )
 
 
+_NO_RULE = ("", False, False, "UNSPECIFIED")
 _METHOD_KINDS = {
     (False, False): MethodKind.UNARY,
     (False, True): MethodKind.SERVER_STREAMING,

@@ -131,6 +131,7 @@ class Method:
     has_rule: bool
     permission: str
     is_audited: bool
+    is_telemetry: bool
     idempotency: str
     """READ, KEYED, SEQUENCED or UNSPECIFIED."""
 

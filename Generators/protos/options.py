@@ -27,14 +27,14 @@ class OptionReader:
         for file in files.file:
             self._pool.Add(file)
 
-    def method_rule(self, method: MethodDescriptorProto) -> tuple[str, bool, str] | None:
-        """Permission, audited and idempotency of a method; None without a rule."""
+    def method_rule(self, method: MethodDescriptorProto) -> tuple[str, bool, bool, str] | None:
+        """Permission, audited, telemetry and idempotency of a method; None without a rule."""
         rule = self._extension("google.protobuf.MethodOptions", method.options, RULE)
         if rule is None:
             return None
         values = rule.DESCRIPTOR.fields_by_name["idempotency"].enum_type.values_by_number
         name = values[rule.idempotency].name.removeprefix("IDEMPOTENCY_")
-        return rule.permission, rule.audited, name
+        return rule.permission, rule.audited, rule.telemetry, name
 
     def reason_code(self, value: EnumValueDescriptorProto) -> str:
         """The canonical code of an error reason; empty without one."""

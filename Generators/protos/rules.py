@@ -130,7 +130,9 @@ def _check_method(method: Method) -> None:
         raise GeneratorError(f"{name}: its rule names no permission")
     if method.idempotency == "UNSPECIFIED":
         raise GeneratorError(f"{name}: its rule says nothing of idempotency")
-    if method.idempotency == "KEYED" and not method.is_audited:
+    if method.is_audited and method.is_telemetry:
+        raise GeneratorError(f"{name}: is telemetry, which leaves no audit entries")
+    if method.idempotency == "KEYED" and not (method.is_audited or method.is_telemetry):
         raise GeneratorError(f"{name}: is keyed, so it changes something and has to be audited")
 
 

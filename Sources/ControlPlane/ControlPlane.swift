@@ -168,7 +168,7 @@ public final class ControlPlane: Sendable {
   ) throws(ControlPlaneError) -> ServerState {
     let tracking = TrackingService(artifacts: shelf)
     let registry = RegistryService()
-    let tracing = TracingService()
+    let tracing = TracingService(options.tracing)
     let methods =
       ServerMethods.all + IdentityMethods.all + RegistryMethods.all + TrackingMethods.all
       + TracingMethods.all

@@ -4,6 +4,7 @@ internal import Postgres
 internal import RPC
 internal import Storage
 internal import TLS
+internal import Tracing
 internal import Tracking
 
 /// What the program keeps on one loop.
@@ -100,7 +101,7 @@ final class LoopState: ServesConnections {
       await claim(artifacts, database, every: housekeeping.interval, refuse)
     }
     var tasks = Housekeeping.tasks(housekeeping) { [server] in server.countPurged($0) }
-    tasks += MetricUpkeep.tasks(housekeeping)
+    tasks += MetricUpkeep.tasks(housekeeping) + TraceUpkeep.tasks(housekeeping)
     for task in tasks {
       schedule(task, database, after: min(LoopState.housekeepingDelay, task.interval))
     }

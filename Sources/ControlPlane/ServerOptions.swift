@@ -2,6 +2,7 @@ public import Identity
 public import Postgres
 public import RPC
 public import TLS
+public import Tracing
 public import Tracking
 
 /// Everything that a server is started with.
@@ -22,6 +23,8 @@ public struct ServerOptions: Sendable {
   public var passwords = PasswordSettings()
   /// Where artifacts are kept, and how many bytes of them.
   public var artifacts = ArtifactSettings()
+  /// How much a trace may have.
+  public var tracing = TracingSettings()
   /// What is said about new organizations.
   public var organizations = OrganizationSettings()
   /// What clients and servers agree on.

@@ -60,7 +60,7 @@ public struct Setting: Sendable {
   public static let all: [Setting] =
     connectionSettings + admissionSettings + passwordSettings + streamSettings + floodSettings
     + databaseSettings + organizationSettings + artifactSettings + bucketSettings
-    + generalSettings
+    + traceSettings + generalSettings
 
   private static let connectionSettings: [Setting] = [
     duration("handshake-timeout", "time for the TLS handshake", \.server.handshakeTimeout),

@@ -150,11 +150,13 @@ extension CallContext {
 
   // MARK: What every change leaves
 
-  /// Adds the audit entries, which it returns, and the event.
+  /// Adds the audit entries, which it returns, and the event, where the method is audited.
   private func record(_ change: Change, in batch: inout Batch) -> [AuditRecord] {
+    // What is sent all the time, such as spans, leaves neither.
+    guard method.isAudited else { return [] }
     let now = WallClock.microseconds()
     let home = change.madeOrganizationID ?? principal.organizationID
-    var entries = method.isAudited ? [auditRecord(change, now)] : []
+    var entries = [auditRecord(change, now)]
     for entry in entries { batch.add(entry.insertion) }
     batch.add(
       JournalQueries.insertEvent(
@@ -164,14 +166,12 @@ extension CallContext {
         requestID: requestID, dataJSON: change.detailsJSON, createdAt: now))
     guard home != principal.organizationID else { return entries }
     enter(principal.organizationID, &batch)
-    if method.isAudited {
-      var own = change
-      own.madeOrganizationID = nil
-      own.detailsJSON = "{}"
-      let entry = auditRecord(own, now)
-      batch.add(entry.insertion)
-      entries.append(entry)
-    }
+    var own = change
+    own.madeOrganizationID = nil
+    own.detailsJSON = "{}"
+    let entry = auditRecord(own, now)
+    batch.add(entry.insertion)
+    entries.append(entry)
     return entries
   }
 

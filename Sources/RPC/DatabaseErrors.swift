@@ -70,6 +70,7 @@ public struct ReasonTable: Sendable {
 enum SQLState {
   static let refused = "NT001"
   static let queryCanceled = "57014"
+  static let invalidRegularExpression = "2201B"
   static let adminShutdown = "57P01"
   static let diskFull = "53100"
   static let outOfMemory = "53200"

@@ -19,6 +19,8 @@ public struct HousekeepingSettings: Sendable {
   public var pointsKeptFor = Duration.seconds(90 * 86_400)
   /// How long rollups of points are kept, except those of pinned runs.
   public var rollupsKeptFor = Duration.seconds(365 * 86_400)
+  /// How long traces are kept; nil = until somebody deletes them.
+  public var tracesKeptFor: Duration?
 
   /// Makes settings with every bound at its default.
   public init() {}

@@ -26,6 +26,7 @@ extension TracingService {
         batch.add(setValid(false, overridden, of: row.id, call))
       }
       batch.add(insertion(of: new, row.id, call))
+      batch.add(checkCount(of: row.id, call))
       var response = CreateAssessmentResponse()
       response.assessment = new
       return (
@@ -45,6 +46,12 @@ extension TracingService {
       sourceType: new.sourceType, sourceID: new.sourceID, metadataJSON: new.metadataJSON,
       spanID: new.spanID, runID: new.runID, overrides: new.overrides,
       createTimeMs: new.createTimeMs, updateTimeMs: new.updateTimeMs)
+  }
+
+  private func checkCount(of traceID: UUID, _ call: CallContext) -> Query<Int> {
+    AssessmentsQueries.checkTraceAssessments(
+      countMax: settings.assessmentsMax, bytesMax: TraceBounds.assessmentsBytesMax,
+      organizationID: call.principal.organizationID, traceID: traceID)
   }
 
   /// Returns one assessment.
@@ -99,6 +106,7 @@ extension TracingService {
           rationale: assessment.rationale, metadataJSON: assessment.metadataJSON,
           updateTimeMs: now, organizationID: call.principal.organizationID, traceID: row.id,
           publicID: place.assessmentID))
+      batch.add(checkCount(of: row.id, call))
       var response = UpdateAssessmentResponse()
       response.assessment = assessment
       return (

@@ -31,6 +31,9 @@ extension TracingService {
         guard let row = opened[ExactText(trace.traceID)] else { continue }
         write(trace, of: row, &batch, call)
       }
+      batch.add(
+        TracesQueries.checkTraceSpans(
+          traceIDs: rows.map(\.id), organizationID: organizationID, countMax: settings.spansMax))
       let named = told.traces.prefix(TraceBounds.auditedMax).map(\.traceID)
       return (
         LogSpansResponse(),
@@ -58,19 +61,9 @@ extension TracingService {
         names: spans.map(\.name), types: spans.map { $0.type ?? "" },
         statuses: spans.map(\.status), startsNs: spans.map(\.startNs),
         endsNs: spans.map { $0.endNs ?? -1 }, contents: spans.map(\.contentJSON)))
-    if !trace.tags.isEmpty {
-      batch.add(
-        TracesQueries.writeTraceTags(
-          organizationID: organizationID, traceIDs: trace.tags.keys.map { _ in row.id },
-          keys: trace.tags.keys, tagValues: trace.tags.values))
-    }
-    if !trace.metadata.isEmpty {
-      // What the trace's own client told stays.
-      batch.add(
-        TracesQueries.writeTraceMetadata(
-          organizationID: organizationID, traceIDs: trace.metadata.keys.map { _ in row.id },
-          keys: trace.metadata.keys, entryValues: trace.metadata.values, isKept: row.isTold))
-    }
+    write(trace.tags, of: row.id, &batch, call)
+    // What the trace's own client told stays.
+    write(trace.metadata, of: row.id, isKept: row.isTold, &batch, call)
   }
 
   /// Lists the spans of traces.

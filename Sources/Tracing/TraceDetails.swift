@@ -57,7 +57,14 @@ extension TracingService {
     }
     let traces = try await details(Array(fitting), TraceBounds.pageBytesMax, call)
     if !traces.isEmpty { return traces }
-    return try await details([first], TraceBounds.loneBytesMax, call)
+    let alone = try await details([first], TraceBounds.loneBytesMax, call)
+    guard !alone.isEmpty else {
+      throw CallError(
+        TracingErrorReason.traceTooLarge,
+        "The trace \(first.publicID) has more tags, metadata or assessments than an answer has "
+          + "room for; delete some of its tags or assessments.")
+    }
+    return alone
   }
 
   private func details(

@@ -59,28 +59,6 @@ extension TracingService {
     return request.state.word ?? ""
   }
 
-  /// Adds the statement that sets tags of a trace.
-  private func write(
-    _ tags: TracePairs, of id: UUID, _ batch: inout Batch, _ call: CallContext
-  ) {
-    guard !tags.isEmpty else { return }
-    batch.add(
-      TracesQueries.writeTraceTags(
-        organizationID: call.principal.organizationID, traceIDs: tags.keys.map { _ in id },
-        keys: tags.keys, tagValues: tags.values))
-  }
-
-  /// Adds the statement that writes metadata of a trace.
-  private func write(
-    _ metadata: TracePairs, of id: UUID, isKept: Bool, _ batch: inout Batch, _ call: CallContext
-  ) {
-    guard !metadata.isEmpty else { return }
-    batch.add(
-      TracesQueries.writeTraceMetadata(
-        organizationID: call.principal.organizationID, traceIDs: metadata.keys.map { _ in id },
-        keys: metadata.keys, entryValues: metadata.values, isKept: isKept))
-  }
-
   /// Returns traces by their identifiers.
   public func getTraces(
     _ request: GetTracesRequest, _ call: CallContext
@@ -118,7 +96,10 @@ extension TracingService {
     let projectID = validator.id("project_id", request.projectID)
     validator.traceID("trace_id", request.traceID)
     let tags = TracePairs("tags", request.tags, &validator)
-    validator.deleteKeys(request.deleteKeys, besides: tags)
+    validator.deleteKeys("delete_keys", request.deleteKeys, besides: tags)
+    if request.deleteKeys.isEmpty, tags.isEmpty {
+      validator.refuse("tags", "must set or delete at least one")
+    }
     try validator.finish()
 
     let organizationID = call.principal.organizationID
@@ -129,12 +110,13 @@ extension TracingService {
         publicID: request.traceID)
     ) { (row, batch) throws(CallError) in
       guard let row else { throw traceNotFound(request.traceID) }
-      write(tags, of: row.id, &batch, call)
+      // What goes makes room for what comes.
       if !row.keys.isEmpty {
         batch.add(
           TracesQueries.deleteTraceTags(
             organizationID: organizationID, traceID: row.id, keys: row.keys))
       }
+      write(tags, of: row.id, &batch, call)
       var response = SetTraceTagsResponse()
       response.deletedKeys = row.keys
       let deleted = row.keys.prefix(TraceBounds.auditedMax).map { ("deleted.\($0)", "") }
@@ -182,23 +164,6 @@ extension TracingService {
           resourceID: experimentID, projectID: projectID,
           detailsJSON: JSONText.object([("count", String(deleted.count)), ("trace_ids", named)]))
       )
-    }
-  }
-}
-
-extension Validator {
-  /// Checks keys to delete, none of which is set as well.
-  fileprivate mutating func deleteKeys(_ keys: [String], besides set: TracePairs) {
-    if keys.count > TraceBounds.pairsMax {
-      refuse("delete_keys", "must be at most \(TraceBounds.pairsMax), are \(keys.count)")
-    }
-    if keys.isEmpty, set.isEmpty { refuse("tags", "must set or delete at least one") }
-    var seen = Set(set.keys.map { ExactText($0) })
-    for (index, key) in keys.enumerated() {
-      name("delete_keys[\(index)]", key, bytes: TraceBounds.keyBytes)
-      if !seen.insert(ExactText(key)).inserted {
-        refuse("delete_keys[\(index)]", "must not come twice, nor be set as well")
-      }
     }
   }
 }

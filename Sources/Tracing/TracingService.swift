@@ -7,14 +7,53 @@ public import RPC
 /// The method table is generated from the .proto; a method's handler is in the file of its
 /// resource.
 public struct TracingService: TracingHandlers {
+  let settings: TracingSettings
+
   /// Makes the service.
-  public init() {}
+  ///
+  /// - Parameter settings: How much a trace may have.
+  public init(_ settings: TracingSettings) {
+    self.settings = settings
+  }
 
   /// What the refusals of this service's tables and statements mean.
   public static var reasons: ReasonTable {
     var table = ReasonTable([
       "TRACE_PROJECT_NOT_FOUND": .init(
-        TracingErrorReason.projectNotFound, "There is no such project in your organization.")
+        TracingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "TRACE_SPAN_LIMIT_REACHED": .init(
+        TracingErrorReason.spanLimitReached,
+        "The trace would have more spans than the setting trace-spans-max allows; begin another."),
+      "TRACE_TAG_LIMIT_REACHED": .init(
+        TracingErrorReason.tagLimitReached,
+        "The trace would have more tags than the setting trace-tags-max allows, or more than "
+          + "\(TraceBounds.pairsBytesMax) bytes of them; delete some."),
+      "TRACE_METADATA_LIMIT_REACHED": .init(
+        TracingErrorReason.metadataLimitReached,
+        "The trace would have more metadata than the setting trace-metadata-max allows, or more "
+          + "than \(TraceBounds.pairsBytesMax) bytes of it; write less."),
+      "EVALUATION_DATASET_NOT_FOUND": .init(
+        TracingErrorReason.evaluationDatasetNotFound,
+        "There is no such evaluation dataset in the project."),
+      "EVALUATION_EXPERIMENT_NOT_FOUND": .init(
+        TracingErrorReason.experimentNotFound,
+        "One of the experiments is not there, or in another project."),
+      "EVALUATION_TAG_LIMIT_REACHED": .init(
+        TracingErrorReason.tagLimitReached,
+        "The evaluation dataset would have more than \(EvaluationBounds.tagsMax) tags, or more "
+          + "than \(TraceBounds.pairsBytesMax) bytes of them; delete some."),
+      "EVALUATION_EXPERIMENT_LIMIT_REACHED": .init(
+        TracingErrorReason.experimentLimitReached,
+        "The evaluation dataset would be used in more than \(EvaluationBounds.experimentsMax) "
+          + "experiments; take it out of some."),
+      "EVALUATION_RECORD_LIMIT_REACHED": .init(
+        TracingErrorReason.recordLimitReached,
+        "The evaluation dataset would have more records than the setting evaluation-records-max "
+          + "allows; delete some, or begin another."),
+      "TRACE_ASSESSMENT_LIMIT_REACHED": .init(
+        TracingErrorReason.assessmentLimitReached,
+        "The trace would have more assessments than the setting trace-assessments-max allows, or "
+          + "more than \(TraceBounds.assessmentsBytesMax) bytes of them; delete some."),
     ])
     table.merge(ReasonTable(constraints: TracingConstraints.reasons, meanings: meanings))
     return table
@@ -23,6 +62,11 @@ public struct TracingService: TracingHandlers {
   /// By the name which constraints are mapped to.
   private static var meanings: [String: ReasonTable.Entry] {
     [
+      "PROJECT_NOT_FOUND": .init(
+        TracingErrorReason.projectNotFound, "There is no such project in your organization."),
+      "EVALUATION_DATASET_NOT_FOUND": .init(
+        TracingErrorReason.evaluationDatasetNotFound,
+        "There is no such evaluation dataset in the project."),
       "EXPERIMENT_NOT_FOUND": .init(
         TracingErrorReason.experimentNotFound, "There is no such experiment in the project."),
       "TRACE_NOT_FOUND": .init(

@@ -29,8 +29,8 @@ struct Needletail: AsyncParsableCommand {
         name: "Client",
         subcommands: [
           LoginCommand.self, Logout.self, ProfilesCommand.self, WhoAmI.self, Projects.self,
-          Runs.self, Logs.self, Experiments.self, Models.self, ArtifactsCommand.self, Import.self,
-          Orgs.self, LoggedModelsCommand.self, Members.self, Accept.self, Users.self,
+          Runs.self, Logs.self, Experiments.self, Models.self, Traces.self, ArtifactsCommand.self,
+          Import.self, Orgs.self, LoggedModelsCommand.self, Members.self, Accept.self, Users.self,
           ServiceAccounts.self, KeysCommand.self, Permissions.self, AccessCommand.self, Audit.self,
           Call.self,
           Describe.self, Ping.self,

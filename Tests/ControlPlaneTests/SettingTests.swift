@@ -33,8 +33,11 @@ struct SettingTests {
     switch setting.name {
     case "purge-batch-rows":
       return (["1", "7", "100000"], nonsense + numbers + ["0", "100001", "on", "1s"])
-    case "compaction-batch-chunks":
+    case "compaction-batch-chunks", "trace-tags-max", "trace-metadata-max", "trace-assessments-max":
       return (["1", "7", "10000"], nonsense + numbers + ["0", "10001", "on", "1s"])
+    case "trace-spans-max", "evaluation-records-max":
+      return (["1", "7", "1000000"], nonsense + numbers + ["0", "1000001"])
+    case "traces-kept-for": return (["777s", "1ms", "none"], nonsense + ["0s", "None", "30d"])
     case "log-level":
       return (["debug", "info", "notice", "warning", "error"], nonsense + ["INFO", "trace"])
     case "audit-file":
@@ -55,18 +58,15 @@ struct SettingTests {
     case "artifact-s3-style": return (["path", "host"], nonsense + ["Host"])
     case "artifact-s3-credentials-file", "artifact-s3-ca-file":
       return (["/etc/keys", "none"], nonsense + ["keys", "./keys", "None"])
-    case "artifact-s3-requests-max":
-      return (["1", "7", "256"], nonsense + numbers + ["0", "257", "on"])
+    case "artifact-s3-requests-max": return (["1", "256"], nonsense + numbers + ["0", "257"])
     case "artifact-s3-segment-bytes":
       return (["5242880", "268435456"], nonsense + numbers + ["0", "5242879", "268435457"])
     case "organization-creation":
       return (["everybody", "platform-admins"], nonsense + ["nobody", "Everybody"])
     case "organization-plan":
       return (["starter", "professional", "enterprise"], nonsense + ["free", "Starter"])
-    case "environment":
-      return (["development", "production"], nonsense + ["test", "Production"])
-    case "tls-minimum-version":
-      return (["1.2", "1.3"], nonsense + ["1.1", "1", "TLSv1.3", "1.20"])
+    case "environment": return (["development", "production"], nonsense + ["test", "Production"])
+    case "tls-minimum-version": return (["1.2", "1.3"], nonsense + ["1.1", "TLSv1.3", "1.20"])
     case "password-cost":
       return (["12", "16", "20"], nonsense + numbers + ["0", "11", "21", "on"])
     default: return ([], [])

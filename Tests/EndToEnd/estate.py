@@ -208,6 +208,7 @@ class Estate:
         ])  # fmt: skip
         self._log_models(client)
         self._trace(client)
+        self._evaluate(client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")
@@ -278,6 +279,29 @@ class Estate:
                 ),
             )
         tracing.link_traces_to_run(project_id=project, run_id=self.ids["run"], trace_ids=[trace])
+
+    def _evaluate(self, client: needletail.Client) -> None:
+        """Make two evaluation datasets, and all that there may be of one."""
+        tracing, text, project = client.tracing, self.text, self.ids["project"]
+        for kind in ("other_evaluation_dataset", "evaluation_dataset"):
+            self.ids[kind] = tracing.create_evaluation_dataset(
+                project_id=project,
+                name=text,
+                author=text,
+                tags=[needletail.tracing.TracePair(key=self.metric, value=text)],
+                experiment_ids=[self.ids["experiment"]],
+            ).id
+        where = {"project_id": project, "evaluation_dataset_id": self.ids["evaluation_dataset"]}
+        value = f'{{"key": "{text}"}}'
+        tracing.write_evaluation_records(**where, records=[
+            needletail.tracing.EvaluationRecord(
+                inputs_json=f'{{"{name}": "{text}"}}', outputs_json=value,
+                expectations_json=value, tags_json=value, source_json=value, author=text,
+            ) for name in ("one", "two")
+        ])  # fmt: skip
+        first, second = tracing.list_evaluation_records(**where).records
+        self.ids["record"], self.ids["other_record"] = first.id, second.id
+        self.ids["remove_experiment"] = self.ids["experiment"]
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

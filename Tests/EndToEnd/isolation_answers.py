@@ -35,6 +35,12 @@ EXCEPTIONS = {
     "LinkTracesToRun.trace_ids": OWN,
     "ListSpans.trace_ids": EMPTY,
     "SearchTraces.experiment_ids": EMPTY,
+    "CountTraces.experiment_ids": EMPTY,
+    "MeasureTraces.experiment_ids": EMPTY,
+    "ListTraceSessions.experiment_id": EMPTY,
+    "SearchEvaluationDatasets.experiment_ids": EMPTY,
+    "DeleteEvaluationRecords.record_ids": OWN,
+    "UpdateEvaluationDataset.remove_experiment_ids": OWN,
     "UnlinkTracesFromRun.trace_ids": OWN,
     # What is not there is no error.
     "DeleteAssessment.assessment_id": OWN,

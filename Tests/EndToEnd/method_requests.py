@@ -53,9 +53,13 @@ KINDS: dict[str, str | None] = {
     "ListLoggedModelMetrics.logged_model_id": "logged_model",
     # A run of another organization is not looked up: it may be gone by now.
     "CreateLoggedModel.source_run_id": CHOSEN,
+    "CreateEvaluationDataset.experiment_ids": "experiment",
+    "add_experiment_ids": "experiment",
+    "remove_experiment_ids": None,
     # What clients of traces name as they like.
     "StartTrace.trace_id": CHOSEN,
     "LogSpans.traces.trace_id": CHOSEN,
+    "WriteEvaluationRecords.records.id": CHOSEN,
     "client_request_id": CHOSEN,
     "span_id": CHOSEN,
     "parent_span_id": CHOSEN,
@@ -150,6 +154,15 @@ VALUES: dict[str, Any] = {
     "CreateAssessment.assessment": tracing_message(
         "Assessment", kind=1, name="mine", value_json="1", metadata_json="{}"
     ),
+    "CreateEvaluationDataset.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "UpdateEvaluationDataset.tags": [tracing_message("TracePair", key="mine", value="mine")],
+    "WriteEvaluationRecords.records": [
+        tracing_message("EvaluationRecord", inputs_json='{"mine": 1}', outputs_json="1")
+    ],
+    "MeasureTraces.subject": 1,
+    "MeasureTraces.measure": "count",
+    "MeasureTraces.group_by": ["name"],
+    "MeasureTraces.percentiles": [50],
     "text": "mine",
     "text_bytes": [4],
     **{

@@ -13,7 +13,15 @@ from organizations import create_member
 from program import run_program
 from projects import Team, open_team, refused
 from team import Team as Keyring
-from wire import IDENTITY, TRACKING, Wire, identity_message, message
+from wire import (
+    IDENTITY,
+    TRACING,
+    TRACKING,
+    Wire,
+    identity_message,
+    message,
+    tracing_message,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +65,14 @@ def calls(place: Place) -> Iterator[tuple[str, str, Any]]:
         f"{IDENTITY}/UpdateProject", project,
         identity_message("UpdateProjectRequest", id=project, description="x"),
     )  # fmt: skip
+    for method, fields in (
+        ("GetTraces", {"trace_ids": ["t"]}),
+        ("SearchTraces", {}),
+        ("StartTrace", {"experiment_id": experiment, "trace_id": "t"}),
+        ("DeleteTraces", {"experiment_id": experiment, "trace_ids": ["u"]}),
+    ):
+        request = tracing_message(f"{method}Request", project_id=project, **fields)
+        yield f"{TRACING}/{method}", project, request
     yield f"{IDENTITY}/UpdateOrganization", "", identity_message("UpdateOrganizationRequest")
 
 
@@ -107,7 +123,7 @@ def test_what_is_said_is_what_happens(
                 refusing = [d for d in said.decisions if not d.is_allowed]
                 assert refusing == ([] if said.is_allowed else [said.decisions[-1]]), case
                 asked += 1
-    assert asked == 11 * 12
+    assert asked == 15 * 12
 
 
 def test_one_asks_for_oneself_without_saying_who(team: Team) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ABORTED, FAILED_PRECONDITION = 10, 9
 # What ends the caller's key.
 ENDING = {"DeleteOrganization", "DeleteUser"}
+# What programs call all the time leaves neither an audit entry nor an event.
+TELEMETRY = {"LogSpans"}
 # What one change adds to the journals: an audit entry, an event and the answer that is kept.
 JOURNALS = ("audit_logs", "events", "idempotency_records")
 
@@ -78,6 +80,8 @@ def added(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
 
 def once(method: str) -> dict[str, int]:
     """Return what one change adds to the caller's journals."""
+    if short(method) in TELEMETRY:
+        return {name: int(name == "idempotency_records") for name in JOURNALS}
     # An organization's beginning is an event of its own.
     return {name: int((short(method), name) != ("CreateOrganization", "events"))
             for name in JOURNALS}  # fmt: skip

@@ -12,6 +12,8 @@ from projects import refused
 from traces import Bench, name, pairs, span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import needletail
     from program import UpServer
 
@@ -114,6 +116,47 @@ def test_traces_are_found_by_their_assessments(bench: Bench) -> None:
         assert set(bench.found(condition)) == expected, condition
     bench.assess(second, "score", 0.1, overrides=over.assessment_id)
     assert bench.found("feedback.score > 0.6") == []
+
+
+def test_traces_are_found_by_regular_expressions(bench: Bench) -> None:
+    first = bench.start(tags=pairs(mlflow__traceName="chat-12", team="a.b"))
+    second = bench.start(tags=pairs(mlflow__traceName="Chat"), state=TraceState.ERROR)
+    bench.log(first, span(1, name="root", content_json='{"attributes": {"model": "gpt-5"}}'))
+    bench.assess(second, "tone", "very kind")
+    for condition, expected in (
+        ("name RLIKE '^chat-[0-9]+$'", {first}),
+        ("name RLIKE '(?i)^CHAT'", {first, second}),
+        ("name RLIKE 'hat|never'", {first, second}),
+        ("name NOT RLIKE '[0-9]'", {second}),
+        (r"tags.team RLIKE '^a\.b$'", {first}),
+        (r"tags.team RLIKE '^a\.$'", set()),
+        ("tags.never NOT RLIKE 'x'", set()),
+        ("span.name RLIKE 'o{2}' AND span.attributes.model RLIKE '^gpt-[4-6]'", {first}),
+        ("feedback.tone RLIKE 'kind$'", {second}),
+        ("status RLIKE '^ERR'", {second}),
+    ):
+        assert set(bench.found(condition)) == expected, condition
+    refused("FILTER_INVALID", bench.tracing.search_traces, **bench.at, filter="name RLIKE '(never'")
+
+
+def test_a_regular_expression_that_takes_too_long_is_stopped(
+    own_server: Callable[..., UpServer],
+) -> None:
+    server = own_server("--set", "search-timeout=200ms")
+    server.start()
+    with server.client() as client:
+        project = next(iter(client.identity.list_projects().projects)).id
+        experiment = client.tracking.create_experiment(project_id=project, name="x").id
+        bench = Bench(client, {"project_id": project}, experiment)
+        trace = bench.start(tags=pairs(long="a" * 1_500, odd="a" * 1_500 + "b" + "a" * 1_499))
+        # What others have no end with is nothing to this engine.
+        assert bench.found("tags.long RLIKE '^(a+)+$'") == [trace]
+        assert bench.found("tags.long RLIKE '^(a|aa)+b$'") == []
+        refused(
+            "SEARCH_TIMED_OUT", bench.tracing.search_traces, **bench.at,
+            filter=r"tags.odd RLIKE '^(a+)(a+)(a+)b\1\2\3$'",
+        )  # fmt: skip
+        assert bench.found("tags.long RLIKE '^a'") == [trace]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ Frame = message_class("needletail.rpc.v1.Frame")
 READ_SECONDS = 30.0
 TRACKING = "needletail.tracking.v1.Tracking"
 IDENTITY = "needletail.identity.v1.Identity"
+TRACING = "needletail.tracing.v1.Tracing"
 
 
 def message(name: str, /, **fields: Any) -> Any:

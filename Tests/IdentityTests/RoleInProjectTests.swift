@@ -19,6 +19,15 @@ struct RoleInProjectTests {
     }
   }
 
+  @Test("Traces are listed of one project, which has to be seen like all that is in it")
+  func tracing() {
+    #expect(!TracingMethods.all.isEmpty)
+    for method in TracingMethods.all {
+      let needed = RoleInProject.needed(by: method.permission)
+      #expect(needed == (method.idempotency == .read ? .viewer : .contributor), "\(method.name)")
+    }
+  }
+
   @Test(
     "Projects and their members are changed by owners, and looked at by all who see them",
     arguments: [

@@ -30,7 +30,8 @@ struct RequestTests {
       $0.authenticator = Everybody()
       $0.methods =
         ServerState.ownMethods + IdentityService(permissions: []).methods
-        + RegistryService().methods + TrackingService().methods + TracingService().methods
+        + RegistryService().methods + TrackingService().methods
+        + TracingService(TracingSettings()).methods
     }
   }
 

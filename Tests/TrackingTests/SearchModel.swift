@@ -79,6 +79,7 @@ struct ModelRun {
         ignoresCase
         ? isLike(shown.lowercased(), pattern.lowercased()) : isLike(shown, pattern)
       return matches != isNegated
+    case .matches: preconditionFailure("the model reads no regular expressions")
     default: preconditionFailure("a number is compared with a text")
     }
   }

@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import Postgres
 public import RPC
+internal import Tracing
 internal import Tracking
 
 /// The upkeep of a database, looked at and done by hand.
@@ -28,7 +29,9 @@ public enum Maintenance {
     _ url: String, task wanted: String?, _ settings: HousekeepingSettings
   ) async throws(ControlPlaneError) -> [String] {
     try await with(url) { database throws(ControlPlaneError) in
-      let all = Housekeeping.tasks(settings) { _ in } + MetricUpkeep.tasks(settings)
+      let all =
+        Housekeeping.tasks(settings) { _ in } + MetricUpkeep.tasks(settings)
+        + TraceUpkeep.tasks(settings)
       let tasks = all.filter { wanted == nil || $0.name == wanted }
       guard !tasks.isEmpty else {
         throw ControlPlaneError(

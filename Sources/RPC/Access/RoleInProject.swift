@@ -28,8 +28,10 @@ public enum RoleInProject: String, Comparable, CaseIterable, Sendable {
     let isLooking = parts[1] == "get" || parts[1] == "list"
     switch parts[0] {
     // A listing leaves out what is not seen, and whoever creates a project owns it.
-    case "artifact", "experiment", "logged_model", "model", "model_version", "run", "trace":
+    case "artifact", "experiment", "logged_model", "model", "model_version", "run":
       return parts[1] == "list" ? nil : isLooking ? .viewer : .contributor
+    // These are listed of one project, which is seen or is not there.
+    case "trace", "evaluation_dataset": return isLooking ? .viewer : .contributor
     case "project":
       return parts[1] == "list" || parts[1] == "create" ? nil : isLooking ? .viewer : .owner
     case "project_member": return isLooking ? .viewer : .owner

@@ -177,7 +177,7 @@ extension CallContext {
   }
 
   /// Runs a statement of a search, planned for its values, within the time that searches have.
-  private func read<Output>(
+  public func read<Output>(
     _ query: Query<Output>, _ reasons: SearchReasons
   ) async throws(CallError) -> Output {
     let limit = server.settings.searchTimeout
@@ -189,6 +189,11 @@ extension CallContext {
         work, SearchQueries.limitSearch(milliseconds: String(milliseconds)), query
       ).1
     } catch {
+      if let refused = error.serverError, refused.sqlState == SQLState.invalidRegularExpression {
+        throw CallError(
+          reasons.filterInvalid,
+          "A regular expression of the filter cannot be read: \(refused.message).")
+      }
       let isStopped = error.serverError?.sqlState == SQLState.queryCanceled
       guard isStopped, patience == limit, cancellation.reason == nil else {
         throw callError(error)

@@ -148,7 +148,7 @@ public struct Search: Sendable {
     sql.add(int8: Int64(limit))
   }
 
-  private func addConditions(_ compiler: SearchCompiler, to sql: inout ComposedStatement) {
+  func addConditions(_ compiler: SearchCompiler, to sql: inout ComposedStatement) {
     sql.add("\nwhere\n    ")
     sql.add(schema.alias, "organization_id")
     sql.add(" = ")

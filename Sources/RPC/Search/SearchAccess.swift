@@ -124,7 +124,7 @@ extension SearchClause {
     case .text(let comparison, _): return comparison == .equal
     case .among(_, let isNegated): return !isNegated
     case .isPresent: return true
-    case .time, .like, .isMissing: return false
+    case .time, .like, .matches, .isMissing: return false
     }
   }
 }

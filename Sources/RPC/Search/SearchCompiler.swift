@@ -202,19 +202,24 @@ struct SearchCompiler {
       sql.add(isNegated ? " <> all(" : " = any(")
       sql.add(texts: texts)
       sql.add(")")
-    case .like(let pattern, let ignoresCase, let isNegated):
+    case .like, .matches:
       addValue(&sql)
-      addLike(pattern, ignoresCase, isNegated, to: &sql)
+      addPattern(test, to: &sql)
     default: sql.add("false")
     }
   }
 
-  private func addLike(
-    _ pattern: String, _ ignoresCase: Bool, _ isNegated: Bool, to sql: inout ComposedStatement
-  ) {
-    if isNegated { sql.add(" not") }
-    sql.add(ignoresCase ? " ilike " : " like ")
-    sql.add(text: pattern)
+  private func addPattern(_ test: SearchTest, to sql: inout ComposedStatement) {
+    switch test {
+    case .like(let pattern, let ignoresCase, let isNegated):
+      if isNegated { sql.add(" not") }
+      sql.add(ignoresCase ? " ilike " : " like ")
+      sql.add(text: pattern)
+    case .matches(let expression, let isNegated):
+      sql.add(isNegated ? " !~ " : " ~ ")
+      sql.add(text: expression)
+    default: break
+    }
   }
 
   // MARK: Attributes
@@ -236,13 +241,13 @@ struct SearchCompiler {
       addColumn(attribute, isNegated ? " <> all(" : " = any(", to: &sql)
       sql.add(uuids: texts.compactMap { UUID($0) })
       sql.add(")")
-    case (.like(let pattern, let ignoresCase, let isNegated), .uuid):
+    case (.like, .uuid), (.matches, .uuid):
       addColumn(attribute, "::text", to: &sql)
-      addLike(pattern, ignoresCase, isNegated, to: &sql)
-    case (.like(let pattern, let ignoresCase, let isNegated), .word):
+      addPattern(test, to: &sql)
+    case (.like, .word), (.matches, .word):
       sql.add("upper(")
       addColumn(attribute, ")", to: &sql)
-      addLike(pattern, ignoresCase, isNegated, to: &sql)
+      addPattern(test, to: &sql)
     default: addTextTest(test, schema.alias, attribute.column, to: &sql)
     }
   }

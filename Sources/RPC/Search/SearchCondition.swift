@@ -2,6 +2,8 @@
 public enum SearchBounds {
   /// Bytes of a filter.
   public static let filterBytesMax = 16 << 10
+  /// Bytes of a regular expression.
+  public static let expressionBytesMax = 1 << 10
   /// Comparisons in a filter.
   public static let clausesMax = 100
   /// Parentheses and NOTs inside each other.
@@ -50,6 +52,8 @@ public enum SearchTest: Equatable, Sendable {
   /// Only `equal` and `unequal`.
   case text(SearchComparison, String)
   case like(String, ignoringCase: Bool, isNegated: Bool)
+  /// A regular expression of PostgreSQL's.
+  case matches(String, isNegated: Bool)
   case among([String], isNegated: Bool)
   case isMissing
   case isPresent

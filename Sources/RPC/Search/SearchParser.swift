@@ -234,10 +234,11 @@ public struct SearchParser {
       place += 1
       return .like(try pattern(), ignoringCase: ignoresCase, isNegated: isNegated)
     }
-    if isNegated { throw unexpected("LIKE, ILIKE or IN") }
+    if take("RLIKE") { return .matches(try expression(), isNegated: isNegated) }
+    if isNegated { throw unexpected("LIKE, ILIKE, RLIKE or IN") }
     throw lexer.error(
       at: start.range.lowerBound,
-      expected: "=, !=, LIKE, ILIKE, IN, NOT or IS: the field is a text", found: start.range)
+      expected: "=, !=, LIKE, ILIKE, RLIKE, IN, NOT or IS: the field is a text", found: start.range)
   }
 
   private mutating func text(_ kind: SearchKind) throws(SearchError) -> String {
@@ -278,5 +279,18 @@ public struct SearchParser {
     }
     place += 1
     return pattern
+  }
+
+  private mutating func expression() throws(SearchError) -> String {
+    guard token.kind == .single || token.kind == .double else {
+      throw unexpected("a regular expression in quotes")
+    }
+    let expression = token.text
+    guard expression.utf8.count <= SearchBounds.expressionBytesMax else {
+      throw unexpected(
+        "a regular expression of at most \(SearchBounds.expressionBytesMax) bytes")
+    }
+    place += 1
+    return expression
   }
 }

@@ -46,7 +46,10 @@ extension Search {
     }
     // Of a text in another, each value is read either way.
     let isQuick = clauses.allSatisfy { clause in
-      if case .like = clause.test { false } else { true }
+      switch clause.test {
+      case .like, .matches: false
+      default: true
+      }
     }
     return isQuick && clauses.count <= SearchTrialBounds.clausesMax ? clauses : []
   }

@@ -44,9 +44,7 @@ from (
             assessment.is_valid,
             assessment.create_time_ms,
             assessment.update_time_ms,
-            octet_length(assessment.value_json) + octet_length(assessment.metadata_json)
-            + coalesce(octet_length(assessment.error_json), 0)
-            + coalesce(octet_length(assessment.rationale), 0) + 500 as own_bytes
+            needletail_assessment_bytes(assessment) as own_bytes
         from trace_assessments as assessment
         where
             assessment.organization_id = :organization_id
@@ -149,6 +147,18 @@ where
     organization_id = :organization_id
     and trace_id = :trace_id
     and public_id = :public_id;
+
+-- Refuses a held trace that has more assessments than it may, or more bytes of them.
+-- name: checkTraceAssessments :exec
+select needletail_refuse('TRACE_ASSESSMENT_LIMIT_REACHED')
+where
+    (
+        select
+            count(*) > :count_max::bigint
+            or sum(needletail_assessment_bytes(assessment)) > :bytes_max::bigint
+        from trace_assessments as assessment
+        where assessment.organization_id = :organization_id and assessment.trace_id = :trace_id
+    );
 
 -- Says whether an assessment of a held trace is valid.
 -- name: setAssessmentValid :exec

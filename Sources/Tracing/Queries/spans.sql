@@ -58,9 +58,8 @@ from (
         span.start_ns,
         span.end_ns,
         span.content,
-        sum(octet_length(span.content) + octet_length(span.name))
-            over (order by span.trace_id, span.span_id) as bytes,
-        octet_length(span.content) + octet_length(span.name) as own_bytes
+        span.own_bytes,
+        sum(span.own_bytes) over (order by span.trace_id, span.span_id) as bytes
     from (
         select
             stored.trace_id,
@@ -71,7 +70,11 @@ from (
             stored.status,
             stored.start_ns,
             stored.end_ns,
-            stored.content
+            stored.content,
+            octet_length(stored.content) + octet_length(stored.name)
+            + octet_length(stored.span_id) + octet_length(stored.status)
+            + coalesce(octet_length(stored.parent_span_id), 0)
+            + coalesce(octet_length(stored.type), 0) + 350 as own_bytes
         from trace_spans as stored
         where
             stored.organization_id = :organization_id

@@ -132,6 +132,43 @@ on conflict (organization_id, trace_id, key) do update set
     value = excluded.value
 where entry.value is distinct from excluded.value;
 
+-- Refuses traces that the transaction holds where one has more spans than it may.
+-- name: checkTraceSpans :exec
+select needletail_refuse('TRACE_SPAN_LIMIT_REACHED')
+from unnest(:trace_ids::uuid[]) as asked (trace_id)
+where
+    (
+        select count(*)
+        from trace_spans as span
+        where span.organization_id = :organization_id and span.trace_id = asked.trace_id
+    ) > :count_max::bigint;
+
+-- Refuses traces that the transaction holds where one has more tags than it may, or more bytes.
+-- name: checkTraceTags :exec
+select needletail_refuse('TRACE_TAG_LIMIT_REACHED')
+from unnest(:trace_ids::uuid[]) as asked (trace_id)
+where
+    (
+        select
+            count(*) > :count_max::bigint
+            or sum(octet_length(tag.key) + octet_length(tag.value)) > :bytes_max::bigint
+        from trace_tags as tag
+        where tag.organization_id = :organization_id and tag.trace_id = asked.trace_id
+    );
+
+-- Refuses traces that the transaction holds where one has more metadata than it may, or more bytes.
+-- name: checkTraceMetadata :exec
+select needletail_refuse('TRACE_METADATA_LIMIT_REACHED')
+from unnest(:trace_ids::uuid[]) as asked (trace_id)
+where
+    (
+        select
+            count(*) > :count_max::bigint
+            or sum(octet_length(entry.key) + octet_length(entry.value)) > :bytes_max::bigint
+        from trace_metadata as entry
+        where entry.organization_id = :organization_id and entry.trace_id = asked.trace_id
+    );
+
 -- Finds a trace of a live experiment. Until the transaction ends, nobody else writes it.
 -- name: holdTrace :optional
 select
@@ -204,9 +241,9 @@ from (
         pair.is_tag,
         pair.key,
         pair.value,
-        sum(octet_length(pair.key) + octet_length(pair.value))
+        sum(octet_length(pair.key) + octet_length(pair.value) + 16)
             over (order by asked.place, pair.is_tag, pair.key) as bytes,
-        octet_length(pair.key) + octet_length(pair.value) as own_bytes
+        octet_length(pair.key) + octet_length(pair.value) + 16 as own_bytes
     from unnest(:trace_ids::uuid[]) with ordinality as asked (trace_id, place)
     cross join lateral (
         select
@@ -313,3 +350,8 @@ where
             and trace.project_id = :project_id
             and trace.public_id = any(:public_ids::text[])
     );
+
+-- Removes one batch of what traces have that came before a time, or of those traces once they have
+-- nothing; says how many rows went. Maintenance only.
+-- name: expireTraces :one
+select needletail_expire_traces(:before, :batch_size::bigint) as "removed!";

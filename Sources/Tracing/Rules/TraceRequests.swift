@@ -12,6 +12,12 @@ enum TraceBounds {
   static let timeMsMax: Int64 = 253_402_300_799_999
   /// Tags, or pieces of metadata, in one request.
   static let pairsMax = 1_000
+  /// Bytes of the tags of a trace, and of its metadata.
+  ///
+  /// With these two, its previews and its assessments, every trace fits an answer.
+  static let pairsBytesMax: Int64 = 512 << 10
+  /// Bytes of the assessments of a trace.
+  static let assessmentsBytesMax: Int64 = 2 << 20
   /// Traces that one request asks for.
   static let readMax = 500
   /// Traces that one request deletes.

@@ -59,13 +59,14 @@ extension CommandContext {
   /// Reads pages until there are `limit` elements or no more, and gives all as one page.
   func list<Request: PageRequest, Response: PageResponse, Element>(
     _ method: MethodDescriptor, _ request: Request,
-    _ elements: WritableKeyPath<Response, [Element]>, limit: Int
+    _ elements: WritableKeyPath<Response, [Element]>, limit: Int,
+    pageSizeMax: Int = Self.pageSizeMax
   ) async throws(ClientError) -> Response {
     var request = request
     var all = Response()
     repeat {
       let missing = limit - all[keyPath: elements].count
-      request.pageSize = UInt32(min(missing, Self.pageSizeMax))
+      request.pageSize = UInt32(min(missing, pageSizeMax))
       let page = try await call(method, request, for: Response.self)
       all[keyPath: elements] += page[keyPath: elements]
       all.nextPageToken = page.nextPageToken

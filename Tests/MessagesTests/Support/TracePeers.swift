@@ -35,5 +35,57 @@ extension Peer {
     Peer(UpdateAssessmentResponse.self, Needletail_Tracing_V1_UpdateAssessmentResponse.self),
     Peer(DeleteAssessmentRequest.self, Needletail_Tracing_V1_DeleteAssessmentRequest.self),
     Peer(DeleteAssessmentResponse.self, Needletail_Tracing_V1_DeleteAssessmentResponse.self),
+    Peer(EvaluationDataset.self, Needletail_Tracing_V1_EvaluationDataset.self),
+    Peer(EvaluationRecord.self, Needletail_Tracing_V1_EvaluationRecord.self),
+    Peer(
+      CreateEvaluationDatasetRequest.self, Needletail_Tracing_V1_CreateEvaluationDatasetRequest.self
+    ),
+    Peer(
+      CreateEvaluationDatasetResponse.self,
+      Needletail_Tracing_V1_CreateEvaluationDatasetResponse.self),
+    Peer(GetEvaluationDatasetRequest.self, Needletail_Tracing_V1_GetEvaluationDatasetRequest.self),
+    Peer(
+      GetEvaluationDatasetResponse.self, Needletail_Tracing_V1_GetEvaluationDatasetResponse.self),
+    Peer(
+      SearchEvaluationDatasetsRequest.self,
+      Needletail_Tracing_V1_SearchEvaluationDatasetsRequest.self),
+    Peer(
+      SearchEvaluationDatasetsResponse.self,
+      Needletail_Tracing_V1_SearchEvaluationDatasetsResponse.self),
+    Peer(
+      UpdateEvaluationDatasetRequest.self, Needletail_Tracing_V1_UpdateEvaluationDatasetRequest.self
+    ),
+    Peer(
+      UpdateEvaluationDatasetResponse.self,
+      Needletail_Tracing_V1_UpdateEvaluationDatasetResponse.self),
+    Peer(
+      DeleteEvaluationDatasetRequest.self, Needletail_Tracing_V1_DeleteEvaluationDatasetRequest.self
+    ),
+    Peer(
+      DeleteEvaluationDatasetResponse.self,
+      Needletail_Tracing_V1_DeleteEvaluationDatasetResponse.self),
+    Peer(
+      WriteEvaluationRecordsRequest.self, Needletail_Tracing_V1_WriteEvaluationRecordsRequest.self),
+    Peer(
+      WriteEvaluationRecordsResponse.self, Needletail_Tracing_V1_WriteEvaluationRecordsResponse.self
+    ),
+    Peer(
+      ListEvaluationRecordsRequest.self, Needletail_Tracing_V1_ListEvaluationRecordsRequest.self),
+    Peer(
+      ListEvaluationRecordsResponse.self, Needletail_Tracing_V1_ListEvaluationRecordsResponse.self),
+    Peer(
+      DeleteEvaluationRecordsRequest.self, Needletail_Tracing_V1_DeleteEvaluationRecordsRequest.self
+    ),
+    Peer(
+      DeleteEvaluationRecordsResponse.self,
+      Needletail_Tracing_V1_DeleteEvaluationRecordsResponse.self),
+    Peer(CountTracesRequest.self, Needletail_Tracing_V1_CountTracesRequest.self),
+    Peer(CountTracesResponse.self, Needletail_Tracing_V1_CountTracesResponse.self),
+    Peer(MeasureTracesRequest.self, Needletail_Tracing_V1_MeasureTracesRequest.self),
+    Peer(TraceMeasurement.self, Needletail_Tracing_V1_TraceMeasurement.self),
+    Peer(MeasureTracesResponse.self, Needletail_Tracing_V1_MeasureTracesResponse.self),
+    Peer(ListTraceSessionsRequest.self, Needletail_Tracing_V1_ListTraceSessionsRequest.self),
+    Peer(TraceSession.self, Needletail_Tracing_V1_TraceSession.self),
+    Peer(ListTraceSessionsResponse.self, Needletail_Tracing_V1_ListTraceSessionsResponse.self),
   ]
 }

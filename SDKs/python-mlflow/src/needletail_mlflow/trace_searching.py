@@ -23,9 +23,6 @@ _ENTITIES = {
     "feedback": "feedback", "expectation": "expectation", "issue": "issue",
 }  # fmt: skip
 _STATES = {"OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED", "UNSPECIFIED"}
-# The parts of a regular expression that LIKE has, too.
-_PARTS = re.compile(r"\.\*|\.\+|\.|\\[^A-Za-z0-9]|[^\\^$.|?*+()\[\]{}]")
-_WILD = {".*": "%", ".+": "_%", ".": "_"}
 _PROMPT = re.compile(r"(?P<name>[^/]*)/(?P<version>[^/]*)")
 # MLflow's own checks, each false of another kind, in the order in which it makes them.
 _CHECKS = ("is_issue", "is_attribute", "is_tag", "is_request_metadata", "is_span", "is_assessment")
@@ -65,8 +62,6 @@ def _written(comparison: Comparison) -> str:
     if (kind, key) == ("attribute", "status") and operator in {"=", "!="} and value not in _STATES:
         # To MLflow a state that there is not is a text like any other: no trace has it.
         return f"trace_id {operator} ''"
-    if operator == "RLIKE":
-        return f"{_field(kind, key)} LIKE {quoted(_pattern(value))}"
     return f"{_field(kind, key)} {operator}{_value(value)}"
 
 
@@ -90,25 +85,6 @@ def _by_prompt(operator: str, value: str) -> str:
         )
     entry = f'{{"name": "{found["name"]}", "version": "{found["version"]}"}}'
     return f"{_field('tag', LINKED_PROMPTS)} LIKE {quoted(f'%{_literally(entry)}%')}"
-
-
-def _pattern(expression: str) -> str:
-    """What LIKE finds as a regular expression does, where it is simple enough."""
-    inner = expression.removeprefix("^")
-    ends = inner.endswith("$") and not inner.endswith("\\$")
-    inner = inner.removesuffix("$") if ends else inner
-    parts = _PARTS.findall(inner)
-    if "".join(parts) != inner:
-        raise invalid(
-            f"Needletail finds no regular expression like {expression!r}, but texts with"
-            " ^, $, . and .*: use LIKE"
-        )
-    before = "" if expression.startswith("^") else "%"
-    return f"{before}{''.join(map(_like, parts))}{'' if ends else '%'}"
-
-
-def _like(part: str) -> str:
-    return _WILD.get(part) or _literally(part.removeprefix("\\"))
 
 
 def _literally(text: str) -> str:

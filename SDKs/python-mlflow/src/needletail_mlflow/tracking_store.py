@@ -16,12 +16,14 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 from needletail_mlflow.assessments import Assessments
 from needletail_mlflow.connection import Connection
 from needletail_mlflow.errors import TRANSLATED
+from needletail_mlflow.evaluation_datasets import EvaluationDatasets
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.keeping import Keeping
 from needletail_mlflow.logged_models import LoggedModels
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
+from needletail_mlflow.trace_metrics import TraceMetrics
 from needletail_mlflow.traces import Traces
 from needletail_mlflow.unkept import Unkept
 from needletail_mlflow.uri import parse_tracking_uri
@@ -46,6 +48,8 @@ class TrackingStore(Unkept, AbstractStore):
         self._logged = Logged(self._connection, self._runs, keeping)
         self._models = LoggedModels(self._connection, self._experiments)
         self._assessments = Assessments(self._connection)
+        self._measured = TraceMetrics(self._connection, self._experiments)
+        self._evaluated = EvaluationDatasets(self._connection, self._experiments)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
     # Experiments.
@@ -257,6 +261,33 @@ class TrackingStore(Unkept, AbstractStore):
     def link_prompts_to_trace(self, trace_id, prompt_versions):
         self._traces.link_prompts(trace_id, prompt_versions)
 
+    def query_trace_metrics(
+        self, experiment_ids, view_type, metric_name, aggregations, dimensions=None, filters=None,
+        time_interval_seconds=None, start_time_ms=None, end_time_ms=None, max_results=1000,
+        page_token=None,
+    ):  # fmt: skip
+        del page_token  # MLflow's own store has one page, too.
+        return self._measured.query(
+            experiment_ids, view_type, metric_name, aggregations, dimensions, filters,
+            time_interval_seconds, start_time_ms, end_time_ms, max_results,
+        )  # fmt: skip
+
+    def find_completed_sessions(
+        self, experiment_id, min_last_trace_timestamp_ms, max_last_trace_timestamp_ms,
+        max_results=None, filter_string=None,
+    ):  # fmt: skip
+        return self._measured.sessions(
+            experiment_id, min_last_trace_timestamp_ms, max_last_trace_timestamp_ms, max_results,
+            filter_string,
+        )  # fmt: skip
+
+    def calculate_trace_filter_correlation(
+        self, experiment_ids, filter_string1, filter_string2, base_filter=None
+    ):
+        return self._measured.correlation(
+            experiment_ids, filter_string1, filter_string2, base_filter
+        )
+
     # What is thought of them.
 
     def create_assessment(self, assessment):
@@ -275,3 +306,46 @@ class TrackingStore(Unkept, AbstractStore):
 
     def delete_assessment(self, trace_id, assessment_id):
         self._assessments.delete(trace_id, assessment_id)
+
+    # What applications are evaluated with.
+
+    def create_dataset(self, name, tags=None, experiment_ids=None):
+        return self._evaluated.create(name, tags, experiment_ids)
+
+    def get_dataset(self, dataset_id):
+        return self._evaluated.get(dataset_id)
+
+    def delete_dataset(self, dataset_id):
+        self._evaluated.delete(dataset_id)
+
+    def search_datasets(
+        self, experiment_ids=None, filter_string=None, max_results=1000, order_by=None,
+        page_token=None,
+    ):  # fmt: skip
+        return self._evaluated.search(
+            experiment_ids, filter_string, max_results, order_by, page_token
+        )
+
+    def upsert_dataset_records(self, dataset_id, records):
+        return self._evaluated.upsert(dataset_id, records)
+
+    def delete_dataset_records(self, dataset_id, dataset_record_ids):
+        return self._evaluated.delete_records(dataset_id, dataset_record_ids)
+
+    def _load_dataset_records(self, dataset_id, max_results=None, page_token=None):
+        return self._evaluated.records(dataset_id, max_results, page_token)
+
+    def set_dataset_tags(self, dataset_id, tags):
+        self._evaluated.set_tags(dataset_id, tags)
+
+    def delete_dataset_tag(self, dataset_id, key):
+        self._evaluated.delete_tag(dataset_id, key)
+
+    def get_dataset_experiment_ids(self, dataset_id):
+        return self._evaluated.experiment_ids(dataset_id)
+
+    def add_dataset_to_experiments(self, dataset_id, experiment_ids):
+        return self._evaluated.add_to_experiments(dataset_id, experiment_ids)
+
+    def remove_dataset_from_experiments(self, dataset_id, experiment_ids):
+        return self._evaluated.remove_from_experiments(dataset_id, experiment_ids)

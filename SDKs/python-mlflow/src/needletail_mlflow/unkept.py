@@ -21,9 +21,6 @@ class NotKeptError(MlflowException, NotImplementedError):
 class Unkept:
     """Methods of a tracking store that are refused; those that this MLflow has."""
 
-    def search_datasets(self, *_: Any, **__: Any) -> PagedList[Any]:
-        return PagedList([], None)
-
     def list_scorers(self, *_: Any, **__: Any) -> list[Any]:
         return []
 
