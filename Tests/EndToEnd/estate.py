@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import needletail
 from estate_rows import MEMBERS
+from estate_traces import make_evaluation_datasets, tell_traces
 from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
@@ -207,8 +208,8 @@ class Estate:
             ) for name in ("one", "two")
         ])  # fmt: skip
         self._log_models(client)
-        self._trace(client)
-        self._evaluate(client)
+        tell_traces(self, client)
+        make_evaluation_datasets(self, client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")
@@ -233,75 +234,6 @@ class Estate:
                 series=needletail.tracking.MetricSeries(key=key, steps=[1], values=[1.0]),
             ) for key in keys
         ])  # fmt: skip
-
-    def _trace(self, client: needletail.Client) -> None:
-        """Tell of two traces, and all that there may be of one."""
-        tracing, text = client.tracing, self.text
-        at = {"project_id": self.ids["project"], "experiment_id": self.ids["experiment"]}
-        pairs = [needletail.tracing.TracePair(key=self.metric, value=text)]
-        for number, kind in enumerate(("other_trace", "trace")):
-            self.ids[kind] = f"{text} {kind}"
-            tracing.start_trace(
-                **at,
-                trace_id=self.ids[kind],
-                request_time_ms=number,
-                request_preview=text,
-                response_preview=text,
-                client_request_id=text,
-                tags=pairs,
-                metadata=pairs,
-            )
-        project, trace = self.ids["project"], self.ids["trace"]
-        tracing.log_spans(**at, traces=[needletail.tracing.TraceSpans(trace_id=trace, spans=[
-            needletail.tracing.Span(
-                span_id=f"{text}-{name}"[:50], parent_span_id=f"{text}-one"[:50], name=text,
-                type=text, status=text[:50], content_json=f'{{"key": "{text}"}}',
-            ) for name in ("one", "two")
-        ])])  # fmt: skip
-        self.ids["assessment"] = f"{text}-a"[:50]
-        for identifier in (f"{text}-b"[:50], self.ids["assessment"]):
-            tracing.create_assessment(
-                project_id=project,
-                trace_id=trace,
-                assessment=needletail.tracing.Assessment(
-                    assessment_id=identifier,
-                    kind=needletail.tracing.AssessmentKind.FEEDBACK,
-                    name=text,
-                    value_json=f'"{text}"',
-                    error_json=f'{{"key": "{text}"}}',
-                    rationale=text,
-                    source_type=text[:50],
-                    source_id=text,
-                    metadata_json=f'{{"key": "{text}"}}',
-                    span_id=text[:50],
-                    run_id=text[:50],
-                    overrides=f"{text}-b"[:50] if identifier == self.ids["assessment"] else None,
-                ),
-            )
-        tracing.link_traces_to_run(project_id=project, run_id=self.ids["run"], trace_ids=[trace])
-
-    def _evaluate(self, client: needletail.Client) -> None:
-        """Make two evaluation datasets, and all that there may be of one."""
-        tracing, text, project = client.tracing, self.text, self.ids["project"]
-        for kind in ("other_evaluation_dataset", "evaluation_dataset"):
-            self.ids[kind] = tracing.create_evaluation_dataset(
-                project_id=project,
-                name=text,
-                author=text,
-                tags=[needletail.tracing.TracePair(key=self.metric, value=text)],
-                experiment_ids=[self.ids["experiment"]],
-            ).id
-        where = {"project_id": project, "evaluation_dataset_id": self.ids["evaluation_dataset"]}
-        value = f'{{"key": "{text}"}}'
-        tracing.write_evaluation_records(**where, records=[
-            needletail.tracing.EvaluationRecord(
-                inputs_json=f'{{"{name}": "{text}"}}', outputs_json=value,
-                expectations_json=value, tags_json=value, source_json=value, author=text,
-            ) for name in ("one", "two")
-        ])  # fmt: skip
-        first, second = tracing.list_evaluation_records(**where).records
-        self.ids["record"], self.ids["other_record"] = first.id, second.id
-        self.ids["remove_experiment"] = self.ids["experiment"]
 
     def _call_by_hand(self) -> None:
         """Make a call with what the SDK chooses for its caller."""

@@ -8,8 +8,10 @@ set local role needletail_owner;
 -- A merged chunk has its times' offsets in two halves, so that what is the same in the upper ones
 -- takes no room: an offset is time_highs[i] * 65536 + time_lows[i], and without time_highs the
 -- lower half is all of it.
-alter table metric_chunks add column time_lows smallint[] compression lz4;
-alter table metric_chunks add column time_highs smallint[] compression lz4;
+alter table metric_chunks add column time_lows smallint[];
+alter table metric_chunks add column time_highs smallint[];
+alter table metric_chunks alter column time_lows set compression lz4;
+alter table metric_chunks alter column time_highs set compression lz4;
 alter table metric_chunks drop constraint metric_chunks_times_us_check;
 alter table metric_chunks add constraint metric_chunks_times_us_check
 check (

@@ -12,8 +12,10 @@ set local role needletail_owner;
 alter table metric_rollups add column by_time boolean not null default false;
 alter table metric_rollups add column min_time_us bigint;
 alter table metric_rollups add column max_time_us bigint;
-alter table metric_rollups add column min_times_us bigint[] compression lz4;
-alter table metric_rollups add column max_times_us bigint[] compression lz4;
+alter table metric_rollups add column min_times_us bigint[];
+alter table metric_rollups add column max_times_us bigint[];
+alter table metric_rollups alter column min_times_us set compression lz4;
+alter table metric_rollups alter column max_times_us set compression lz4;
 alter table metric_rollups drop constraint metric_rollups_pkey;
 alter table metric_rollups add constraint metric_rollups_pkey
 primary key (organization_id, id, by_time, exponent);

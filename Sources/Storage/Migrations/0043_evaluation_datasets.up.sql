@@ -118,14 +118,15 @@ return (
                 when entry.value::text like '%.%' then 'float'
                 else 'integer'
             end as kind
-        from unnest(texts) with ordinality as item (content, place)
-        cross join lateral jsonb_each(
-            case
-                when jsonb_typeof(nullif(item.content, '')::jsonb) = 'object'
-                    then item.content::jsonb
-                else '{}'
-            end
-        ) as entry
+        from unnest(needletail_json_kinds.texts) with ordinality as item (content, place)
+        cross join
+            lateral jsonb_each(
+                case
+                    when jsonb_typeof(nullif(item.content, '')::jsonb) = 'object'
+                        then item.content::jsonb
+                    else '{}'
+                end
+            ) as entry
         where octet_length(entry.key) <= 250
         order by entry.key, item.place
     ) as member
@@ -145,14 +146,14 @@ return (
                 old.key,
                 old.value,
                 0 as rank
-            from jsonb_each(before) as old
+            from jsonb_each(needletail_merge_kinds.before) as old
             union all
             select
                 new.key,
                 new.value,
                 1 as rank
-            from jsonb_each(others) as new
-            where not before ? new.key
+            from jsonb_each(needletail_merge_kinds.others) as new
+            where not needletail_merge_kinds.before ? new.key
         ) as kind
         order by kind.rank, kind.key
         limit 500

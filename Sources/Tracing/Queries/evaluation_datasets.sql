@@ -57,6 +57,20 @@ where
 -- Refuses a held evaluation dataset that has more tags than it may, more bytes of them, or more
 -- experiments.
 -- name: checkEvaluationDataset :exec
+with tags as (
+    select
+        count(*) as count,
+        coalesce(sum(octet_length(tag.key) + octet_length(tag.value)), 0) as bytes
+    from evaluation_dataset_tags as tag
+    where tag.organization_id = :organization_id and tag.evaluation_dataset_id = :id
+),
+
+links as (
+    select count(*) as count
+    from evaluation_dataset_experiments as link
+    where link.organization_id = :organization_id and link.evaluation_dataset_id = :id
+)
+
 select
     needletail_refuse(
         case
@@ -65,18 +79,8 @@ select
             else 'EVALUATION_TAG_LIMIT_REACHED'
         end
     )
-from (
-    select
-        count(*) as count,
-        coalesce(sum(octet_length(tag.key) + octet_length(tag.value)), 0) as bytes
-    from evaluation_dataset_tags as tag
-    where tag.organization_id = :organization_id and tag.evaluation_dataset_id = :id
-) as tags
-cross join (
-    select count(*) as count
-    from evaluation_dataset_experiments as link
-    where link.organization_id = :organization_id and link.evaluation_dataset_id = :id
-) as links
+from tags
+cross join links
 where
     tags.count > :tags_max::bigint
     or tags.bytes > :bytes_max::bigint

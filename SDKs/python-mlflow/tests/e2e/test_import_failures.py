@@ -244,7 +244,7 @@ def test_two_imports_at_once_bring_everything_once(
         sys.executable, "-m", "needletail_mlflow.importing.command", "--from", lab.uri,
         "--to", project, "--quiet",
     ]  # fmt: skip
-    both = [subprocess.Popen(command, env=environment) for _ in range(2)]  # noqa: S603
+    both = [subprocess.Popen(command, env=environment) for _ in range(2)]
     # What one writes while the other compares may be a difference to that one.
     assert {one.wait(120) for one in both} <= {DONE, FAILED}
     assert bring(lab, project) == DONE

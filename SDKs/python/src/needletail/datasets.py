@@ -96,4 +96,3 @@ def _piece(data: bytes, start: int) -> str:
     while end < len(data) and data[end] & _KIND_BITS == _CONTINUED:
         end -= 1
     return data[start:end].decode()
-

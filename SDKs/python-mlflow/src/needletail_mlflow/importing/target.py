@@ -16,6 +16,7 @@ from needletail_mlflow.connection import Connection
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.importing import SOURCE_TAG
 from needletail_mlflow.inputs import Inputs
+from needletail_mlflow.keeping import Keeping
 from needletail_mlflow.runs import Runs
 from needletail_mlflow.traces import Traces
 
@@ -43,7 +44,8 @@ class Target:
         self.connection = Connection(place)
         self.experiments = Experiments(self.connection, None)
         self.inputs = Inputs(self.connection)
-        runs = Runs(self.connection, self.experiments, self.inputs)
+        keeping = Keeping(self.connection)
+        runs = Runs(self.connection, self.experiments, self.inputs, keeping)
         self.assessments = Assessments(self.connection)
         self.traces = Traces(self.connection, self.experiments, runs, self.assessments)
         self.expected: dict[str, str] = {}

@@ -1,0 +1,81 @@
+"""The traces and evaluation datasets of an estate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import needletail
+
+if TYPE_CHECKING:
+    from estate import Estate
+
+
+def tell_traces(estate: Estate, client: needletail.Client) -> None:
+    """Tell of two traces, and all that there may be of one."""
+    tracing, text = client.tracing, estate.text
+    at = {"project_id": estate.ids["project"], "experiment_id": estate.ids["experiment"]}
+    pairs = [needletail.tracing.TracePair(key=estate.metric, value=text)]
+    for number, kind in enumerate(("other_trace", "trace")):
+        estate.ids[kind] = f"{text} {kind}"
+        tracing.start_trace(
+            **at,
+            trace_id=estate.ids[kind],
+            request_time_ms=number,
+            request_preview=text,
+            response_preview=text,
+            client_request_id=text,
+            tags=pairs,
+            metadata=pairs,
+        )
+    project, trace = estate.ids["project"], estate.ids["trace"]
+    tracing.log_spans(**at, traces=[needletail.tracing.TraceSpans(trace_id=trace, spans=[
+        needletail.tracing.Span(
+            span_id=f"{text}-{name}"[:50], parent_span_id=f"{text}-one"[:50], name=text,
+            type=text, status=text[:50], content_json=f'{{"key": "{text}"}}',
+        ) for name in ("one", "two")
+    ])])  # fmt: skip
+    estate.ids["assessment"] = f"{text}-a"[:50]
+    for identifier in (f"{text}-b"[:50], estate.ids["assessment"]):
+        tracing.create_assessment(
+            project_id=project,
+            trace_id=trace,
+            assessment=needletail.tracing.Assessment(
+                assessment_id=identifier,
+                kind=needletail.tracing.AssessmentKind.FEEDBACK,
+                name=text,
+                value_json=f'"{text}"',
+                error_json=f'{{"key": "{text}"}}',
+                rationale=text,
+                source_type=text[:50],
+                source_id=text,
+                metadata_json=f'{{"key": "{text}"}}',
+                span_id=text[:50],
+                run_id=text[:50],
+                overrides=f"{text}-b"[:50] if identifier == estate.ids["assessment"] else None,
+            ),
+        )
+    tracing.link_traces_to_run(project_id=project, run_id=estate.ids["run"], trace_ids=[trace])
+
+
+def make_evaluation_datasets(estate: Estate, client: needletail.Client) -> None:
+    """Make two evaluation datasets, and all that there may be of one."""
+    tracing, text, project = client.tracing, estate.text, estate.ids["project"]
+    for kind in ("other_evaluation_dataset", "evaluation_dataset"):
+        estate.ids[kind] = tracing.create_evaluation_dataset(
+            project_id=project,
+            name=text,
+            author=text,
+            tags=[needletail.tracing.TracePair(key=estate.metric, value=text)],
+            experiment_ids=[estate.ids["experiment"]],
+        ).id
+    where = {"project_id": project, "evaluation_dataset_id": estate.ids["evaluation_dataset"]}
+    value = f'{{"key": "{text}"}}'
+    tracing.write_evaluation_records(**where, records=[
+        needletail.tracing.EvaluationRecord(
+            inputs_json=f'{{"{name}": "{text}"}}', outputs_json=value,
+            expectations_json=value, tags_json=value, source_json=value, author=text,
+        ) for name in ("one", "two")
+    ])  # fmt: skip
+    first, second = tracing.list_evaluation_records(**where).records
+    estate.ids["record"], estate.ids["other_record"] = first.id, second.id
+    estate.ids["remove_experiment"] = estate.ids["experiment"]
