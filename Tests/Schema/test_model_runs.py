@@ -29,7 +29,7 @@ def test_points_behind_a_model_in_use_are_kept(
     connection: Connection, tenant: Tenant, run_id: uuid.UUID, stage: str, then: str, *,
     is_aliased: bool, is_kept: bool,
 ) -> None:  # fmt: skip
-    store(connection, tenant, run_id, *cut(series(300), 10))
+    store(connection, tenant, run_id, *cut(series(3_000), 10))
     compact(connection)
     ids = {
         "owner": tenant.organization_id, "run": run_id, "stage": stage, "model": uuid7(),

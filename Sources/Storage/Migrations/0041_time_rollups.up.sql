@@ -2,7 +2,8 @@
 -- The columns and constraints are of tables that are written in batches, and a migration is one
 -- transaction.
 -- squawk-ignore-file constraint-missing-not-valid, disallowed-unique-constraint
--- squawk-ignore-file require-timeout-settings, ban-drop-constraint, adding-primary-key-constraint
+-- squawk-ignore-file require-timeout-settings, ban-drop-constraint
+-- squawk-ignore-file adding-serial-primary-key-field, require-concurrent-index-deletion
 -- squawk-ignore-file require-concurrent-index-creation
 set local role needletail_owner;
 

@@ -185,7 +185,8 @@ from (
     from unnest(:ids::uuid[]) with ordinality as asked (id, place)
     inner join evaluation_datasets as dataset
         on asked.id = dataset.id
-    cross join lateral (
+    cross join
+        lateral (
             select
                 coalesce(octet_length(dataset.schema), 0) + 1500
                 + (
