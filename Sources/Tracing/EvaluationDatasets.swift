@@ -166,8 +166,8 @@ extension TracingService {
 
   private func check(_ place: EvaluationPlace, _ call: CallContext) -> Query<Int> {
     EvaluationDatasetsQueries.checkEvaluationDataset(
-      experimentsMax: Int64(EvaluationBounds.experimentsMax),
       organizationID: call.principal.organizationID, id: place.id,
+      experimentsMax: Int64(EvaluationBounds.experimentsMax),
       tagsMax: EvaluationBounds.tagsMax, bytesMax: TraceBounds.pairsBytesMax)
   }
 
