@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def test_records_are_merged_and_read_as_a_frame(uri: str) -> None:
     mlflow.set_tracking_uri(uri)
     try:
+        # The process may have been at an experiment of another project.
+        mlflow.set_experiment("evaluation")
         dataset = mlflow.genai.datasets.create_dataset(name="qa", tags={"team": "a"})
         dataset.merge_records([
             {"inputs": {"q": "one"}, "expectations": {"a": 1}},
