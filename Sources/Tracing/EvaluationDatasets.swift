@@ -104,7 +104,8 @@ extension TracingService {
         response,
         change(
           place, "update", "updated",
-          [("added_experiment_ids", named(added)), ("removed_experiment_ids", named(removed))]
+          // What is so now: ids to remove may be of anything.
+          [("experiment_ids", named(row.experimentIDs))]
             + tags.audited("tags") + deleted.map { ("deleted.\($0)", "") })
       )
     }

@@ -72,7 +72,7 @@ def make_evaluation_datasets(estate: Estate, client: needletail.Client) -> None:
     value = f'{{"key": "{text}"}}'
     tracing.write_evaluation_records(**where, records=[
         needletail.tracing.EvaluationRecord(
-            inputs_json=f'{{"{name}": "{text}"}}', outputs_json=value,
+            inputs_json=f'{{"{text} {name}": "{text}"}}', outputs_json=value,
             expectations_json=value, tags_json=value, source_json=value, author=text,
         ) for name in ("one", "two")
     ])  # fmt: skip

@@ -13,7 +13,7 @@ from traces import pairs, read
 from waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import needletail
     from needletail.tracing import EvaluationDataset
@@ -61,10 +61,12 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(client: needletail.Client) -> Shelf:
+def shelf(client: needletail.Client) -> Iterator[Shelf]:
+    """Others count on the organization's only project: this one goes when the test is over."""
     project = client.identity.create_project(name="e", slug=f"e-{uuid.uuid4()}").id
     experiment = client.tracking.create_experiment(project_id=project, name="x").id
-    return Shelf(client, project, experiment)
+    yield Shelf(client, project, experiment)
+    client.identity.delete_project(id=project)
 
 
 def record(inputs: Any, **fields: Any) -> EvaluationRecord:
@@ -233,6 +235,7 @@ def test_what_is_not_there_or_too_much_is_refused(
         "EVALUATION_DATASET_NOT_FOUND", write, project_id=project, evaluation_dataset_id=made.id,
         records=[record({})],
     )  # fmt: skip
+    client.identity.delete_project(id=project)
 
 
 @pytest.mark.parametrize(

@@ -247,6 +247,7 @@ NOT_CHOSEN = {
     ("audit_logs", "reason"),
     ("audit_logs", "request_id"),
     ("audit_logs", "resource_type"),
+    ("evaluation_datasets", "digest"),
     ("events", "actor_type"),
     ("events", "request_id"),
     ("events", "resource_type"),

@@ -92,7 +92,7 @@ def test_nothing_of_a_batch_of_too_many_metrics_is_stored(
     client: needletail.Client, run_id: str
 ) -> None:
     many = [series(f"{number}", 0.0) for number in range(10_001)]
-    refused("REQUEST_MALFORMED", client.tracking.log_batch, run_id=run_id, series=many)
+    refused("FIELD_INVALID", client.tracking.log_batch, run_id=run_id, series=many)
     assert stored(client, run_id) == NOTHING
 
 

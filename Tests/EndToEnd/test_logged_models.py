@@ -270,6 +270,7 @@ def test_points_name_a_model_of_the_runs_project(client: needletail.Client, mode
         "FIELD_INVALID", tracking.log_batch, run_id=run.id,
         model_series=[measured(model, "acc", 1.0, 1, "", "digest")],
     )  # fmt: skip
+    client.identity.delete_project(id=other.id)
 
 
 @pytest.fixture
