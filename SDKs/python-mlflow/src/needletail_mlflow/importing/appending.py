@@ -80,9 +80,10 @@ class Appender:
         self._failures = 0
         self._until = 0.0
 
-    def open(self) -> None:
-        """Begins the stream: from then on the server tells what is committed."""
+    def open(self) -> int:
+        """Begins the stream; returns the number of the last batch that is committed."""
         self._trying(self._opened)
+        return self._next - 1
 
     def send(self, batch: list[MetricSeries]) -> None:
         """Sends a batch; waits while many are on their way."""

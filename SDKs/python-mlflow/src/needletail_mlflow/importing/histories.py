@@ -42,9 +42,9 @@ class Histories:
         """Points in the source, equal ones once."""
         self.count_here = 0
 
-    def open(self) -> None:
-        """Begins to append."""
-        self._appender.open()
+    def open(self) -> int:
+        """Begins to append; returns how many batches are committed."""
+        return self._appender.open()
 
     def copy(self, there: There, *, is_running: bool) -> None:
         """Writes the points that are not there."""

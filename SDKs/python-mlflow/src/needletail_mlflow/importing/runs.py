@@ -99,10 +99,12 @@ class RunCopy:
         ]
         self._each(parameters, self._log_parameters, "parameter")
         self._each(tags, self._set_tags, "tag")
-        if there.run.status is RunStatus.RUNNING and not is_new:
-            # Whatever an import before had on its way is there before the histories are read.
-            histories.open()
-            there = self._read()
+        if there.run.status is RunStatus.RUNNING:
+            # Whatever another import had on its way is there before the histories are read: one
+            # before, or one at the same time, which made the run by the same key.
+            committed = histories.open()
+            if committed or not is_new:
+                there = self._read()
         histories.copy(there, is_running=there.run.status is RunStatus.RUNNING)
         return there
 
