@@ -20,7 +20,8 @@ from mlflow.utils.mlflow_tags import (
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.validation import _validate_tag
 from needletail.errors import CallError
-from needletail.tracking import FoundRun, LifeView, SearchInclude, Tag
+from needletail.searches import search_runs
+from needletail.tracking import FoundRun, LifeView, SearchInclude, SearchRunsRequest, Tag
 from needletail.tracking import RunStatus as Status
 
 from needletail_mlflow import ids, times
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from needletail_mlflow.keeping import Keeping
 
 _ALL = SearchInclude(all=True)
-_LOGGED = {"parameters": _ALL, "tags": _ALL, "metrics": _ALL}
-_LINKED = {"inputs": _ALL, "models": _ALL}
+_LOGGED: dict[str, Any] = {"parameters": _ALL, "tags": _ALL, "metrics": _ALL}
+_LINKED: dict[str, Any] = {"inputs": _ALL, "models": _ALL}
 _PAGE = 1_000
 _EXPERIMENTS_PER_SEARCH = 1_000
 _ENDED = {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
@@ -221,13 +222,14 @@ class Runs:
 
     def _found(self, **search: Any) -> SearchRunsResponse:
         """What a search finds, with all that the runs have."""
+        client = self._connection.client
         try:
-            return self._tracking.search_runs(**search, **_LOGGED, **_LINKED)
+            return search_runs(client, SearchRunsRequest(**search, **_LOGGED, **_LINKED))
         except CallError as error:
             if error.reason != "SEARCH_TOO_LARGE":
                 raise
         # One run has more than an answer takes: what it is linked to comes by itself.
-        page = self._tracking.search_runs(**search, **_LOGGED)
+        page = search_runs(client, SearchRunsRequest(**search, **_LOGGED))
         runs = tuple(self._inputs.linked(one) for one in page.runs)
         return dataclasses.replace(page, runs=runs)
 

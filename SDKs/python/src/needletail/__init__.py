@@ -13,6 +13,7 @@ from needletail import (
     identity,
     registry,
     rpc,
+    searches,
     tracing,
     tracking,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "registry",
     "rpc",
     "run",
+    "searches",
     "sync",
     "tracing",
     "tracking",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import needletail
-from needletail.tracking import BucketAxis, Experiment, RunFork, SearchInclude
+from needletail.tracking import BucketAxis, Experiment, RunFork, SearchInclude, SearchRunsRequest
 
 STEPS = 30_000
 
@@ -59,6 +59,36 @@ def test_a_run_begins_with_its_tags_and_parameters(
     )
     assert [(one.key, one.value) for one in found.parameters] == [("lr", "0.1")]
     assert ("team", "a") in [(one.key, one.value) for one in found.tags]
+
+
+def test_a_search_without_objects_of_each_value_finds_the_same(
+    client: needletail.Client, experiment: Experiment
+) -> None:
+    for number in range(3):
+        with needletail.run(
+            experiment=experiment.id, client=client, tags={"team": "a"}, parameters={"lr": number}
+        ) as run:
+            run.log({"loss": number / 2, "accuracy": float("nan")}, step=number)
+    every = SearchInclude(all=True)
+    request = SearchRunsRequest(
+        experiment_ids=(experiment.id,), page_size=2, parameters=every, tags=every, metrics=every
+    )
+    page = needletail.searches.search_runs(client, request)
+    whole = client.tracking.search_runs(
+        experiment_ids=[experiment.id], page_size=2, parameters=every, tags=every, metrics=every
+    )
+    assert page.next_page_token == whole.next_page_token != ""
+    assert [one.run for one in page.runs] == [one.run for one in whole.runs]
+    for lean, full in zip(page.runs, whole.runs, strict=True):
+        for kind in ("parameters", "tags"):
+            pairs = [(one.key, one.value) for one in getattr(full, kind)]
+            assert [(one.key, one.value) for one in getattr(lean, kind)] == pairs != []
+        loss = [(one.key, one.last_step, one.last_time_us, one.count) for one in full.metrics]
+        assert (
+            [(one.key, one.last_step, one.last_time_us, one.count) for one in lean.metrics]
+            == loss
+            != []
+        )
 
 
 def test_an_experiment_is_followed(client: needletail.Client, experiment: Experiment) -> None:
