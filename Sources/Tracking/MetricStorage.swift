@@ -147,16 +147,23 @@ struct MetricGroup: AppendGroup {
   ) -> Query<Int> {
     let steps = NumberColumns(all.map(\.steps))
     let times = NumberColumns(all.map(\.timesUs))
+    var values: [Double] = []
+    var valueEnds: [Int64] = []
+    for columns in all {
+      values += columns.values
+      valueEnds.append(Int64(values.count))
+    }
     return MetricAppendsQueries.insertMetricChunks(
-      ids: all.map { _ in call.nextID() }, runIDs: all.map(\.runID), keys: all.map(\.key),
-      epochs: all.map(\.epoch), pointCounts: all.map { Int64($0.steps.count) },
-      minSteps: extents.map(\.minStep),
-      maxSteps: extents.map(\.maxStep), stepForms: steps.forms, firstSteps: steps.first,
-      stepStrides: steps.strides, timeForms: times.forms, firstTimesUs: times.first,
-      timeStridesUs: times.strides, minValues: extents.map(\.minValue),
-      maxValues: extents.map(\.maxValue), organizationID: call.principal.organizationID,
-      stepOffsets: steps.offsets, wideSteps: steps.wide, timeOffsetsUs: times.offsets,
-      wideTimesUs: times.wide, pointValues: all.flatMap(\.values))
+      organizationID: call.principal.organizationID, stepOffsets: steps.offsets,
+      wideSteps: steps.wide, timeOffsetsUs: times.offsets, wideTimesUs: times.wide,
+      pointValues: values, ids: all.map { _ in call.nextID() }, runIDs: all.map(\.runID),
+      keys: all.map(\.key), epochs: all.map(\.epoch),
+      pointCounts: all.map { Int64($0.steps.count) }, minSteps: extents.map(\.minStep),
+      maxSteps: extents.map(\.maxStep), stepForms: steps.forms, stepEnds: steps.ends,
+      firstSteps: steps.first, stepStrides: steps.strides, timeForms: times.forms,
+      timeEnds: times.ends, firstTimesUs: times.first, timeStridesUs: times.strides,
+      minValues: extents.map(\.minValue), maxValues: extents.map(\.maxValue),
+      valueEnds: valueEnds)
   }
 }
 
@@ -173,6 +180,8 @@ extension MetricColumns {
 /// Many columns of whole numbers, laid out as the statement that stores chunks takes them.
 private struct NumberColumns {
   var forms: [Int64] = []
+  /// Where a column ends in `offsets` or `wide`, whichever has it; 0 where neither does.
+  var ends: [Int64] = []
   var first: [Int64] = []
   var strides: [Int64] = []
   var offsets: [Int32] = []
@@ -184,13 +193,17 @@ private struct NumberColumns {
       forms.append(form.number)
       first.append(numbers[0])
       switch form {
-      case .regular(let stride): strides.append(stride)
+      case .regular(let stride):
+        strides.append(stride)
+        ends.append(0)
       case .offsets(let more):
         strides.append(0)
         offsets += more
+        ends.append(Int64(offsets.count))
       case .wide(let more):
         strides.append(0)
         wide += more
+        ends.append(Int64(wide.count))
       }
     }
   }

@@ -64,6 +64,13 @@ def chunk_parameters(series: list[tuple[Any, str, list[Point]]], epoch: int = 0)
         parameters["time_offsets_us"] += times.offsets
         parameters["wide_times_us"] += times.wide
         parameters["point_values"] += [point[2] for point in points]
+        parameters["step_ends"].append(
+            len(parameters["wide_steps" if steps.wide else "step_offsets"])
+        )
+        parameters["time_ends"].append(
+            len(parameters["wide_times_us" if times.wide else "time_offsets_us"])
+        )
+        parameters["value_ends"].append(len(parameters["point_values"]))
     return parameters
 
 

@@ -187,56 +187,13 @@ from unnest(:run_ids::uuid[], :epochs::bigint[]) as wanted (id, epoch)
 left join held on wanted.id = held.id
 left join roles on held.project_id = roles.project_id;
 
--- Stores one chunk a series, all in one statement. The arrays up to max_values have an element a
--- series. The points of all series follow one another in `point_values`; a series takes its
--- steps from where step_forms says: 0 = first_steps + i * step_strides, 1 = the next
--- point_counts elements of step_offsets, added to first_steps, 2 = the next of wide_steps. Times
--- (microseconds since 1970) the same way. Form 0 only where last - first fits 64 bits.
+-- Stores one chunk a series, all in one statement. The arrays up to value_ends have an element a
+-- series. The points of all series follow one another in `point_values`, those of a series up to
+-- its value_ends. It takes its steps from where step_forms says: 0 = first_steps + i *
+-- step_strides, 1 = the point_counts elements of step_offsets up to its step_ends, added to
+-- first_steps, 2 = those of wide_steps. Times (microseconds since 1970) the same way. Form 0 only
+-- where last - first fits 64 bits.
 -- name: insertMetricChunks :exec
-with series as (
-    select
-        item.id,
-        item.run_id,
-        item.key,
-        item.epoch,
-        item.point_count,
-        item.min_step,
-        item.max_step,
-        item.step_form,
-        item.first_step,
-        item.step_stride,
-        item.time_form,
-        item.first_time_us,
-        item.time_stride_us,
-        item.min_value,
-        item.max_value,
-        sum(item.point_count::integer) over preceding as values_end,
-        sum(item.point_count::integer) filter (where item.step_form = 1)
-            over preceding
-            as offsets_end,
-        sum(item.point_count::integer) filter (where item.step_form = 2)
-            over preceding
-            as steps_end,
-        sum(item.point_count::integer) filter (where item.time_form = 1)
-            over preceding
-            as shifts_end,
-        sum(item.point_count::integer) filter (where item.time_form = 2) over preceding as times_end
-    from
-        unnest(
-            :ids::uuid[], :run_ids::uuid[], :keys::text[], :epochs::bigint[],
-            :point_counts::bigint[], :min_steps::bigint[], :max_steps::bigint[],
-            :step_forms::bigint[],
-            :first_steps::bigint[], :step_strides::bigint[], :time_forms::bigint[],
-            :first_times_us::bigint[], :time_strides_us::bigint[],
-            :min_values::double precision[], :max_values::double precision[]
-        ) with ordinality
-            as item (
-                id, run_id, key, epoch, point_count, min_step, max_step, step_form, first_step,
-                step_stride, time_form, first_time_us, time_stride_us, min_value, max_value, ordinal
-            )
-    window preceding as (order by item.ordinal rows unbounded preceding)
-)
-
 insert into metric_chunks (
     organization_id, id, run_id, key, epoch, point_count, min_step, max_step, first_step,
     step_stride, first_time_us, time_stride_us, min_value, max_value, step_offsets, steps,
@@ -261,34 +218,48 @@ select
         when series.step_form = 1
             then
                 (:step_offsets::integer[])[
-                    (series.offsets_end - series.point_count + 1):(series.offsets_end)
+                    (series.step_end - series.point_count + 1):(series.step_end)
                 ]
     end,
     case
         when series.step_form = 2
             then
                 (:wide_steps::bigint[])[
-                    (series.steps_end - series.point_count + 1):(series.steps_end)
+                    (series.step_end - series.point_count + 1):(series.step_end)
                 ]
     end,
     case
         when series.time_form = 1
             then
                 (:time_offsets_us::integer[])[
-                    (series.shifts_end - series.point_count + 1):(series.shifts_end)
+                    (series.time_end - series.point_count + 1):(series.time_end)
                 ]
     end,
     case
         when series.time_form = 2
             then
                 (:wide_times_us::bigint[])[
-                    (series.times_end - series.point_count + 1):(series.times_end)
+                    (series.time_end - series.point_count + 1):(series.time_end)
                 ]
     end,
     (:point_values::double precision[])[
-        (series.values_end - series.point_count + 1):(series.values_end)
+        (series.value_end - series.point_count + 1):(series.value_end)
     ]
-from series;
+from
+    unnest(
+        :ids::uuid[], :run_ids::uuid[], :keys::text[], :epochs::bigint[],
+        :point_counts::bigint[], :min_steps::bigint[], :max_steps::bigint[],
+        :step_forms::bigint[], :step_ends::bigint[],
+        :first_steps::bigint[], :step_strides::bigint[],
+        :time_forms::bigint[], :time_ends::bigint[],
+        :first_times_us::bigint[], :time_strides_us::bigint[],
+        :min_values::double precision[], :max_values::double precision[], :value_ends::bigint[]
+    )
+        as series (
+            id, run_id, key, epoch, point_count, min_step, max_step, step_form, step_end,
+            first_step, step_stride, time_form, time_end, first_time_us, time_stride_us,
+            min_value, max_value, value_end
+        );
 
 -- Stores one chunk of many points: cutting a long column out of a shared one, as
 -- insertMetricChunks does, costs as much as storing it.
