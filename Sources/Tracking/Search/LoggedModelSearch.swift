@@ -37,10 +37,7 @@ enum LoggedModelSearch {
         value: "value",
         SearchSeries(
           qualifiers: ["dataset_name", "dataset_digest"],
-          lastFirst: """
-            pair.key desc, pair.time_us desc, pair.step desc, pair.run_id desc, \
-            pair.dataset_name desc, pair.dataset_digest desc
-            """)),
+          lastBy: ["time_us", "step", "run_id", "dataset_name", "dataset_digest"])),
       SearchPairs(
         texts: ["params", "param", "parameters", "parameter"], "logged_model_parameters",
         owner: "logged_model_id"),
