@@ -18,6 +18,8 @@ RARE_EVERY = 100
 _NAN_EVERY = 200
 # Datasets of each project; each run read one of them, and one in so many runs another.
 _DATASETS, _VALIDATED_EVERY = 300, 4
+# Models that runs logged, and values of each of their two metrics; the last is any of them in size.
+LOGGED_MODELS, _MODEL_VALUES = 20_000, 5
 _PROJECTS = ("00000005-0000-4000-8000-000000000001", "00000005-0000-4000-8000-000000000002")
 
 
@@ -37,7 +39,7 @@ class SearchRows:
 def fill(database: Cluster, *, organization_ids: Sequence[str], runs: int) -> SearchRows:
     """Writes the same runs into two projects of each of the organizations.
 
-    They have parameters, summaries of metrics, tags and datasets.
+    They have parameters, summaries of metrics, tags and datasets; some logged a model.
     """
     for function in (_UUID_OF, _SHARE_OF):
         database.query(function)
@@ -48,15 +50,16 @@ def fill(database: Cluster, *, organization_ids: Sequence[str], runs: int) -> Se
         "run_tags": _tags,
         "run_metric_summaries": _metrics,
         "run_inputs": _inputs,
+        "logged_model_metrics": _logged_model_metrics,
     }
     for id_text in organization_ids:
         database.query(_parents(id_text))
     with without_indexes(database, list(details)):
         for id_text in organization_ids:
             own = f"'{id_text}'::uuid"
-            for insertion in (_runs, *details.values()):
+            for insertion in (_runs, _logged_models, *details.values()):
                 database.query(unchecked + insertion(own, runs), limit_seconds=LIMIT_SECONDS)
-    database.query("vacuum (analyze) runs, experiments, projects, input_datasets")
+    database.query("vacuum (analyze) runs, experiments, projects, input_datasets, logged_models")
     return SearchRows(runs, _PROJECTS[0], _experiment(0), tuple(map(_experiment, range(1, 11))))
 
 
@@ -247,6 +250,34 @@ def _inputs(own: str, runs: int) -> str:
         from generate_series(1, {runs}) as n
         cross join generate_series(1, 2) as use
         where use = 1 or n % {_VALIDATED_EVERY} = 0
+    """  # noqa: S608
+
+
+def _logged_models(own: str, runs: int) -> str:
+    return f"""
+        insert into logged_models (
+            organization_id, id, project_id, experiment_id, name, status, source_run_id, created_by
+        )
+        select
+            organization_id, uuid_of(13, n), project_id, experiment_id, 'model ' || n, 'ready', id,
+            created_by
+        from generate_series(1, {min(runs, LOGGED_MODELS)}) as n
+        inner join runs on organization_id = {own} and id = uuid_of(7, n)
+    """  # noqa: S608
+
+
+def _logged_model_metrics(own: str, runs: int) -> str:
+    return f"""
+        insert into logged_model_metrics (
+            organization_id, logged_model_id, key, time_us, step, run_id, dataset_name,
+            dataset_digest, value
+        )
+        select
+            {own}, uuid_of(13, n), key, step * 1000, step, uuid_of(7, n), 'dataset', '',
+            share_of(n * {_MODEL_VALUES} + step, 80 + length(key))
+        from generate_series(1, {min(runs, LOGGED_MODELS)}) as n
+        cross join generate_series(1, {_MODEL_VALUES}) as step
+        cross join unnest(array['loss', 'accuracy']) as key
     """  # noqa: S608
 
 

@@ -234,6 +234,21 @@ def _lists(caller: Caller, rows: SearchRows) -> Sequence[Calls]:
     )
 
 
+def _logged_models(caller: Caller) -> Sequence[Calls]:
+    """Searches for logged models, by the last of many values."""
+    method = _SERVICE + "SearchLoggedModels"
+    order = wire.message_field(5, wire.text_field(1, "metrics.accuracy DESC"))
+    return (
+        Calls("logged models, by a metric", caller, method, order),
+        Calls(
+            "logged models of a metric, by another",
+            caller,
+            method,
+            wire.text_field(3, "metrics.loss < 0.5") + order,
+        ),
+    )
+
+
 def _search(settings: Settings, outcome: Outcome) -> None:
     count = int(os.environ.get(_RUNS_VARIABLE, RUNS))
     with ExitStack() as stack:
@@ -253,6 +268,9 @@ def _search(settings: Settings, outcome: Outcome) -> None:
         lists = _lists(caller, rows)
         calls += lists
         bounds += [_GOAL_MS] * len(lists)
+        models = _logged_models(caller)
+        calls += models
+        bounds += [_AT_MOST_MS] * len(models)
         member = member_of(started, rows.project)
         own_caller = stack.enter_context(Caller.of(member))
         seen = member_searches(table)

@@ -106,6 +106,14 @@ public final class Database {
     )
   }
 
+  /// Runs the statements of `batch`, which change nothing, in one transaction and one round trip.
+  public func read(_ work: Work, _ batch: Batch) async throws(PostgresError) {
+    guard !batch.isEmpty else { return }
+    let unit = Unit(work, batch.steps, opening: .scope, closing: .nothing, isChange: false)
+    try await pool.perform(unit)
+    try batch.fillSlots(from: unit)
+  }
+
   // MARK: Changing
 
   /// Runs the statements of `batch` as one transaction, in one round trip.

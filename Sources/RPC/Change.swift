@@ -65,6 +65,15 @@ extension CallContext {
     }
   }
 
+  /// Runs statements that change nothing, together.
+  public func read(_ batch: Batch) async throws(CallError) {
+    do throws(PostgresError) {
+      try await database.read(work, batch)
+    } catch {
+      throw callError(error)
+    }
+  }
+
   /// Commits a change whose answer is known before: the statements, the audit entry, the event and
   /// the idempotency record, in one transaction and one round trip.
   ///

@@ -25,6 +25,12 @@ def log(connection: Connection, tenant: Tenant, run_id: uuid.UUID, key: str, poi
              **summary_parameters([(run_id, key, [point])]))  # fmt: skip
 
 
+def change(connection: Connection, tenant: Tenant, run_id: uuid.UUID, key: str) -> None:
+    """Log twice, so that the last value is one that changed."""
+    for step in (1, 2):
+        log(connection, tenant, run_id, key, (step, step, 0.5 / step))
+
+
 def settle(connection: Connection, before: datetime = FAR, batch_size: int = 1_000) -> int:
     with maintaining(connection):
         (row,) = call(connection, "settleMetrics", before=before, batch_size=batch_size)
@@ -38,13 +44,11 @@ def settled(connection: Connection, run_id: uuid.UUID) -> dict[str, float | None
     return {row["key"]: row["settled_value"] for row in rows}
 
 
-def test_a_value_settles_and_is_unsettled_by_the_next(
+def test_a_first_value_is_settled_and_the_next_unsettles_it(
     connection: Connection, tenant: Tenant, run_id: uuid.UUID
 ) -> None:
     log(connection, tenant, run_id, "loss", (1, 1, 0.5))
     log(connection, tenant, run_id, "broken", (1, 1, math.nan))
-    assert settled(connection, run_id) == {"loss": None, "broken": None}
-    assert settle(connection) == 2
     values = settled(connection, run_id)
     assert values["loss"] == 0.5
     assert math.isnan(values["broken"] or 0.0)
@@ -53,6 +57,16 @@ def test_a_value_settles_and_is_unsettled_by_the_next(
     assert settled(connection, run_id)["loss"] is None
     assert settle(connection) == 1
     assert settled(connection, run_id)["loss"] == 0.25
+
+
+def test_of_several_first_points_the_last_is_the_settled_one(
+    connection: Connection, tenant: Tenant, run_id: uuid.UUID
+) -> None:
+    points: list[Point] = [(1, 1, 0.5), (3, 3, 0.125), (2, 2, 4.0)]
+    with acting(connection, tenant):
+        call(connection, "upsertMetricSummaries", organization_id=tenant.organization_id,
+             **summary_parameters([(run_id, "loss", points)]))  # fmt: skip
+    assert settled(connection, run_id) == {"loss": 0.125}
 
 
 def test_what_does_not_change_the_last_value_does_not_unsettle_it(
@@ -68,7 +82,7 @@ def test_only_what_has_rested_settles_and_no_more_than_a_batch(
     connection: Connection, tenant: Tenant, run_id: uuid.UUID
 ) -> None:
     for number in range(5):
-        log(connection, tenant, run_id, f"metric {number}", (1, 1, 0.5))
+        change(connection, tenant, run_id, f"metric {number}")
     assert settle(connection, before=datetime.now(UTC) - timedelta(hours=1)) == 0
     assert [settle(connection, batch_size=2) for _ in range(4)] == [2, 2, 1, 0]
 
@@ -86,8 +100,8 @@ def test_a_value_that_is_not_the_last_can_not_be_in_the_index(
 def test_what_is_being_changed_is_left_for_the_next_time(
     connection: Connection, other: Connection, tenant: Tenant, run_id: uuid.UUID
 ) -> None:
-    log(connection, tenant, run_id, "loss", (1, 1, 0.5))
-    log(connection, tenant, run_id, "accuracy", (1, 1, 0.5))
+    change(connection, tenant, run_id, "loss")
+    change(connection, tenant, run_id, "accuracy")
     with other.transaction():
         other.execute(
             "select from run_metric_summaries where run_id = %s and key = 'loss' for update",

@@ -190,7 +190,7 @@ struct SearchDraws {
     }
   }
 
-  private mutating func key() -> String {
+  mutating func key() -> String {
     "`\(Self.keys.randomElement(using: &random) ?? "k")`"
   }
 

@@ -15,10 +15,10 @@ struct SearchPropertyTests {
   private static let runCount = 150
   private static let searches = 400
 
-  private let cluster: TestCluster
-  private let connection: String
-  private let organizationID: UUID
-  private let runs: [ModelRun]
+  let cluster: TestCluster
+  let connection: String
+  let organizationID: UUID
+  let runs: [ModelRun]
 
   init() async throws {
     cluster = try TestCluster.start()
@@ -43,7 +43,7 @@ struct SearchPropertyTests {
     try cluster.sql(Self.insertion(runs, organizationID, project), in: connection)
   }
 
-  private static func with<Value: Sendable>(
+  static func with<Value: Sendable>(
     _ connection: String, role: String?,
     _ body: @escaping @Sendable (Database) async throws -> Value
   ) async throws -> Value {
@@ -112,7 +112,7 @@ struct SearchPropertyTests {
 
   // MARK: Searching
 
-  private static func search(
+  static func search(
     _ organizationID: UUID, _ filter: String, _ order: [String]
   ) throws -> Search {
     Search(
@@ -125,7 +125,7 @@ struct SearchPropertyTests {
   }
 
   /// All pages, each begun from the bytes of the place before.
-  private static func pages(
+  static func pages(
     _ search: Search, _ accesses: [Int: SearchAccess], size: Int, trialRows: Int64? = nil,
     holdsAll: Bool = false, _ database: Database
   ) async throws -> [UUID] {

@@ -159,6 +159,7 @@ extension CallContext {
     after start: SearchPlace?, limit: Int, _ reasons: SearchReasons,
     _ decode: @escaping @Sendable (borrowing Row) throws(PostgresError) -> Value
   ) async throws(CallError) -> [(value: Value, values: [SearchValue])] {
+    guard !way.findsNothing else { return [] }
     if rank == 0, !way.tried.isEmpty,
       let end = try await read(
         search.trialEnd(name, after: start, rows: SearchTrialBounds.rowsMax), reasons)
@@ -167,8 +168,9 @@ extension CallContext {
         search.page(
           name, way.accesses, rank: rank, after: start, until: end, limit: limit, decode), reasons)
       if first.count == limit { return first }
-      let counts = try await read(search.heldCounts(name, way.tried), reasons)
-      way.holdsAll = counts.allSatisfy { $0 <= SearchTrialBounds.heldMax }
+      way = search.heldWay(
+        way, try await read(search.heldCounts(name, way.tried), reasons))
+      if way.findsNothing { return first }
     }
     return try await read(
       search.page(

@@ -49,6 +49,7 @@ public struct Search: Sendable {
   func count(_ name: StaticString, _ accesses: [Int: SearchAccess] = [:]) -> Query<Int64> {
     var compiler = compiler
     compiler.accesses = accesses
+    compiler.isCount = true
     var sql = ComposedStatement()
     sql.add("select count(*) from ")
     sql.add(schema.table)
@@ -102,6 +103,7 @@ public struct Search: Sendable {
     var compiler = compiler
     compiler.accesses = accesses
     compiler.holdsAll = holdsAll
+    compiler.isTrial = end != nil
     let branches = branches(rank: rank)
     var sql = ComposedStatement()
     if branches.count == 1 {
@@ -164,6 +166,10 @@ public struct Search: Sendable {
       guard case .pair(let place, let key) = field.target, index > 0 || rank < 2 else { continue }
       let pairs = schema.pairs[place]
       sql.add(index == 0 ? "\ninner join " : "\nleft join ")
+      if let series = pairs.series, index == 0 {
+        addLeadingLast(pairs, series, key, field.qualifier, to: &sql)
+        continue
+      }
       if let series = pairs.series {
         addLast(pairs, series, key, field.qualifier, SearchCompiler.aliases[index], to: &sql)
         continue

@@ -74,7 +74,7 @@ extension Search {
   }
 
   func counts(
-    _ name: StaticString, of sets: [SearchSet], most: Int64
+    _ name: StaticString, of sets: [SearchSet], most: Int64, isOfAll: Bool = false
   ) -> Query<[Int64]> {
     let compiler = compiler
     var sql = ComposedStatement()
@@ -87,7 +87,18 @@ extension Search {
       sql.add(int8: most + 1)
       sql.add(") as found)")
     }
-    let columns = sets.count
+    if isOfAll {
+      sql.add(",\n    (select count(*) from (select from ")
+      sql.add(schema.table)
+      sql.add(" where ")
+      sql.add(schema.alias, "organization_id")
+      sql.add(" = ")
+      sql.add(uuid: organizationID)
+      sql.add(" limit ")
+      sql.add(int8: most + 2)
+      sql.add(") as found)")
+    }
+    let columns = sets.count + (isOfAll ? 1 : 0)
     return sql.query(name) { reply throws(PostgresError) in
       try reply.one { row throws(PostgresError) in
         var counts: [Int64] = []
@@ -139,17 +150,10 @@ extension SearchCompiler {
       for branch in pairs.branches {
         if !isFirst { sql.add(" union all ") }
         isFirst = false
-        sql.add("select ")
+        sql.add(pairs.presence(clause) == nil ? "select " : "select distinct ")
         sql.add("pair", pairs.owner)
         sql.add(" from ")
-        sql.add(pairs.table)
-        sql.add(" as pair where ")
-        addKey(key, "pair", to: &sql)
-        addBranch(branch, of: pairs, "pair", to: &sql)
-        addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
-        guard clause.test != .isPresent else { continue }
-        sql.add(" and ")
-        addTest(clause.test, of: pairs, "pair", branch, to: &sql)
+        addRows(clause, of: pairs, key, branch, to: &sql)
       }
     }
   }

@@ -14,6 +14,10 @@ struct SearchCompiler {
   var qualifiers: [SearchQualifier] = []
   /// Whether every comparison of a keyed field is decided by a set of ids.
   var holdsAll = false
+  /// Whether few rows are tried, one by one.
+  var isTrial = false
+  /// Whether all rows are, to count those that satisfy the condition.
+  var isCount = false
 
   /// The alias of the first field of an order.
   static let joined: StaticString = "k0"
@@ -96,17 +100,51 @@ struct SearchCompiler {
     case .pair(let index, let key):
       let pairs = schema.pairs[index]
       if clause.test == .isMissing { sql.add("not ") }
-      sql.add("exists (select from ")
-      sql.add(pairs.table)
-      sql.add(" as pair where ")
-      addOwner(pairs, key, "pair", to: &sql)
-      addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
-      if clause.test != .isMissing, clause.test != .isPresent {
-        sql.add(" and ")
-        addTest(clause.test, of: pairs, "pair", to: &sql)
+      // Of each branch an index knows all that a count wants.
+      let branches = isCount ? pairs.branches : [.all]
+      sql.add("(")
+      for (place, branch) in branches.enumerated() {
+        if place > 0 { sql.add(" or ") }
+        addExists(clause, of: pairs, key, branch, to: &sql)
       }
       sql.add(")")
     }
+  }
+
+  private func addExists(
+    _ clause: SearchClause, of pairs: SearchPairs, _ key: [UInt8], _ branch: SearchBranch,
+    to sql: inout ComposedStatement
+  ) {
+    sql.add("exists (select from ")
+    addRows(clause, of: pairs, key, branch, to: &sql)
+    sql.add(" and ")
+    sql.add("pair", pairs.owner)
+    sql.add(" = ")
+    sql.add(schema.alias, "id")
+    // Of several values the server does not know how many resources have them, and may rather read
+    // all of them than look at the few rows of a trial; OFFSET leaves it only the looks.
+    if isTrial, pairs.knownKeys != nil { sql.add(" offset 0") }
+    sql.add(")")
+  }
+
+  /// Adds the table of a comparison, called `pair`, and `where …` for the rows that satisfy it.
+  func addRows(
+    _ clause: SearchClause, of pairs: SearchPairs, _ key: [UInt8], _ branch: SearchBranch,
+    to sql: inout ComposedStatement
+  ) {
+    if let presence = pairs.presence(clause) {
+      sql.add(presence.table)
+      sql.add(" as pair where ")
+      return addOrganization("pair", to: &sql)
+    }
+    sql.add(pairs.table)
+    sql.add(" as pair where ")
+    addKey(key, "pair", to: &sql)
+    addBranch(branch, of: pairs, "pair", to: &sql)
+    addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
+    guard clause.test != .isMissing, clause.test != .isPresent else { return }
+    sql.add(" and ")
+    addTest(clause.test, of: pairs, "pair", branch, to: &sql)
   }
 
   /// What ties a keyed field to its resource.
@@ -122,13 +160,17 @@ struct SearchCompiler {
 
   /// What bounds keyed fields to those of a key.
   func addKey(_ key: [UInt8], _ alias: StaticString, to sql: inout ComposedStatement) {
-    sql.add(alias, "organization_id")
-    sql.add(" = ")
-    sql.add(uuid: organizationID)
+    addOrganization(alias, to: &sql)
     sql.add(" and ")
     sql.add(alias, "key")
     sql.add(" = ")
     sql.add(text: String(decoding: key, as: UTF8.self))
+  }
+
+  private func addOrganization(_ alias: StaticString, to sql: inout ComposedStatement) {
+    sql.add(alias, "organization_id")
+    sql.add(" = ")
+    sql.add(uuid: organizationID)
   }
 
   private func addColumn(

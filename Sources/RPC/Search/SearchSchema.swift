@@ -131,6 +131,8 @@ public struct SearchPairs: Sendable {
   let open: SearchOpenField?
   /// How a table of series has its rows; nil = it is none.
   let series: SearchSeries?
+  /// Where it is seen that there is a value, where that is shorter than the table.
+  let presence: SearchPresence?
 
   /// Makes keyed fields of texts, in the columns `value` and `value_head`.
   public init(texts names: [String], _ table: StaticString, owner: StaticString) {
@@ -141,11 +143,12 @@ public struct SearchPairs: Sendable {
   /// Makes fields of texts with these keys, of each of which a resource may have several values, in
   /// the column `value`.
   public init(
-    several names: [String], _ table: StaticString, owner: StaticString, keys: [String]
+    several names: [String], _ table: StaticString, owner: StaticString, keys: [String],
+    presence: SearchPresence? = nil
   ) {
     self.init(
       names: names, table: table, owner: owner, value: "value", sorted: "value", kind: .text,
-      knownKeys: keys)
+      knownKeys: keys, presence: presence)
   }
 
   /// Makes keyed fields of which a resource may have several, each a text or a number.
@@ -196,7 +199,7 @@ public struct SearchPairs: Sendable {
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
     sorted: StaticString, settled: StaticString? = nil, kind: SearchKind,
     knownKeys: [String]? = nil, number: StaticString? = nil, columns: [String: StaticString]? = nil,
-    open: SearchOpenField? = nil, series: SearchSeries? = nil
+    open: SearchOpenField? = nil, series: SearchSeries? = nil, presence: SearchPresence? = nil
   ) {
     self.names = names
     self.table = table
@@ -210,6 +213,7 @@ public struct SearchPairs: Sendable {
     self.columns = columns
     self.open = open
     self.series = series
+    self.presence = presence
   }
 
   /// Whether a resource has one value of a key at most that an order can go by.
@@ -233,6 +237,18 @@ public struct SearchPairs: Sendable {
   /// What `value_head` is of a text.
   static func head(of text: String) -> String {
     String(String.UnicodeScalarView(text.unicodeScalars.prefix(headScalars)))
+  }
+}
+
+/// A table that has a row where a resource has a value of some keys, also more than one.
+public struct SearchPresence: Sendable {
+  let table: StaticString
+  let keys: [String]
+
+  /// Names the table, which has the same column with the owner, and the keys.
+  public init(_ table: StaticString, of keys: [String]) {
+    self.table = table
+    self.keys = keys
   }
 }
 

@@ -4,13 +4,13 @@ internal import Postgres
 public struct SearchSeries: Sendable {
   /// Columns of texts that values can be narrowed down by.
   let qualifiers: [StaticString]
-  /// An order in which the last value of a key comes first; the rows are called `pair`.
-  let lastFirst: StaticString
+  /// Columns by which the last value of a key is the greatest; no two are equal.
+  let lastBy: [StaticString]
 
-  /// Names the columns and the order.
-  public init(qualifiers: [StaticString], lastFirst: StaticString) {
+  /// Names the columns.
+  public init(qualifiers: [StaticString], lastBy: [StaticString]) {
     self.qualifiers = qualifiers
-    self.lastFirst = lastFirst
+    self.lastBy = lastBy
   }
 }
 
@@ -60,6 +60,46 @@ extension Search {
     return first.target
   }
 
+  /// Joins the last value of a series that leads an order.
+  ///
+  /// The index of values has all in the order; that one is the last takes a look at what is behind
+  /// it. So a page reads few of the resources, unless many values are not the last.
+  func addLeadingLast(
+    _ pairs: SearchPairs, _ series: SearchSeries, _ key: [UInt8], _ qualifier: SearchQualifier?,
+    to sql: inout ComposedStatement
+  ) {
+    let (compiler, qualifiers) = (compiler, qualifier.map { [$0] } ?? [])
+    let alias = SearchCompiler.joined
+    func addPlace(_ alias: StaticString, to sql: inout ComposedStatement) {
+      sql.add("(")
+      for (index, column) in series.lastBy.enumerated() {
+        if index > 0 { sql.add(", ") }
+        sql.add(alias, column)
+      }
+      sql.add(")")
+    }
+    sql.add(pairs.table)
+    sql.add(" as ")
+    sql.add(alias)
+    sql.add(" on ")
+    compiler.addOwner(pairs, key, alias, to: &sql)
+    compiler.addQualifiers(qualifiers, of: pairs, alias, to: &sql)
+    sql.add(" and not exists (select from ")
+    sql.add(pairs.table)
+    sql.add(" as pair where ")
+    compiler.addKey(key, "pair", to: &sql)
+    sql.add(" and ")
+    sql.add("pair", pairs.owner)
+    sql.add(" = ")
+    sql.add(alias, pairs.owner)
+    compiler.addQualifiers(qualifiers, of: pairs, "pair", to: &sql)
+    sql.add(" and ")
+    addPlace("pair", to: &sql)
+    sql.add(" > ")
+    addPlace(alias, to: &sql)
+    sql.add(")")
+  }
+
   /// Joins the last value of a series, if there is one.
   func addLast(
     _ pairs: SearchPairs, _ series: SearchSeries, _ key: [UInt8], _ qualifier: SearchQualifier?,
@@ -74,7 +114,13 @@ extension Search {
     compiler.addOwner(pairs, key, "pair", to: &sql)
     compiler.addQualifiers(qualifier.map { [$0] } ?? [], of: pairs, "pair", to: &sql)
     sql.add(" order by ")
-    sql.add(series.lastFirst)
+    sql.add("pair", "key")
+    sql.add(" desc")
+    for column in series.lastBy {
+      sql.add(", ")
+      sql.add("pair", column)
+      sql.add(" desc")
+    }
     sql.add(" limit 1) as ")
     sql.add(alias)
     sql.add(" on true")

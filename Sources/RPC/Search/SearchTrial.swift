@@ -23,6 +23,8 @@ struct SearchWay {
   let tried: [SearchClause]
   /// Whether they are held, from here on.
   var holdsAll = false
+  /// Whether it has turned out that nothing is found.
+  var findsNothing = false
 
   init(_ accesses: [Int: SearchAccess], tried: [SearchClause]) {
     self.accesses = accesses
@@ -143,10 +145,34 @@ extension Search {
     end.add(to: &sql)
   }
 
-  /// Counts how many ids are held for each of the clauses, as far as that matters.
+  /// Counts how many ids are held for each of the clauses, as far as that matters, and behind them,
+  /// where that may decide, how many resources there are.
   func heldCounts(_ name: StaticString, _ clauses: [SearchClause]) -> Query<[Int64]> {
     let sets = clauses.map { SearchSet(part: 0, clauses: [$0.held]) }
-    return counts(name, of: sets, most: SearchTrialBounds.heldMax)
+    return counts(
+      name, of: sets, most: SearchTrialBounds.heldMax, isOfAll: clauses.contains(where: demandsLack)
+    )
+  }
+
+  /// How all clauses are decided that have so many ids.
+  func heldWay(_ way: SearchWay, _ counts: [Int64]) -> SearchWay {
+    var way = way
+    let held = counts.prefix(way.tried.count)
+    way.holdsAll = held.allSatisfy { $0 <= SearchTrialBounds.heldMax }
+    guard counts.count > held.count, let all = counts.last else { return way }
+    // As many have a value as there are: no one lacks it.
+    way.findsNothing = zip(way.tried, held).contains { demandsLack($0) && $1 == all }
+    return way
+  }
+
+  /// Whether only what has no value of a field is found, and ids are held once each.
+  private func demandsLack(_ clause: SearchClause) -> Bool {
+    guard clause.test == .isMissing, case .pair(let place, _) = clause.target,
+      condition?.conjuncts.contains(.clause(clause)) ?? false
+    else { return false }
+    let pairs = schema.pairs[place]
+    return pairs.presence(clause) != nil
+      || pairs.isSingle && pairs.series == nil && pairs.columns == nil
   }
 }
 
@@ -160,6 +186,17 @@ extension SearchCondition {
       if case .pair = clause.target { return [clause] }
       return []
     }
+  }
+}
+
+extension SearchPairs {
+  /// Where it is seen whether a comparison holds that only asks for any value.
+  func presence(_ clause: SearchClause) -> SearchPresence? {
+    guard clause.test == .isMissing || clause.test == .isPresent,
+      case .pair(_, let key) = clause.target, let presence,
+      presence.keys.contains(String(decoding: key, as: UTF8.self))
+    else { return nil }
+    return presence
   }
 }
 

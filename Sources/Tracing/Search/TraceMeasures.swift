@@ -266,11 +266,8 @@ extension TracingService {
     let experimentIDs = validator.evaluationIDs(
       "experiment_ids", request.experimentIDs, count: 0...TraceBounds.experimentIDsMax)
     try validator.finish()
-    try await requireLook(at: projectID, call)
-    let search = try call.search(
-      TraceSearch.schema, filter: request.filter, orderBy: [], isNarrow: true,
-      TraceSearch.reasons,
-      restriction: TraceSearch.restriction(call, projectID, experimentIDs))
+    let search = try await traceSearch(
+      request.filter, in: projectID, of: experimentIDs, call)
     var response = CountTracesResponse()
     response.count = try await call.count(search, "tracing.countTraces", TraceSearch.reasons)
     return response
@@ -289,11 +286,8 @@ extension TracingService {
       request.groupCountMax, standard: MeasureBounds.groupsStandard,
       max: MeasureBounds.groupsMax)
     try validator.finish()
-    try await requireLook(at: projectID, call)
-    let search = try call.search(
-      TraceSearch.schema, filter: request.filter, orderBy: [], isNarrow: true,
-      TraceSearch.reasons,
-      restriction: TraceSearch.restriction(call, projectID, experimentIDs))
+    let search = try await traceSearch(
+      request.filter, in: projectID, of: experimentIDs, call)
     let query = search.gathered(
       "tracing.measureTraces", { measure.addHead(to: &$0) },
       joins: { measure.addJoins(to: &$0) }, tail: { measure.addTail(count, to: &$0) }

@@ -89,6 +89,17 @@ enum TraceSearch {
 }
 
 extension TracingService {
+  /// A search of a project's traces, once it is sure that the caller may look at it.
+  func traceSearch(
+    _ filter: String, in projectID: UUID, of experimentIDs: [UUID], orderBy: [String] = [],
+    _ call: CallContext
+  ) async throws(CallError) -> Search {
+    try await requireLook(at: projectID, call)
+    return try call.search(
+      TraceSearch.schema, filter: filter, orderBy: orderBy, isNarrow: true, TraceSearch.reasons,
+      restriction: TraceSearch.restriction(call, projectID, experimentIDs))
+  }
+
   /// Finds traces by a filter, in any order.
   public func searchTraces(
     _ request: SearchTracesRequest, _ call: CallContext
@@ -106,13 +117,10 @@ extension TracingService {
     let size = validator.pageSize(
       request.pageSize, standard: TraceBounds.pageSize, max: TraceBounds.pageSizeMax)
     try validator.finish()
-    try await requireLook(at: projectID, call)
 
-    let search = try call.search(
-      TraceSearch.schema, filter: request.filter,
-      orderBy: request.orderBy.isEmpty ? TraceSearch.standardOrder : request.orderBy,
-      isNarrow: true, TraceSearch.reasons,
-      restriction: TraceSearch.restriction(call, projectID, experimentIDs))
+    let search = try await traceSearch(
+      request.filter, in: projectID, of: experimentIDs,
+      orderBy: request.orderBy.isEmpty ? TraceSearch.standardOrder : request.orderBy, call)
     let purpose =
       ([
         "trace search", projectID.description,

@@ -13,11 +13,8 @@ extension TracingService {
     let count = validator.pageSize(
       request.countMax, standard: MeasureBounds.sessionsStandard, max: MeasureBounds.sessionsMax)
     try validator.finish()
-    try await requireLook(at: projectID, call)
-    let search = try call.search(
-      TraceSearch.schema, filter: request.filter, orderBy: [], isNarrow: true,
-      TraceSearch.reasons,
-      restriction: TraceSearch.restriction(call, projectID, [experimentID]))
+    let search = try await traceSearch(
+      request.filter, in: projectID, of: [experimentID], call)
     let organizationID = call.principal.organizationID
     let query = search.gathered(
       "tracing.listTraceSessions",

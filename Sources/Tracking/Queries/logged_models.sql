@@ -231,55 +231,80 @@ select
     item.value
 from unnest(:keys::text[], :parameter_values::text[]) as item (key, value);
 
--- The tags of found models, in the order of those and the keys, up to the one with which they are
--- more than `bytes_max` bytes together.
+-- The tags of found models, as those of found runs.
 -- name: listFoundLoggedModelTags :many
 select
     found.logged_model_id as "logged_model_id!",
-    found.key as "key!",
-    found.value as "value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
+        as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        tag.logged_model_id,
-        tag.key,
-        tag.value,
-        sum(octet_length(tag.key) + octet_length(tag.value))
-            over (order by asked.place, tag.key) as bytes,
-        octet_length(tag.key) + octet_length(tag.value) as own_bytes
+        asked.logged_model_id,
+        own.keys,
+        own.pair_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:logged_model_ids::uuid[]) with ordinality as asked (logged_model_id, place)
-    inner join logged_model_tags as tag
-        on
-            tag.organization_id = :organization_id
-            and asked.logged_model_id = tag.logged_model_id
+    cross join lateral (
+        select
+            array_agg(pair.key) as keys,
+            array_agg(pair.value) as pair_values,
+            sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+        from (
+            select
+                tag.key,
+                tag.value
+            from logged_model_tags as tag
+            where
+                tag.organization_id = :organization_id
+                and tag.logged_model_id = asked.logged_model_id
+            order by tag.key
+        ) as pair
+    ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;
 
 -- The parameters of found models, as their tags.
 -- name: listFoundLoggedModelParameters :many
 select
     found.logged_model_id as "logged_model_id!",
-    found.key as "key!",
-    found.value as "value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
+        as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        parameter.logged_model_id,
-        parameter.key,
-        parameter.value,
-        sum(octet_length(parameter.key) + octet_length(parameter.value))
-            over (order by asked.place, parameter.key) as bytes,
-        octet_length(parameter.key) + octet_length(parameter.value) as own_bytes
+        asked.logged_model_id,
+        own.keys,
+        own.pair_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:logged_model_ids::uuid[]) with ordinality as asked (logged_model_id, place)
-    inner join logged_model_parameters as parameter
-        on
-            parameter.organization_id = :organization_id
-            and asked.logged_model_id = parameter.logged_model_id
+    cross join lateral (
+        select
+            array_agg(pair.key) as keys,
+            array_agg(pair.value) as pair_values,
+            sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+        from (
+            select
+                parameter.key,
+                parameter.value
+            from logged_model_parameters as parameter
+            where
+                parameter.organization_id = :organization_id
+                and parameter.logged_model_id = asked.logged_model_id
+            order by parameter.key
+        ) as pair
+    ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;

@@ -277,11 +277,12 @@ values (
 
 -- Adds a series each to the summaries of distinct (run, key) pairs. In the order of the key, so
 -- that two writers of one run never wait for one another in a circle. min_steps and max_steps are
--- the first steps of the least and the greatest value, of no meaning where those are NaN.
+-- the first steps of the least and the greatest value, of no meaning where those are NaN. A first
+-- value counts as settled: many are never followed by another, and that unsettles it.
 -- name: upsertMetricSummaries :exec
 insert into run_metric_summaries as summary (
     organization_id, run_id, key, point_count, first_step, last_step, last_time_us, last_value,
-    min_value, max_value, number_count, value_sum, min_step, max_step
+    min_value, max_value, number_count, value_sum, min_step, max_step, settled_value
 )
 select
     :organization_id,
@@ -297,7 +298,8 @@ select
     series.number_count,
     series.value_sum,
     case when series.min_value <> 'NaN' then series.min_step end,
-    case when series.max_value <> 'NaN' then series.max_step end
+    case when series.max_value <> 'NaN' then series.max_step end,
+    series.last_value
 from
     unnest(
         :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],

@@ -1,96 +1,161 @@
--- The parameters of found runs: all or those of these keys, in the order of the runs and the keys,
--- up to the one with which they are more than `bytes_max` bytes together.
+-- What comes along with found runs is read a row a run, with an array a column: a row a pair costs
+-- more than twice as much.
+
+-- The parameters of found runs: all or those of these keys, in the order of the keys, a row a run
+-- that has any, in the order of the runs, up to the one with which they are more than `bytes_max`
+-- bytes together. Of that one only the bytes come.
 -- name: listFoundParameters :many
 select
     found.run_id as "run_id!",
-    found.key as "key!",
-    found.value as "value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
+        as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        parameter.run_id,
-        parameter.key,
-        parameter.value,
-        sum(octet_length(parameter.key) + octet_length(parameter.value))
-            over (order by asked.place, parameter.key) as bytes,
-        octet_length(parameter.key) + octet_length(parameter.value) as own_bytes
+        asked.run_id,
+        own.keys,
+        own.pair_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
-    inner join run_parameters as parameter
-        on
-            parameter.organization_id = :organization_id
-            and asked.run_id = parameter.run_id
-            and (:takes_all or parameter.key = any(:keys::text[]))
+    cross join
+        lateral (
+            select
+                array_agg(pair.key) as keys,
+                array_agg(pair.value) as pair_values,
+                sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+            from (
+                select
+                    parameter.key,
+                    parameter.value
+                from run_parameters as parameter
+                where
+                    parameter.organization_id = :organization_id
+                    and parameter.run_id = asked.run_id
+                    and (:takes_all or parameter.key = any(:keys::text[]))
+                order by parameter.key
+            ) as pair
+        ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;
 
 -- The tags of found runs, as their parameters.
 -- name: listFoundTags :many
 select
     found.run_id as "run_id!",
-    found.key as "key!",
-    found.value as "value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
+        as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        tag.run_id,
-        tag.key,
-        tag.value,
-        sum(octet_length(tag.key) + octet_length(tag.value))
-            over (order by asked.place, tag.key) as bytes,
-        octet_length(tag.key) + octet_length(tag.value) as own_bytes
+        asked.run_id,
+        own.keys,
+        own.pair_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
-    inner join run_tags as tag
-        on
-            tag.organization_id = :organization_id
-            and asked.run_id = tag.run_id
-            and (:takes_all or tag.key = any(:keys::text[]))
+    cross join
+        lateral (
+            select
+                array_agg(pair.key) as keys,
+                array_agg(pair.value) as pair_values,
+                sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+            from (
+                select
+                    tag.key,
+                    tag.value
+                from run_tags as tag
+                where
+                    tag.organization_id = :organization_id
+                    and tag.run_id = asked.run_id
+                    and (:takes_all or tag.key = any(:keys::text[]))
+                order by tag.key
+            ) as pair
+        ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;
 
 -- The metrics of found runs, as their parameters; each counts as its key and 64 bytes.
 -- name: listFoundMetrics :many
 select
     found.run_id as "run_id!",
-    found.key as "key!",
-    found.point_count as "point_count!",
-    found.first_step as "first_step!",
-    found.last_step as "last_step!",
-    found.last_time_us as "last_time_us!",
-    found.last_value as "last_value!",
-    found.min_value as "min_value!",
-    found.max_value as "max_value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end
+        as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.point_counts else '{}' end
+        as "point_counts!",
+    case when found.bytes <= :bytes_max::bigint then found.first_steps else '{}' end
+        as "first_steps!",
+    case when found.bytes <= :bytes_max::bigint then found.last_steps else '{}' end
+        as "last_steps!",
+    case when found.bytes <= :bytes_max::bigint then found.last_times_us else '{}' end
+        as "last_times_us!",
+    case when found.bytes <= :bytes_max::bigint then found.last_values else '{}' end
+        as "last_values!",
+    case when found.bytes <= :bytes_max::bigint then found.min_values else '{}' end
+        as "min_values!",
+    case when found.bytes <= :bytes_max::bigint then found.max_values else '{}' end
+        as "max_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        summary.run_id,
-        summary.key,
-        summary.point_count,
-        summary.first_step,
-        summary.last_step,
-        summary.last_time_us,
-        summary.last_value,
-        summary.min_value,
-        summary.max_value,
-        sum(octet_length(summary.key) + 64)
-            over (order by asked.place, summary.key) as bytes,
-        octet_length(summary.key) + 64 as own_bytes
+        asked.run_id,
+        own.keys,
+        own.point_counts,
+        own.first_steps,
+        own.last_steps,
+        own.last_times_us,
+        own.last_values,
+        own.min_values,
+        own.max_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
-    inner join run_metric_summaries as summary
-        on
-            summary.organization_id = :organization_id
-            and asked.run_id = summary.run_id
-            and (:takes_all or summary.key = any(:keys::text[]))
+    cross join
+        lateral (
+            select
+                array_agg(summary.key) as keys,
+                array_agg(summary.point_count) as point_counts,
+                array_agg(summary.first_step) as first_steps,
+                array_agg(summary.last_step) as last_steps,
+                array_agg(summary.last_time_us) as last_times_us,
+                array_agg(summary.last_value) as last_values,
+                array_agg(summary.min_value) as min_values,
+                array_agg(summary.max_value) as max_values,
+                sum(octet_length(summary.key) + 64) as bytes
+            from (
+                select
+                    stored.key,
+                    stored.point_count,
+                    stored.first_step,
+                    stored.last_step,
+                    stored.last_time_us,
+                    stored.last_value,
+                    stored.min_value,
+                    stored.max_value
+                from run_metric_summaries as stored
+                where
+                    stored.organization_id = :organization_id
+                    and stored.run_id = asked.run_id
+                    and (:takes_all or stored.key = any(:keys::text[]))
+                order by stored.key
+            ) as summary
+        ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;
 
 -- The datasets of found runs, all or those of these names, as their parameters; the newest link of
 -- a run first.
@@ -230,25 +295,39 @@ order by page.place asc, page.id desc;
 -- name: listFoundExperimentTags :many
 select
     found.experiment_id as "experiment_id!",
-    found.key as "key!",
-    found.value as "value!",
+    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
+    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
+        as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
 from (
     select
         asked.place,
-        tag.experiment_id,
-        tag.key,
-        tag.value,
-        sum(octet_length(tag.key) + octet_length(tag.value))
-            over (order by asked.place, tag.key) as bytes,
-        octet_length(tag.key) + octet_length(tag.value) as own_bytes
+        asked.experiment_id,
+        own.keys,
+        own.pair_values,
+        own.bytes as own_bytes,
+        (sum(own.bytes) over (order by asked.place))::bigint as bytes
     from unnest(:experiment_ids::uuid[]) with ordinality as asked (experiment_id, place)
-    inner join experiment_tags as tag
-        on
-            tag.organization_id = :organization_id
-            and asked.experiment_id = tag.experiment_id
-            and (:takes_all or tag.key = any(:keys::text[]))
+    cross join
+        lateral (
+            select
+                array_agg(pair.key) as keys,
+                array_agg(pair.value) as pair_values,
+                sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+            from (
+                select
+                    tag.key,
+                    tag.value
+                from experiment_tags as tag
+                where
+                    tag.organization_id = :organization_id
+                    and tag.experiment_id = asked.experiment_id
+                    and (:takes_all or tag.key = any(:keys::text[]))
+                order by tag.key
+            ) as pair
+        ) as own
+    where own.bytes is not null
 ) as found
 where found.bytes - found.own_bytes <= :bytes_max::bigint
-order by found.place, found.key;
+order by found.place;

@@ -48,12 +48,22 @@ struct FoundPlaces {
 
   /// The place of one with something of a kind that has `bytesInKind` bytes up to it; nil for what
   /// there is no room for.
-  mutating func place(_ id: UUID, _ bytesInKind: Int64, own: Int32) -> Int? {
+  mutating func place(_ id: UUID, _ bytesInKind: Int64, own: Int64) -> Int? {
     guard let place = places[id] else { return nil }
     if bytesInKind > RunSearchBounds.includedBytesMax { count = min(count, place) }
     guard place < count else { return nil }
-    bytes[place] += Int64(own)
+    bytes[place] += own
     return place
+  }
+
+  /// The rows of a kind for which there is room, each with the place of what it belongs to.
+  mutating func fitting<Row: FoundRow>(_ rows: [Row]) -> [(place: Int, row: Row)] {
+    var fitting: [(place: Int, row: Row)] = []
+    for row in rows {
+      guard let place = place(row.ownerID, row.bytes, own: Int64(row.ownBytes)) else { continue }
+      fitting.append((place, row))
+    }
+    return fitting
   }
 
   /// Leaves out what has no room with all kinds together.
@@ -72,6 +82,65 @@ struct FoundPlaces {
         "One \(what) alone has more than \(RunSearchBounds.includedBytesMax) bytes of what was "
           + "asked for; ask for it by keys.")
     }
+  }
+}
+
+/// What statements return of something that was found.
+protocol FoundRow {
+  associatedtype Bytes: FixedWidthInteger
+  /// What it belongs to.
+  var ownerID: UUID { get }
+  /// Those of its kind up to it.
+  var bytes: Int64 { get }
+  var ownBytes: Bytes { get }
+}
+
+/// What statements return of the keyed texts of one that was found.
+protocol FoundTextsRow: FoundRow {
+  var keys: [String] { get }
+  var pairValues: [String] { get }
+}
+
+extension FoundTextsRow {
+  var parameters: [Parameter] { zip(keys, pairValues).map { Parameter(key: $0, value: $1) } }
+  var tags: [Tag] { zip(keys, pairValues).map { Tag(key: $0, value: $1) } }
+}
+
+extension SearchQueries.ListFoundParametersRow: FoundTextsRow { var ownerID: UUID { runID } }
+extension SearchQueries.ListFoundTagsRow: FoundTextsRow { var ownerID: UUID { runID } }
+extension SearchQueries.ListFoundMetricsRow: FoundRow { var ownerID: UUID { runID } }
+extension SearchQueries.ListFoundInputsRow: FoundRow { var ownerID: UUID { runID } }
+extension SearchQueries.ListFoundModelsRow: FoundRow { var ownerID: UUID { runID } }
+extension SearchQueries.ListFoundExperimentTagsRow: FoundTextsRow {
+  var ownerID: UUID { experimentID }
+}
+
+/// What comes along with found runs.
+struct IncludedKinds {
+  let parameters: IncludedKeys
+  let tags: IncludedKeys
+  let metrics: IncludedKeys
+  let inputs: IncludedKeys
+  let models: IncludedKeys
+
+  /// Reads what a request asks for.
+  init(_ request: SearchRunsRequest, _ validator: inout Validator) {
+    parameters = IncludedKeys("parameters", request.parameters, &validator)
+    tags = IncludedKeys("tags", request.tags, &validator)
+    metrics = IncludedKeys("metrics", request.metrics, &validator)
+    inputs = IncludedKeys(
+      "inputs", request.inputs, bytes: LinkBounds.datasetNameBytes, &validator)
+    models = IncludedKeys(
+      "models", request.models, bytes: LinkBounds.modelNameBytes, &validator)
+  }
+}
+
+extension Batch {
+  /// Adds a statement that reads what comes along; nil where nothing of its kind was asked for.
+  fileprivate mutating func add<Row>(
+    _ asked: IncludedKeys, _ query: (_ takesAll: Bool, _ keys: [String]) -> Query<[Row]>
+  ) -> Slot<[Row]>? {
+    asked.isEmpty ? nil : add(query(asked.takesAll, asked.keys))
   }
 }
 
@@ -95,82 +164,61 @@ struct FoundRuns {
   /// Those that are complete.
   var complete: [FoundRun] { Array(runs.prefix(count)) }
 
-  /// Leaves out what has no room.
-  mutating func finish() throws(CallError) { try places.finish("run") }
-
-  mutating func addParameters(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !places.ids.isEmpty else { return }
-    let rows = try await call.read(
+  /// Reads what comes along, of all kinds at once.
+  mutating func complete(_ asked: IncludedKinds, _ call: CallContext) async throws(CallError) {
+    guard !places.ids.isEmpty else { return }
+    let (ids, owner) = (places.ids, call.principal.organizationID)
+    let most = RunSearchBounds.includedBytesMax
+    var batch = Batch()
+    let parameters = batch.add(asked.parameters) {
       SearchQueries.listFoundParameters(
-        runIDs: places.ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.runID, row.bytes, own: row.ownBytes) else { continue }
-      var parameter = Parameter()
-      parameter.key = row.key
-      parameter.value = row.value
-      runs[place].parameters.append(parameter)
+        bytesMax: most, runIDs: ids, organizationID: owner, takesAll: $0, keys: $1)
     }
-  }
-
-  mutating func addTags(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !places.ids.isEmpty else { return }
-    let rows = try await call.read(
+    let tags = batch.add(asked.tags) {
       SearchQueries.listFoundTags(
-        runIDs: places.ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.runID, row.bytes, own: row.ownBytes) else { continue }
-      var tag = Tag()
-      tag.key = row.key
-      tag.value = row.value
-      runs[place].tags.append(tag)
+        bytesMax: most, runIDs: ids, organizationID: owner, takesAll: $0, keys: $1)
     }
-  }
-
-  mutating func addMetrics(_ keys: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !keys.isEmpty, !places.ids.isEmpty else { return }
-    let rows = try await call.read(
+    let metrics = batch.add(asked.metrics) {
       SearchQueries.listFoundMetrics(
-        runIDs: places.ids, organizationID: call.principal.organizationID, takesAll: keys.takesAll,
-        keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.runID, row.bytes, own: row.ownBytes) else { continue }
-      var summary = MetricSummary()
-      summary.key = row.key
-      summary.count = row.pointCount
-      summary.firstStep = row.firstStep
-      summary.lastStep = row.lastStep
-      summary.lastTimeUs = row.lastTimeUs
-      summary.lastValue = row.lastValue
-      summary.minValue = row.minValue
-      summary.maxValue = row.maxValue
-      runs[place].metrics.append(summary)
+        bytesMax: most, runIDs: ids, organizationID: owner, takesAll: $0, keys: $1)
     }
-  }
-  mutating func addInputs(_ names: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !names.isEmpty, !places.ids.isEmpty else { return }
-    let rows = try await call.read(
+    let inputs = batch.add(asked.inputs) {
       SearchQueries.listFoundInputs(
-        organizationID: call.principal.organizationID, runIDs: places.ids,
-        takesAll: names.takesAll, names: names.keys,
-        bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.runID, row.bytes, own: row.ownBytes) else { continue }
+        organizationID: owner, runIDs: ids, takesAll: $0, names: $1, bytesMax: most)
+    }
+    let models = batch.add(asked.models) {
+      SearchQueries.listFoundModels(
+        runIDs: ids, organizationID: owner, takesAll: $0, names: $1, bytesMax: most)
+    }
+    try await call.read(batch)
+    for (place, row) in places.fitting(parameters?.value ?? []) {
+      runs[place].parameters = row.parameters
+    }
+    for (place, row) in places.fitting(tags?.value ?? []) { runs[place].tags = row.tags }
+    for (place, row) in places.fitting(metrics?.value ?? []) { runs[place].metrics = row.metrics }
+    for (place, row) in places.fitting(inputs?.value ?? []) {
       runs[place].inputs.append(RunInput(row))
     }
-  }
-
-  mutating func addModels(_ names: IncludedKeys, _ call: CallContext) async throws(CallError) {
-    guard !names.isEmpty, !places.ids.isEmpty else { return }
-    let rows = try await call.read(
-      SearchQueries.listFoundModels(
-        runIDs: places.ids, organizationID: call.principal.organizationID,
-        takesAll: names.takesAll, names: names.keys,
-        bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.runID, row.bytes, own: row.ownBytes) else { continue }
+    for (place, row) in places.fitting(models?.value ?? []) {
       runs[place].models.append(RunModel(row))
+    }
+    try places.finish("run")
+  }
+}
+
+extension SearchQueries.ListFoundMetricsRow {
+  var metrics: [MetricSummary] {
+    keys.indices.map { index in
+      var summary = MetricSummary()
+      summary.key = keys[index]
+      summary.count = pointCounts[index]
+      summary.firstStep = firstSteps[index]
+      summary.lastStep = lastSteps[index]
+      summary.lastTimeUs = lastTimesUs[index]
+      summary.lastValue = lastValues[index]
+      summary.minValue = minValues[index]
+      summary.maxValue = maxValues[index]
+      return summary
     }
   }
 }
@@ -194,14 +242,9 @@ struct FoundExperiments {
     guard !keys.isEmpty, !places.ids.isEmpty else { return }
     let rows = try await call.read(
       SearchQueries.listFoundExperimentTags(
-        experimentIDs: places.ids, organizationID: call.principal.organizationID,
-        takesAll: keys.takesAll, keys: keys.keys, bytesMax: RunSearchBounds.includedBytesMax))
-    for row in rows {
-      guard let place = places.place(row.experimentID, row.bytes, own: row.ownBytes) else {
-        continue
-      }
-      experiments[place].tags.append(Tag(key: row.key, value: row.value))
-    }
+        bytesMax: RunSearchBounds.includedBytesMax, experimentIDs: places.ids,
+        organizationID: call.principal.organizationID, takesAll: keys.takesAll, keys: keys.keys))
+    for (place, row) in places.fitting(rows) { experiments[place].tags = row.tags }
     try places.finish("experiment")
   }
 }

@@ -37,10 +37,7 @@ enum LoggedModelSearch {
         value: "value",
         SearchSeries(
           qualifiers: ["dataset_name", "dataset_digest"],
-          lastFirst: """
-            pair.key desc, pair.time_us desc, pair.step desc, pair.run_id desc, \
-            pair.dataset_name desc, pair.dataset_digest desc
-            """)),
+          lastBy: ["time_us", "step", "run_id", "dataset_name", "dataset_digest"])),
       SearchPairs(
         texts: ["params", "param", "parameters", "parameter"], "logged_model_parameters",
         owner: "logged_model_id"),
@@ -195,6 +192,16 @@ extension TrackingService {
   }
 }
 
+extension LoggedModelsQueries.ListFoundLoggedModelTagsRow: FoundTextsRow {
+  var ownerID: UUID { loggedModelID }
+}
+extension LoggedModelsQueries.ListFoundLoggedModelParametersRow: FoundTextsRow {
+  var ownerID: UUID { loggedModelID }
+}
+extension LoggedModelMetricsQueries.ListFoundLoggedModelMetricsRow: FoundRow {
+  var ownerID: UUID { loggedModelID }
+}
+
 /// The logged models of a page with what belongs to them; as many as an answer has room for.
 struct FoundLoggedModels {
   private var all: [LoggedModel]
@@ -206,7 +213,7 @@ struct FoundLoggedModels {
     for record in records {
       let texts = [record.name, record.modelType, record.statusMessage]
       let bytes = texts.reduce(LoggedModelBounds.ownBytes) { $0 + $1.utf8.count }
-      _ = places.place(record.id, 0, own: Int32(clamping: bytes))
+      _ = places.place(record.id, 0, own: Int64(bytes))
     }
   }
 
@@ -218,33 +225,22 @@ struct FoundLoggedModels {
     guard !places.ids.isEmpty else { return }
     let (ids, organizationID) = (places.ids, call.principal.organizationID)
     let bytesMax = RunSearchBounds.includedBytesMax
-    let tags = try await call.read(
+    var batch = Batch()
+    let tags = batch.add(
       LoggedModelsQueries.listFoundLoggedModelTags(
-        loggedModelIDs: ids, organizationID: organizationID, bytesMax: bytesMax))
-    for row in tags {
-      guard let place = places.place(row.loggedModelID, row.bytes, own: row.ownBytes) else {
-        continue
-      }
-      all[place].tags.append(Tag(key: row.key, value: row.value))
-    }
-    let parameters = try await call.read(
+        bytesMax: bytesMax, loggedModelIDs: ids, organizationID: organizationID))
+    let parameters = batch.add(
       LoggedModelsQueries.listFoundLoggedModelParameters(
-        loggedModelIDs: ids, organizationID: organizationID, bytesMax: bytesMax))
-    for row in parameters {
-      guard let place = places.place(row.loggedModelID, row.bytes, own: row.ownBytes) else {
-        continue
-      }
-      all[place].parameters.append(Parameter(key: row.key, value: row.value))
-    }
+        bytesMax: bytesMax, loggedModelIDs: ids, organizationID: organizationID))
     // One more than come along tells whether there are more.
-    let metrics = try await call.read(
+    let metrics = batch.add(
       LoggedModelMetricsQueries.listFoundLoggedModelMetrics(
         loggedModelIDs: ids, organizationID: organizationID,
         perModel: Int64(LoggedModelBounds.metricsAlong) + 1, bytesMax: bytesMax))
-    for row in metrics {
-      guard let place = places.place(row.loggedModelID, row.bytes, own: row.ownBytes) else {
-        continue
-      }
+    try await call.read(batch)
+    for (place, row) in places.fitting(tags.value) { all[place].tags = row.tags }
+    for (place, row) in places.fitting(parameters.value) { all[place].parameters = row.parameters }
+    for (place, row) in places.fitting(metrics.value) {
       if all[place].metrics.count == LoggedModelBounds.metricsAlong {
         all[place].hasMoreMetrics = true
       } else {

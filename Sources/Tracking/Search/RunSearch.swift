@@ -63,7 +63,8 @@ enum RunSearch {
       SearchPairs(texts: ["tags", "tag"], "run_tags", owner: "run_id"),
       SearchPairs(
         several: ["datasets", "dataset"], "run_dataset_fields", owner: "run_id",
-        keys: ["name", "digest", "context"]),
+        keys: ["name", "digest", "context"],
+        presence: SearchPresence("run_inputs", of: ["name", "digest"])),
     ])
 
   /// Adds what bounds a search for runs: the caller's organization, projects and experiments, and

@@ -15,13 +15,7 @@ extension TrackingService {
       request.view, &validator)
     let size = validator.pageSize(
       request.pageSize, standard: RunBounds.pageSize, max: RunBounds.pageSizeMax)
-    let parameters = IncludedKeys("parameters", request.parameters, &validator)
-    let tags = IncludedKeys("tags", request.tags, &validator)
-    let metrics = IncludedKeys("metrics", request.metrics, &validator)
-    let inputs = IncludedKeys(
-      "inputs", request.inputs, bytes: LinkBounds.datasetNameBytes, &validator)
-    let models = IncludedKeys(
-      "models", request.models, bytes: LinkBounds.modelNameBytes, &validator)
+    let included = IncludedKinds(request, &validator)
     try validator.finish()
     let search = try call.search(
       RunSearch.schema, filter: request.filter, orderBy: request.orderBy,
@@ -36,12 +30,7 @@ extension TrackingService {
 
     let now = WallClock.microseconds()
     var found = FoundRuns(page.values, now: now)
-    try await found.addParameters(parameters, call)
-    try await found.addTags(tags, call)
-    try await found.addMetrics(metrics, call)
-    try await found.addInputs(inputs, call)
-    try await found.addModels(models, call)
-    try found.finish()
+    try await found.complete(included, call)
     var response = SearchRunsResponse()
     response.runs = found.complete
     response.nextPageToken = page.next(after: found.count)
