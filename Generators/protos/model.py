@@ -179,9 +179,3 @@ class Model:
             found[message.full_name] = message
             pending.extend(message.messages)
         return found
-
-    def all_enums(self) -> dict[str, Enum]:
-        """Every enum by its full name."""
-        enums = [enum for file in self.files for enum in file.enums]
-        enums += [enum for message in self.all_messages().values() for enum in message.enums]
-        return {enum.full_name: enum for enum in enums}

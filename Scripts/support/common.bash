@@ -26,6 +26,11 @@ refuse() {
   exit 2
 }
 
+# needs_value "$@": ends the script unless the option in front has a value behind it.
+needs_value() {
+  [[ -n "${2:-}" ]] || refuse "$1 needs a value"
+}
+
 # Puts a Swift 6.3 or later on the PATH, from the places where toolchains are usually unpacked.
 find_swift() {
   local folder version

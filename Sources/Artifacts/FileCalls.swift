@@ -98,13 +98,12 @@ func names(in path: String) throws(ArtifactStoreError) -> [String] {
     throw fileError("opendir")
   }
   defer { unsafe closedir(folder) }
+  // The name is read where it stands: the entry may end right behind it.
+  let start = MemoryLayout<dirent>.offset(of: \.d_name) ?? MemoryLayout<dirent>.size
   var result: [String] = []
   while let entry = unsafe readdir(folder) {
-    let name = unsafe withUnsafePointer(to: entry.pointee.d_name) { pointer in
-      unsafe pointer.withMemoryRebound(to: CChar.self, capacity: 256) { text in
-        unsafe String(cString: text)
-      }
-    }
+    let name = unsafe String(
+      cString: (UnsafeRawPointer(entry) + start).assumingMemoryBound(to: CChar.self))
     if name != ".", name != ".." { result.append(name) }
   }
   return result

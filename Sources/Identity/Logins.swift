@@ -6,7 +6,6 @@ public import RPC
 /// The bounds of logins.
 enum LoginBounds {
   static let emailBytes = 3...320
-  static let keyNameBytesMax = 500
   static let keyName = "login"
   /// Seconds that a key works.
   static let expirySeconds: ClosedRange<UInt32> = 60...2_592_000

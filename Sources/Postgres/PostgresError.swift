@@ -31,16 +31,12 @@ public enum PostgresError: Error, Equatable, Sendable {
   public var isUniqueViolation: Bool { serverError?.sqlState == "23505" }
   /// Whether a row that is referred to is missing, or one that is removed is still referred to.
   public var isForeignKeyViolation: Bool { serverError?.sqlState == "23503" }
-  /// Whether a check constraint stands in the way.
-  public var isCheckViolation: Bool { serverError?.sqlState == "23514" }
   /// Whether the same transaction, tried again, may succeed (serialization failure or deadlock).
   public var isSerializationFailure: Bool {
     serverError.map { $0.sqlState == "40001" || $0.sqlState == "40P01" } ?? false
   }
   /// Whether a lock was not to be had in time.
   public var isLockTimeout: Bool { serverError?.sqlState == "55P03" }
-  /// Whether row-level security or a missing grant forbids it.
-  public var isInsufficientPrivilege: Bool { serverError?.sqlState == "42501" }
 
   /// Whether the constraint of this name stands in the way.
   public func violates(_ constraint: String) -> Bool {

@@ -7,14 +7,9 @@ enum TypeID {
   static let int4: UInt32 = 23
   static let text: UInt32 = 25
   static let float8: UInt32 = 701
-  static let byteaArray: UInt32 = 1001
-  static let int4Array: UInt32 = 1007
   static let textArray: UInt32 = 1009
-  static let int8Array: UInt32 = 1016
-  static let float8Array: UInt32 = 1022
   static let varchar: UInt32 = 1043
   static let timestamptz: UInt32 = 1184
-  static let timestamptzArray: UInt32 = 1185
   static let uuid: UInt32 = 2950
   static let uuidArray: UInt32 = 2951
   static let jsonb: UInt32 = 3802

@@ -84,9 +84,6 @@ struct Step {
     if let error { throw error }
   }
 
-  /// Whether somebody still wants the outcome.
-  var isWanted: Bool { !isFinished }
-
   /// Keeps the result of the next step, which the unit frees.
   func keep(_ result: OpaquePointer) {
     if isFinished {

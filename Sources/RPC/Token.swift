@@ -20,6 +20,12 @@ public enum Token {
     return Array(bytes[..<digestBytes]) == digest(content, purpose) ? content : nil
   }
 
+  /// The same as text that the database takes: a digest can be computed by anybody.
+  public static func readText(_ token: String, for purpose: String) -> String? {
+    guard let content = read(token, for: purpose), !content.contains(0) else { return nil }
+    return String(validating: content, as: UTF8.self)
+  }
+
   private static func digest(_ content: [UInt8], _ purpose: String) -> [UInt8] {
     Array(Digest.sha256(Array(purpose.utf8) + [0] + content)[..<digestBytes])
   }

@@ -112,10 +112,11 @@ private struct SpanPlace {
   init(_ token: String, for purpose: String) throws(CallError) {
     guard !token.isEmpty else { return }
     guard let content = Token.read(token, for: purpose), content.count >= 16,
-      let id = UUID(bytes: Array(content.prefix(16)))
+      let id = UUID(bytes: Array(content.prefix(16))), !content.dropFirst(16).contains(0),
+      let spanID = String(validating: content.dropFirst(16), as: UTF8.self)
     else { throw pageTokenInvalid() }
     traceID = id
-    spanID = String(decoding: content.dropFirst(16), as: UTF8.self)
+    self.spanID = spanID
   }
 }
 

@@ -63,8 +63,9 @@ private struct DatasetPlace {
 
   init(_ token: String, for purpose: String) throws(CallError) {
     if token.isEmpty { return }
-    guard let content = Token.read(token, for: purpose) else { throw pageTokenInvalid() }
-    let parts = String(decoding: content, as: UTF8.self)
+    guard let content = Token.readText(token, for: purpose) else { throw pageTokenInvalid() }
+    let parts =
+      content
       .split(separator: Self.separator, omittingEmptySubsequences: false).map(String.init)
     guard parts.count == 4, let id = UUID(parts[0]) else { throw pageTokenInvalid() }
     (experimentID, name, digest, context) = (id, parts[1], parts[2], parts[3])

@@ -64,7 +64,9 @@ extension TrackingService {
     while let plan = rest.first {
       var grid = BucketGrid(of: wanted.place, from: first, to: last, exponent: exponent)
       // What a fork has from several runs are neighbours.
-      while let part = rest.first, part.runID == plan.runID, part.key == plan.key {
+      while let part = rest.first, part.runID == plan.runID,
+        ExactText(part.key) == ExactText(plan.key)
+      {
         for (cell, bucket) in part.grid.filled {
           grid.add(bucket, cell: cell, exponent: part.grid.exponent)
         }
@@ -121,7 +123,7 @@ private struct WantedBuckets {
       validator.refuse("run_ids", "must be 1 to \(DownsamplingBounds.runsMax) runs, each once")
     }
     if !(1...DownsamplingBounds.keysMax).contains(request.keys.count)
-      || Set(keys).count < keys.count
+      || Set(keys.map { ExactText($0) }).count < keys.count
     {
       validator.refuse("keys", "must be 1 to \(DownsamplingBounds.keysMax) keys, each once")
     }

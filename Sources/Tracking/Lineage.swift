@@ -95,10 +95,10 @@ extension TrackingService {
       RollupsQueries.listMetricExtents(
         organizationID: call.principal.organizationID, runIDs: lineage.parts.map(\.runID),
         keys: keys))
-    let byKey = Dictionary(grouping: rows, by: \.key)
+    let byKey = Dictionary(grouping: rows) { ExactText($0.key) }
     var result: [LineageExtent] = []
     for key in keys {
-      let runs = Dictionary(grouping: byKey[key] ?? [], by: \.runID)
+      let runs = Dictionary(grouping: byKey[ExactText(key)] ?? [], by: \.runID)
       for part in lineage.parts {
         guard let row = runs[part.runID]?.first else { continue }
         let last = part.limits.end.map { min($0 - 1, row.lastStep) } ?? row.lastStep

@@ -55,10 +55,8 @@ private struct LoggedModelMetricPlace {
   /// Reads a token; before the first row where it is empty.
   init(_ token: String, for purpose: String) throws(CallError) {
     if token.isEmpty { return }
-    let parts = Token.read(token, for: purpose).map {
-      String(decoding: $0, as: UTF8.self).split(
-        separator: LoggedModelMetricPlace.separator, omittingEmptySubsequences: false)
-    }
+    let parts = Token.readText(token, for: purpose)?.split(
+      separator: LoggedModelMetricPlace.separator, omittingEmptySubsequences: false)
     guard let parts, parts.count == 6, let timeUs = Int64(parts[1]), let step = Int64(parts[2]),
       let runID = UUID(String(parts[3]))
     else { throw pageTokenInvalid() }

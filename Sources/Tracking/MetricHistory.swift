@@ -28,10 +28,10 @@ extension TrackingService {
     let purpose = "metrics \(runID)"
     var afterKey = ""
     if !request.pageToken.isEmpty {
-      guard let content = Token.read(request.pageToken, for: purpose) else {
+      guard let key = Token.readText(request.pageToken, for: purpose) else {
         throw pageTokenInvalid()
       }
-      afterKey = String(decoding: content, as: UTF8.self)
+      afterKey = key
     }
     _ = try await run(runID, includesDeleted: request.includeDeleted, call)
     let rows = try await call.read(

@@ -104,7 +104,7 @@ private struct ExperimentWatch: Watch {
 
   /// Finds where to begin.
   mutating func begin(_ request: WatchExperimentRequest) async throws(CallError) {
-    let now = try await cursor.begin(request.resumeToken, placeWords: Place().words.count)
+    let now = try await cursor.begin(request.resumeToken, place: [.id, .transaction, .id])
     if let now, request.skipHistory { cursor.reach(now) }
     guard readsPoints else { return }
     // Those that open from here on are among the changes.

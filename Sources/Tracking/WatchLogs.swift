@@ -50,7 +50,7 @@ private struct LogWatch: Watch {
 
   /// Finds where to begin.
   mutating func begin(_ request: WatchLogsRequest) async throws(CallError) {
-    let now = try await cursor.begin(request.resumeToken, placeWords: Place().words.count)
+    let now = try await cursor.begin(request.resumeToken, place: [.transaction, .id, .number])
     if let now, request.skipHistory { cursor.reach(now) }
   }
 

@@ -48,7 +48,7 @@ private struct RunWatch: Watch {
 
   /// Finds where to begin.
   mutating func begin(_ request: WatchRunRequest) async throws(CallError) {
-    let now = try await cursor.begin(request.resumeToken, placeWords: Place().words.count)
+    let now = try await cursor.begin(request.resumeToken, place: [.transaction, .id])
     if let now {
       if request.skipHistory { pointsSince = now }
       return

@@ -94,22 +94,25 @@ struct WatchCursor {
     self.call = call
   }
 
-  /// Finds where to begin; a place in the middle has `placeWords` words.
+  /// Finds where to begin; a place in the middle has these words.
   ///
   /// - Returns: What the database shows now, where there is no token; nil where there is.
   mutating func begin(
-    _ token: String, placeWords: Int
+    _ token: String, place words: [WatchWord]
   ) async throws(CallError) -> String? {
     let now = try await call.read(MetricsQueries.getSnapshot())
     clusterID = now.clusterID
     if token.isEmpty { return now.snapshot }
-    guard let content = Token.read(token, for: purpose) else {
+    let parts = Token.readText(token, for: purpose)?.split(separator: " ").map(String.init) ?? []
+    guard parts.count == 2 || parts.count == 3 + words.count,
+      parts[1..<min(3, parts.count)].allSatisfy(SnapshotText.isValid),
+      zip(words, parts.dropFirst(3)).allSatisfy({ $0.accepts($1) })
+    else {
       throw CallError(
         RpcErrorReason.resumeTokenInvalid,
         "The resume_token is not one that a watch of \(subject) gave.")
     }
-    let parts = String(decoding: content, as: UTF8.self).split(separator: " ").map(String.init)
-    guard parts.count == 2 || parts.count == 3 + placeWords, parts[0] == clusterID else {
+    guard parts[0] == clusterID else {
       throw CallError(
         RpcErrorReason.resumeTokenExpired,
         "The resume_token is of another database; begin again without it.")

@@ -27,6 +27,16 @@ struct TimeArgument: ExpressibleByArgument, Sendable, Equatable {
     else { return nil }
     duration = .seconds(number * unit.factor)
   }
+
+  /// How help tells a default: "2s", "30m".
+  var defaultValueDescription: String {
+    let milliseconds = Int64(duration / .milliseconds(1))
+    let units: [(suffix: String, milliseconds: Int64)] = [
+      ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000),
+    ]
+    let unit = units.first { milliseconds.isMultiple(of: $0.milliseconds) } ?? ("ms", 1)
+    return "\(milliseconds / unit.milliseconds)\(unit.suffix)"
+  }
 }
 
 /// What every command that asks a server takes.

@@ -55,6 +55,7 @@ import Wire
       ["nothing"], ["whoami", "--bogus"], ["runs", "list", "--status", "sleeping"],
       ["runs", "list", "--count", "--columns", "name"], ["runs", "list", "--limit", "0"],
       ["runs", "show"],
+      ["runs", "finish", "0198", "--status", "running"],
       ["ping", "--count", "0"],
       ["load", "echo", "--seconds", "1", "--calls", "1"], ["load", "echo", "--connections", "0"],
       ["load", "append-metrics", "--writers", "0"],

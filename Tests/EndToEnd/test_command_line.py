@@ -221,6 +221,9 @@ def stored_points(sql: Connection) -> int:
         (("call", "NoSuchMethod"), USAGE, "NoSuchMethod"),
         (("describe", "NoSuchThing"), MISSING, "NoSuchThing"),
         (("runs", "list", "--limit", "0"), USAGE, "--limit"),
+        (("runs", "finish", ABSENT, "--status", "running"), USAGE, "cancelled"),
+        (("experiments", "datasets", "no such one"), MISSING, "EXPERIMENT_NOT_FOUND"),
+        (("models", "show", "it's none"), MISSING, "MODEL_NOT_FOUND"),
     ],
 )
 def test_a_failure_has_its_exit_code(

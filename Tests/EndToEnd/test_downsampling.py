@@ -298,6 +298,10 @@ def test_an_operator_sees_and_runs_upkeep(served: UpServer, sql: Connection) -> 
         [uuid.uuid4()],
     )
     assert maintenance("run", "partitions").stdout == "partitions: a server is at it\n"
+    for words, said in ((("nothing",), "metric-retention"), (("--set", "a=1"), "a=1")):
+        refused = maintenance("run", *words)
+        assert refused.returncode == 2
+        assert said in refused.stderr
     # It went away.
     sql.execute(
         "update maintenance_tasks set leased_until = now() - interval '1 second'"

@@ -71,6 +71,19 @@ def test_versions_are_registered_promoted_and_called_by_an_alias(
     assert "champion" not in cli("models", "list")
 
 
+def test_a_name_that_one_project_alone_has_stands_for_the_model(
+    cli: Callable[..., str], model: str
+) -> None:
+    assert model in cli("models", "show", "finder")
+    cli("models", "register", "finder", "--source", "s3://a")
+    assert "s3://a" in cli("models", "versions", "finder")
+    cli("projects", "create", "Other", "--slug", "other")
+    cli("models", "create", "finder", "--project", "other")
+    assert "MODEL_AMBIGUOUS" in cli("models", "show", "finder", code=USAGE)
+    cli("models", "delete", model, "--yes")
+    assert model not in cli("models", "show", "finder")
+
+
 def test_a_model_is_deleted_and_brought_back(cli: Callable[..., str], model: str) -> None:
     assert "--yes" in cli("models", "delete", model, code=USAGE)
     cli("models", "delete", model, "--yes")

@@ -50,6 +50,14 @@ struct TokenTests {
     #expect(Token.make([65, 66], for: "x") != Token.make([66], for: "x\u{0}A"))
   }
 
+  @Test("A token's text is one that the database takes")
+  func text() {
+    #expect(Token.readText(Token.make(Array("é x".utf8), for: "runs"), for: "runs") == "é x")
+    for bytes: [UInt8] in [[97, 0, 98], [0], [0xff], [0xc3]] {
+      #expect(Token.readText(Token.make(bytes, for: "runs"), for: "runs") == nil)
+    }
+  }
+
   @Test("A token with any bit changed, and any piece of one, is refused")
   func damage() {
     let bytes = Base64.decode(Token.make([1, 2, 3, 4, 5], for: "runs")) ?? []

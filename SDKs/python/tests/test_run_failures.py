@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +14,15 @@ from tracking_peer import Store, TrackingScript
 
 import needletail
 from needletail._runs import active, uploader
+from needletail._runs import spool as spool_module
+from needletail._runs.batches import Batch
+from needletail._runs.spool import MAGIC, Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from peer import Peer
-
-    from needletail._runs.batches import Batch
 
     MakePeer = Callable[..., Peer]
     StartRun = Callable[..., needletail.ActiveRun]
@@ -234,6 +237,65 @@ def test_an_unwritable_spool_is_a_warning(
         run.log({"loss": 0})
     assert store.values() == [(0, 0.0)]
     assert "no spool" in caplog.text
+
+
+@pytest.mark.parametrize("length", [len(MAGIC), 0], ids=["a new segment", "a record"])
+def test_a_disk_that_is_full_for_a_while_costs_nothing(
+    store: Store,
+    make_peer: MakePeer,
+    start_run: StartRun,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    length: int,
+) -> None:
+    write_all = spool_module._write_all
+    failed: list[int] = []
+
+    def write_on_a_full_disk(descriptor: int, data: bytes) -> None:
+        """Takes half of what is first written with this length, or with any other than MAGIC's."""
+        if len(failed) < 2 and (len(data) == len(MAGIC)) == bool(length):
+            failed.append(os.write(descriptor, data[: len(data) // 2]))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_all(descriptor, data)
+
+    monkeypatch.setattr(spool_module, "_write_all", write_on_a_full_disk)
+    with start_run(make_peer(TrackingScript(store)).port) as run:
+        for step in range(5):
+            run.log({"loss": float(step)}, step=step)
+            assert run.flush(timeout_seconds=10)
+    assert len(failed) == 2
+    assert "the spool can't be written" in caplog.text
+    assert run.finish().acknowledged_points == 5
+
+
+def test_a_record_that_stays_half_is_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path / "writer", max_bytes=1 << 20)
+    spool.append(Batch(1, 1, b"first"))
+    write_all = spool_module._write_all
+
+    def write_half(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[: len(data) // 2])
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def no_truncation(descriptor: int, length: int) -> None:
+        del descriptor, length
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(spool_module, "_write_all", write_half)
+    monkeypatch.setattr(os, "ftruncate", no_truncation)
+    with pytest.raises(OSError, match="Input/output"):
+        spool.append(Batch(2, 1, b"second"))
+    monkeypatch.setattr(spool_module, "_write_all", write_all)
+    third = Batch(3, 1, b"third")
+    spool.append(third)
+    third.series = None
+    assert spool.read(third) == b"third"
+    spool.release()
+    left = Spool(tmp_path / "writer", max_bytes=1 << 20)
+    assert [batch.number for batch in left.batches()] == [1, 3]
+    left.remove()
 
 
 def test_who_logs_faster_than_the_thread_writes_is_held_and_loses_nothing(

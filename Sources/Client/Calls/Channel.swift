@@ -19,15 +19,26 @@ final class Channel: SessionOwner {
   private var session: ClientSession?
   private var draining: [ClientSession] = []
   private var calls: [UInt64: LoopCall] = [:]
-  private var waiting = WaitingCalls()
+  private var waiting = WaitingLine<LoopCall>()
   private var openers: [(Result<Welcome, ClientError>) -> Void] = []
-  private var pings: [UInt64: (sent: Instant, done: (Result<Duration, ClientError>) -> Void)] = [:]
+  private var pings: [Ping: (sent: Instant, done: (Result<Duration, ClientError>) -> Void)] = [:]
   private var backoff = Backoff(first: .milliseconds(100), longest: .seconds(10))
   private var redialTimer: Timer?
   private var redialAt = Instant(nanoseconds: 0)
   private var isClosed = false
   /// Why the last session, or the last attempt at one, ended.
   private(set) var lastError: ClientError?
+
+  /// Sessions number their Pings each for itself.
+  private struct Ping: Hashable {
+    let session: ObjectIdentifier
+    let token: UInt64
+
+    init(_ session: ClientSession, _ token: UInt64) {
+      self.session = ObjectIdentifier(session)
+      self.token = token
+    }
+  }
 
   init(_ number: UInt64, on loop: Loop, to endpoint: Endpoint) {
     self.number = number
@@ -74,7 +85,7 @@ final class Channel: SessionOwner {
   private func pump() {
     guard !waiting.isEmpty || !openers.isEmpty else { return }
     guard let session else { return redial() }
-    while session.hasRoom, let call = waiting.next() { call.begin(on: session) }
+    while session.hasRoom, let call = nextWaiting() { call.begin(on: session) }
   }
 
   // MARK: Sessions
@@ -118,9 +129,9 @@ final class Channel: SessionOwner {
 
   func sessionClosed(_ session: ClientSession, _ error: ClientError) {
     draining.removeAll { $0 === session }
-    let lost = pings
-    pings = [:]
-    for ping in lost.values { ping.done(.failure(error)) }
+    for ping in pings.keys where ping.session == ObjectIdentifier(session) {
+      pings.removeValue(forKey: ping)?.done(.failure(error))
+    }
     guard session === self.session else { return }
     self.session = nil
     lastError = error
@@ -135,7 +146,7 @@ final class Channel: SessionOwner {
   }
 
   func sessionPonged(_ session: ClientSession, _ token: UInt64) {
-    guard let ping = pings.removeValue(forKey: token) else { return }
+    guard let ping = pings.removeValue(forKey: Ping(session, token)) else { return }
     ping.done(.success(Instant.now().since(ping.sent)))
   }
 
@@ -143,7 +154,15 @@ final class Channel: SessionOwner {
     let due = openers
     openers = []
     for opener in due { opener(.failure(error)) }
-    while let call = waiting.next() { call.giveUp(error) }
+    while let call = nextWaiting() { call.giveUp(error) }
+  }
+
+  /// The first call that has not ended meanwhile.
+  private func nextWaiting() -> LoopCall? {
+    while let call = waiting.popFirst() {
+      if call.result == nil { return call }
+    }
+    return nil
   }
 
   // MARK: The connection itself
@@ -161,7 +180,7 @@ final class Channel: SessionOwner {
     guard let session, let token = session.ping() else {
       return done(.failure(lastError ?? .connectionLost("There is no connection.")))
     }
-    pings[token] = (Instant.now(), done)
+    pings[Ping(session, token)] = (Instant.now(), done)
   }
 
   /// Ends everything: open calls are given up.
@@ -176,29 +195,5 @@ final class Channel: SessionOwner {
     let left = draining + [session].compactMap { $0 }
     session = nil
     for session in left { session.leave() }
-  }
-}
-
-/// Calls in the order in which they came.
-private struct WaitingCalls {
-  private var calls: [LoopCall?] = []
-  private var head = 0
-
-  var count: Int { calls.count - head }
-  var isEmpty: Bool { count == 0 }
-
-  mutating func append(_ call: LoopCall) { calls.append(call) }
-
-  /// Takes the first one that has not ended meanwhile.
-  mutating func next() -> LoopCall? {
-    while head < calls.count {
-      let call = calls[head]
-      calls[head] = nil
-      head += 1
-      if let call, call.result == nil { return call }
-    }
-    calls.removeAll(keepingCapacity: true)
-    head = 0
-    return nil
   }
 }

@@ -90,9 +90,6 @@ public final class ClientSession {
   /// Whether Welcome came and the session has not ended.
   public var isOpen: Bool { phase == .open }
 
-  /// How many calls have not ended.
-  public var openCalls: Int { machine.openStreams }
-
   /// The largest frame that the server accepts, in bytes.
   public var frameBytesMax: UInt32 { machine.frameBytesMax }
 

@@ -24,20 +24,12 @@ public enum Maintenance {
   ///   - wanted: The task's name.
   ///   - settings: How much at once, and how long things stay.
   /// - Returns: A line for each.
-  /// - Throws: ``ControlPlaneError`` when there is no such task, or one failed.
+  /// - Throws: ``ControlPlaneError`` when one failed.
   public static func run(
     _ url: String, task wanted: String?, _ settings: HousekeepingSettings
   ) async throws(ControlPlaneError) -> [String] {
     try await with(url) { database throws(ControlPlaneError) in
-      let all =
-        Housekeeping.tasks(settings) { _ in } + MetricUpkeep.tasks(settings)
-        + TraceUpkeep.tasks(settings)
-      let tasks = all.filter { wanted == nil || $0.name == wanted }
-      guard !tasks.isEmpty else {
-        throw ControlPlaneError(
-          "no task is called \(wanted ?? ""); there are \(all.map(\.name).joined(separator: ", "))"
-            + "; a server with an artifact folder does artifacts itself")
-      }
+      let tasks = Self.tasks(settings).filter { wanted == nil || $0.name == wanted }
       var lines: [String] = []
       var ids = UUIDGenerator()
       let own = ids.next(now: WallClock.microseconds())
@@ -55,6 +47,21 @@ public enum Maintenance {
       }
       return lines
     }
+  }
+
+  /// Why there is no such task here; nil where there is one, or all are meant.
+  public static func problem(
+    withTask wanted: String?, _ settings: HousekeepingSettings
+  ) -> String? {
+    let names = tasks(settings).map(\.name)
+    guard let wanted, !names.contains(wanted) else { return nil }
+    return "no task is called \(wanted); there are \(names.joined(separator: ", "))"
+      + "; a server with an artifact folder does artifacts itself"
+  }
+
+  private static func tasks(_ settings: HousekeepingSettings) -> [UpkeepTask] {
+    Housekeeping.tasks(settings) { _ in } + MetricUpkeep.tasks(settings)
+      + TraceUpkeep.tasks(settings)
   }
 
   private static func line(_ record: UpkeepRecord) -> String {

@@ -57,13 +57,6 @@ enum AssessmentBounds {
   static let sourceIDBytesMax = 250
 }
 
-/// A text that equals another of the same bytes, and none that only looks the same.
-struct ExactText: Hashable {
-  private let bytes: [UInt8]
-
-  init(_ text: String) { bytes = Array(text.utf8) }
-}
-
 /// Tags or metadata, each key once.
 struct TracePairs {
   let keys: [String]

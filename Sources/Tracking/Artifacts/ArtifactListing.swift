@@ -21,10 +21,10 @@ extension TrackingService {
     let purpose = "artifacts \(owner.id) \(request.recursive) \(request.path)"
     var after = ""
     if !request.pageToken.isEmpty {
-      guard let content = Token.read(request.pageToken, for: purpose) else {
+      guard let path = Token.readText(request.pageToken, for: purpose) else {
         throw pageTokenInvalid()
       }
-      after = String(decoding: content, as: UTF8.self)
+      after = path
     }
     let entries =
       request.recursive

@@ -8,8 +8,8 @@ struct KeyPage {
   /// Where the page begins: after this key; empty for the first page.
   func start(_ token: String) throws(CallError) -> String {
     if token.isEmpty { return "" }
-    guard let content = Token.read(token, for: purpose) else { throw pageTokenInvalid() }
-    return String(decoding: content, as: UTF8.self)
+    guard let key = Token.readText(token, for: purpose) else { throw pageTokenInvalid() }
+    return key
   }
 
   /// One more than the caller gets, which tells whether there is a next page.

@@ -73,14 +73,14 @@ struct ExperimentsDatasets: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "Ids of experiments.")
+  @Argument(help: "The experiments, by their ids or their names.")
   var experiments: [String]
 
   @OptionGroup var most: Limit
 
   func run(_ context: CommandContext) async throws {
     var request = ListDatasetsRequest()
-    request.experimentIDs = experiments
+    request.experimentIDs = try await experimentIDs(experiments, context)
     let all = try await context.list(
       TrackingMethods.listDatasets, request, \ListDatasetsResponse.datasets, limit: most.limit)
     if global.output == .json { return try context.write(all) }

@@ -29,17 +29,10 @@ struct KeysCommand: AsyncParsableCommand {
   }
 }
 
-/// When a key stops working.
-struct ExpiryOptions: ParsableArguments {
-  @Option(name: .customLong("expires-in"), help: "How long it works: 12h, 90d; else for ever.")
-  var expiresIn: TimeArgument?
-
-  /// The point in time, by this machine's clock.
-  var time: Timestamp? {
-    expiresIn.map {
-      Timestamp(
-        microseconds: WallClock.microseconds() + Int64($0.duration / .microseconds(1)))
-    }
+extension TimeArgument {
+  /// The point in time that is so far ahead, by this machine's clock.
+  fileprivate var fromNow: Timestamp {
+    Timestamp(microseconds: WallClock.microseconds() + Int64(duration / .microseconds(1)))
   }
 }
 
@@ -52,10 +45,12 @@ struct KeysCreate: ClientCommand {
   }
 
   @OptionGroup var global: GlobalOptions
-  @OptionGroup var expiry: ExpiryOptions
 
   @Argument(help: "What it is for.")
   var name: String
+
+  @Option(help: "How long it works: 12h, 90d; else for ever.")
+  var expiresIn: TimeArgument?
 
   @Option(
     name: .customLong("scope"),
@@ -82,7 +77,7 @@ struct KeysCreate: ClientCommand {
     request.userID = user ?? ""
     request.scopes = scopes
     request.allowedCidrs = ranges
-    request.expiresAt = expiry.time
+    request.expiresAt = expiresIn?.fromNow
     let made = try await context.call(
       IdentityMethods.createApiKey, request, for: CreateApiKeyResponse.self)
     if global.output == .json { return try context.write(made) }
@@ -157,13 +152,15 @@ struct KeysUpdate: ClientCommand {
   static var document: Document? { Document(ApiKey.self, in: "apiKey", of: []) }
 
   @OptionGroup var global: GlobalOptions
-  @OptionGroup var expiry: ExpiryOptions
 
   @Argument(help: "Its id.")
   var key: String
 
   @Option(help: "What it is for.")
   var name: String?
+
+  @Option(help: "How long it works from now: 12h, 90d; no longer than it does already.")
+  var expiresIn: TimeArgument?
 
   @Option(name: .customLong("scope"), help: "Instead of its scopes; may be repeated.")
   var scopes: [String] = []
@@ -190,7 +187,7 @@ struct KeysUpdate: ClientCommand {
     request.name = name
     if !scopes.isEmpty { request.scopes = Scopes(values: scopes) }
     if !ranges.isEmpty || fromAnywhere { request.allowedCidrs = AddressRanges(values: ranges) }
-    request.expiresAt = expiry.time
+    request.expiresAt = expiresIn?.fromNow
     let changed = try await context.call(
       IdentityMethods.updateApiKey, request, for: UpdateApiKeyResponse.self)
     if global.output == .json { return try context.write(changed) }

@@ -24,7 +24,7 @@ struct LoggedModelsList: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Option(help: "Only those of this experiment, by its id; may be given several times.")
+  @Option(help: "Only those of this experiment, by its id or its name; again for another.")
   var experiment: [String] = []
 
   @Option(help: "Only those of this project, by its id or its slug.")
@@ -52,7 +52,8 @@ struct LoggedModelsList: ClientCommand {
   func run(_ context: CommandContext) async throws {
     var request = SearchLoggedModelsRequest()
     if let project { request.projectID = try await projectID(project, context) }
-    request.experimentIDs = experiment
+    request.experimentIDs = try await experimentIDs(
+      experiment, in: request.projectID, context)
     request.filter = filter ?? ""
     let measured = dataset.map { name in
       var dataset = LoggedModelDataset()

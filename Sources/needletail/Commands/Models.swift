@@ -71,12 +71,12 @@ struct ModelsShow: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   func run(_ context: CommandContext) async throws {
     var request = GetModelRequest()
-    request.id = model
+    request.id = try await modelID(model, context)
     let answer = try await context.call(
       RegistryMethods.getModel, request, for: GetModelResponse.self)
     try show(needed(answer.model, "model"), context)
@@ -124,7 +124,7 @@ struct ModelsDelete: DestructiveCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
@@ -136,7 +136,7 @@ struct ModelsDelete: DestructiveCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteModelRequest()
-    request.id = model
+    request.id = try await modelID(model, context)
     request.etag = etag ?? ""
     let answer = try await context.call(
       RegistryMethods.deleteModel, request, for: DeleteModelResponse.self)

@@ -10,7 +10,7 @@ struct ModelsVersions: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   @Option(help: "Only those that it finds: \"stage = 'production'\" (Docs/search.md).")
@@ -23,7 +23,7 @@ struct ModelsVersions: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = ListModelVersionsRequest()
-    request.modelID = model
+    request.modelID = try await modelID(model, context)
     request.filter = filter ?? ""
     request.orderBy = orderBy
     let all = try await context.list(
@@ -52,7 +52,7 @@ struct ModelsRegister: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   @Option(help: "Where its files are, a URI.")
@@ -72,7 +72,7 @@ struct ModelsRegister: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = CreateModelVersionRequest()
-    request.modelID = model
+    request.modelID = try await modelID(model, context)
     request.source = source
     request.version = semver ?? ""
     request.sourceRun = run ?? ""
@@ -92,7 +92,7 @@ struct ModelsStage: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   @Argument(help: "The number of the version.")
@@ -109,7 +109,7 @@ struct ModelsStage: ClientCommand {
 
   func run(_ context: CommandContext) async throws {
     var request = TransitionModelVersionStageRequest()
-    request.modelID = model
+    request.modelID = try await modelID(model, context)
     request.ordinal = number
     request.stage = stage.stage
     request.archiveExistingVersions = archiveExisting
@@ -130,7 +130,7 @@ struct ModelsAlias: ClientCommand {
 
   @OptionGroup var global: GlobalOptions
 
-  @Argument(help: "The model's id.")
+  @Argument(help: "The model's id, or its name.")
   var model: String
 
   @Argument(help: "The alias.")
@@ -142,7 +142,7 @@ struct ModelsAlias: ClientCommand {
   func run(_ context: CommandContext) async throws {
     guard let number else {
       var request = DeleteModelAliasRequest()
-      request.modelID = model
+      request.modelID = try await modelID(model, context)
       request.alias = alias
       let answer = try await context.call(
         RegistryMethods.deleteModelAlias, request, for: DeleteModelAliasResponse.self)
@@ -150,7 +150,7 @@ struct ModelsAlias: ClientCommand {
       return
     }
     var request = SetModelAliasRequest()
-    request.modelID = model
+    request.modelID = try await modelID(model, context)
     request.alias = alias
     request.ordinal = number
     let answer = try await context.call(

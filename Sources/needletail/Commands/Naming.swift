@@ -49,6 +49,40 @@ func experimentID(
   return first.id
 }
 
+/// The experiments that an option names, in its order.
+func experimentIDs(
+  _ arguments: [String], in projectID: String = "", _ context: CommandContext
+) async throws -> [String] {
+  var ids: [String] = []
+  for argument in arguments {
+    ids.append(try await experimentID(argument, in: projectID, context))
+  }
+  return ids
+}
+
+/// Finds the model that an argument means: an id, or the name of one that is not deleted.
+///
+/// Names are unique in a project only.
+func modelID(_ argument: String, _ context: CommandContext) async throws -> String {
+  if hasFormOfID(argument) { return argument }
+  var request = ListModelsRequest()
+  request.filter = "name = '\(argument.replacing("'", with: "''"))'"
+  request.pageSize = 2
+  let found = try await context.call(
+    RegistryMethods.listModels, request, for: ListModelsResponse.self
+  ).models
+  guard let first = found.first else {
+    throw CommandFailure(
+      .notFound, reason: "MODEL_NOT_FOUND", "There is no model called \(argument).")
+  }
+  guard found.count == 1 else {
+    throw CommandFailure(
+      .usage, reason: "MODEL_AMBIGUOUS",
+      "Several projects have a model called \(argument): give its id.")
+  }
+  return first.id
+}
+
 /// Where runs are looked for: the project and the experiment that options name, if they name any.
 func place(
   _ project: String?, _ experiment: String?, _ context: CommandContext

@@ -129,8 +129,8 @@ struct RunsFinish: ClientCommand {
   @Argument(help: "The run's id, or latest.")
   var run: String
 
-  @Option(help: "How it ended: completed, failed or cancelled.")
-  var status: StatusArgument?
+  @Option(help: "How it ended: completed, failed or cancelled; completed unless given.")
+  var status: EndArgument?
 
   func run(_ context: CommandContext) async throws {
     var request = FinishRunRequest()

@@ -167,6 +167,22 @@ struct StatusArgument: ExpressibleByArgument, Sendable {
   }
 }
 
+/// How a run ended, on the command line.
+struct EndArgument: ExpressibleByArgument, Sendable {
+  private static let known: [RunStatus] = [.completed, .failed, .cancelled]
+
+  let status: RunStatus
+
+  init?(argument: String) {
+    guard let found = Self.known.first(where: { word($0) == argument.lowercased() }) else {
+      return nil
+    }
+    status = found
+  }
+
+  static var allValueStrings: [String] { known.map(word) }
+}
+
 /// Finds the run that an argument means: an id, or `latest`.
 func runID(_ argument: String, _ context: CommandContext) async throws -> String {
   guard argument == "latest" else { return argument }

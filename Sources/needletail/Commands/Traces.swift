@@ -28,7 +28,7 @@ struct TracesList: ClientCommand {
   @Option(help: "The project, by its id or its slug.")
   var project: String
 
-  @Option(help: "Only those of this experiment, by its id; again for another.")
+  @Option(help: "Only those of this experiment, by its id or its name; again for another.")
   var experiment: [String] = []
 
   @Option(help: "Only those that it finds: \"status = 'ERROR'\" (Docs/traces.md).")
@@ -42,7 +42,8 @@ struct TracesList: ClientCommand {
   func run(_ context: CommandContext) async throws {
     var request = SearchTracesRequest()
     request.projectID = try await projectID(project, context)
-    request.experimentIDs = experiment
+    request.experimentIDs = try await experimentIDs(
+      experiment, in: request.projectID, context)
     request.filter = filter ?? ""
     request.orderBy = orderBy
     let all = try await context.list(
@@ -133,7 +134,7 @@ struct TracesDelete: DestructiveCommand {
   @Option(help: "The project, by its id or its slug.")
   var project: String
 
-  @Option(help: "The experiment whose old traces go, by its id; with --before.")
+  @Option(help: "The experiment whose old traces go, by its id or its name; with --before.")
   var experiment: String?
 
   @Option(help: "Those that began before: a time, a day, or how long ago, such as 30d.")
@@ -161,7 +162,7 @@ struct TracesDelete: DestructiveCommand {
     if let experiment, let before {
       var request = DeleteTracesRequest()
       request.projectID = projectID
-      request.experimentID = experiment
+      request.experimentID = try await experimentID(experiment, in: projectID, context)
       request.requestTimeMsMax = before.time.microseconds / 1_000 - 1
       var count: Int64
       repeat {

@@ -29,8 +29,8 @@ struct WhoAmI: ClientCommand {
       ("api key", me.apiKeyPrefix),
       ("", "from \(found.origins.apiKey)"),
       ("expires", me.apiKeyExpiresAt == nil ? "never" : short(me.apiKeyExpiresAt)),
-      ("permissions", me.permissions.joined(separator: " ")),
     ]
+    pairs += permissionLines(me.permissions)
     for (index, project) in me.projects.enumerated() {
       pairs.append((index == 0 ? "projects" : "", "\(project.slug)  \(project.id)"))
     }
@@ -41,6 +41,19 @@ struct WhoAmI: ClientCommand {
       ("profile", found.profile.isEmpty ? "none" : found.profile),
     ]
     Console.write(fields(pairs))
+  }
+
+  /// A line for each kind of resource: "run  create delete get".
+  private func permissionLines(_ permissions: [String]) -> [(String, String)] {
+    var lines: [(resource: String, verbs: [String])] = []
+    for permission in permissions.sorted() {
+      let parts = permission.split(separator: ".", maxSplits: 1).map(String.init)
+      if lines.last?.resource != parts.first { lines.append((parts.first ?? "", [])) }
+      lines[lines.count - 1].verbs.append(contentsOf: parts.dropFirst())
+    }
+    return lines.enumerated().map { index, line in
+      (index == 0 ? "permissions" : "", ([line.resource] + line.verbs).joined(separator: " "))
+    }
   }
 
   /// Where the settings came from.

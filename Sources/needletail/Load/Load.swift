@@ -68,7 +68,7 @@ struct Load: AsyncParsableCommand {
   @Option(help: "The run that get-run reads, by its id; the newest unless given.")
   var run: String?
 
-  @Option(help: "The experiment that create-run fills, by its id; one called load unless given.")
+  @Option(help: "The experiment to fill, by its id or its name; one called load unless given.")
   var experiment: String?
 
   func validate() throws {
@@ -187,7 +187,7 @@ struct Load: AsyncParsableCommand {
 
   /// The experiment called load in the caller's project, made when there is none.
   private func experimentToFill(_ context: CommandContext) async throws -> String {
-    if let experiment { return experiment }
+    if let experiment { return try await experimentID(experiment, context) }
     var list = ListExperimentsRequest()
     list.projectID = context.resolved.projectID
     if list.projectID.isEmpty {

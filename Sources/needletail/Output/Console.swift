@@ -22,9 +22,6 @@ enum Console {
   /// Writes a line to standard output.
   static func line(_ text: String) { write(text + "\n") }
 
-  /// Asks whoever sits at the terminal, where standard output may be a file.
-  static func prompt(_ text: String) { _ = send(text, to: STDERR_FILENO) }
-
   /// Writes a line to standard error.
   static func complain(_ text: String) {
     // There is nowhere left to say that nobody hears it.

@@ -38,8 +38,15 @@ struct MaintenanceCommand: AsyncParsableCommand {
       let url = try target.url()
       var options = ServerOptions(
         database: DatabaseSettings(connection: url), certificateFile: "", keyFile: "")
-      try Setting.apply(
-        environment: ProcessInfo.processInfo.environment, assignments: assignments, to: &options)
+      do throws(ControlPlaneError) {
+        try Setting.apply(
+          environment: ProcessInfo.processInfo.environment, assignments: assignments, to: &options)
+      } catch {
+        throw ValidationError("\(error)")
+      }
+      if let problem = Maintenance.problem(withTask: task, options.housekeeping) {
+        throw ValidationError(problem)
+      }
       let lines = try await Maintenance.run(url, task: task, options.housekeeping)
       print(lines.joined(separator: "\n"))
     }

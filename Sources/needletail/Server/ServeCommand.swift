@@ -6,7 +6,7 @@ internal import TLS
 
 /// What `serve` and `up` have in common.
 struct ServerFlags: ParsableArguments {
-  @Option(name: .customLong("listen"), help: "The address to listen on.")
+  @Option(name: .customLong("listen"), help: "The address to listen on; 127.0.0.1 unless given.")
   var listenAddress: String?
 
   @Option(help: "The port to listen on; 0 lets the system choose.")

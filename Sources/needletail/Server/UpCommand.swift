@@ -11,7 +11,7 @@ struct DataFolderOption: ParsableArguments {
 
   @Option(
     name: .customLong("postgres"),
-    help: "URL of a PostgreSQL server to use; else DATABASE_URL; else a private one is made.")
+    help: "URL of the PostgreSQL to use; else DATABASE_URL; else the data folder's own.")
   var databaseURL: String?
 
   /// The database that was asked for.
@@ -53,6 +53,11 @@ struct UpCommand: AsyncParsableCommand {
     options.adjust = { server throws(ControlPlaneError) in try flags.apply(to: &server) }
     let up = try await Up(options)
     print(up.instructions)
+    if let connectionFile {
+      // As it was called, so that the line works where it is pasted.
+      let program = CommandLine.arguments.first ?? "needletail"
+      print("\nTo log in: \(program) login --connection-file \(connectionFile)")
+    }
     fflush(nil)
     try await up.waitUntilStopped()
   }

@@ -195,9 +195,11 @@ class Spool:
         try:
             _write_all(self._current, record)
         except OSError:
-            # Half a record would hide what follows.
-            with contextlib.suppress(OSError):
+            # Half a record would hide what follows: it goes, or a new segment begins behind it.
+            try:
                 os.ftruncate(self._current, start)
+            except OSError:
+                self._close_current()
             raise
         self._sizes[self._current_name] = start + len(record)
         self._live[self._current_name] = self._live.get(self._current_name, 0) + 1
@@ -258,9 +260,16 @@ class Spool:
         self._close_current()
         name = f"{number:020}{_SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
-        self._current = os.open(self.folder / name, flags, 0o600)
-        self._current_name = name
-        _write_all(self._current, MAGIC)
+        descriptor = os.open(self.folder / name, flags, 0o600)
+        try:
+            _write_all(descriptor, MAGIC)
+        except OSError:
+            # A full disk may make the file and take no byte of it.
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                (self.folder / name).unlink()
+            raise
+        self._current, self._current_name = descriptor, name
         self._sizes[name] = len(MAGIC)
 
     def _close_current(self) -> None:
