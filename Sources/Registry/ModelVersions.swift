@@ -133,7 +133,6 @@ extension RegistryService {
           trainingMetricsJSON: said(after.trainingMetricsJSON),
           hyperparametersJSON: said(after.hyperparametersJSON), updatedAt: now,
           organizationID: call.principal.organizationID, id: row.id))
-      touch(row.modelID, versions: [], at: now, &batch, call)
       var response = UpdateModelVersionResponse()
       response.version = after
       let fields = zip(before.audited, after.audited).map { old, new in

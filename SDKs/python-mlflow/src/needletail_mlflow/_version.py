@@ -23,10 +23,20 @@ def check_mlflow(version: str | None = None) -> None:
         except ModuleNotFoundError as error:
             raise ImportError(f"needletail-mlflow needs {wanted}, found none: {remedy}") from error
         version = str(VERSION)
-    found = _NUMBERS.match(version)
-    numbers = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not OLDEST <= numbers < BELOW:
+    if not OLDEST <= _numbers(version) < BELOW:
         raise ImportError(f"needletail-mlflow needs {wanted}, found {version}: {remedy}")
+
+
+def is_at_least(*numbers: int) -> bool:
+    """Whether MLflow is of this version, or a later one: its own stores change what they do."""
+    from mlflow.version import VERSION  # noqa: PLC0415 the check of the version comes first
+
+    return _numbers(str(VERSION)) >= numbers
+
+
+def _numbers(version: str) -> tuple[int, int]:
+    found = _NUMBERS.match(version)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _text(numbers: tuple[int, int]) -> str:

@@ -84,6 +84,8 @@ class EvaluationDatasets:
     ) -> PagedList[EvaluationDataset]:
         check_max_results(max_results)
         condition, order = _filter(filter_string), _order(order_by)
+        if isinstance(experiment_ids, str):
+            experiment_ids = [experiment_ids]
         uuids = [self._experiments.uuid(one) for one in experiment_ids or ()]
         known = [one for one in dict.fromkeys(uuids) if one]
         if uuids and not known:

@@ -333,7 +333,7 @@ class Experiments:
     def _live_uuid(self, experiment_id) -> str:
         uuid = self.uuid(experiment_id)
         if not uuid:
-            if not str(experiment_id).isdigit():
+            if not str(experiment_id).lstrip("+-").isdigit():
                 raise invalid(
                     f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid"
                     " integer."

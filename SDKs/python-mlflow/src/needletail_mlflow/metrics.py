@@ -22,6 +22,7 @@ from needletail.errors import CallError
 from needletail.tracking import LoggedModelSeries, MetricSeries, Parameter, Tag
 
 from needletail_mlflow import ids
+from needletail_mlflow._version import is_at_least
 from needletail_mlflow.errors import TRANSLATED, invalid, missing, no_such_model
 from needletail_mlflow.telling import told_value
 
@@ -80,10 +81,10 @@ class Logged:
     def delete_tag(self, run_id, key) -> None:
         with TRANSLATED:
             uuid = self._runs.uuid(run_id)
-            if key == MLFLOW_RUN_NAME:
-                # A run keeps its name, of which this tag is made.
-                return
             try:
+                if key == MLFLOW_RUN_NAME:
+                    self._runs.unname(run_id)
+                    return
                 if key not in self.tags(uuid):
                     raise missing(f"No tag with name: {key} in run with id {run_id}")
                 self._tracking.set_run_tags(run_id=uuid, delete_keys=[key])
@@ -116,22 +117,13 @@ class Logged:
                 "Both start_step and end_step must be specified together, "
                 "or neither may be specified."
             )
+        if not is_at_least(3, 15):
+            return self._at_sampled_steps(run_ids, key, max_results, start_step, end_step)
         found: list[MetricWithRunId] = []
         with TRANSLATED:
             for run_id, series in self._histories(run_ids, key, start_step):
                 places = _sample(_within(series, end_step), max(1, max_results))
-                found += [
-                    MetricWithRunId(
-                        Metric(
-                            key,
-                            told_value(series.values[place]),
-                            series.times_us[place] // 1_000,
-                            series.steps[place],
-                        ),
-                        run_id,
-                    )
-                    for place in places
-                ]
+                found += [_point(key, series, place, run_id) for place in places]
         return found
 
     def at_steps(self, run_id, key, steps, max_results) -> list[MetricWithRunId]:
@@ -175,7 +167,7 @@ class Logged:
         name = wanted.pop(MLFLOW_RUN_NAME, None)
         try:
             if name:
-                self._tracking.update_run(id=uuid, name=name)
+                self._runs.name(uuid, name)
             if metrics or params or wanted:
                 self._keeping.log(
                     uuid,
@@ -207,7 +199,7 @@ class Logged:
 
     def _page(self, uuid: str, key: str, max_results, page_token) -> PagedList[Metric]:
         wanted = _POINTS_PER_PAGE if max_results is None else max_results
-        if wanted < 1:
+        if wanted < 1 and not page_token:
             return PagedList([], None)
         points: list[Point] = []
         token = page_token or ""
@@ -215,7 +207,7 @@ class Logged:
             page = self._tracking.get_metric_history(
                 run_id=uuid,
                 key=key,
-                page_size=min(_POINTS_PER_PAGE, wanted - len(points)),
+                page_size=max(1, min(_POINTS_PER_PAGE, wanted - len(points))),
                 page_token=token,
                 include_deleted=True,
             )
@@ -223,8 +215,37 @@ class Logged:
             if series is not None:
                 points += _points(series.steps, series.times_us, series.values)
             token = page.next_page_token
+            if wanted < 1:
+                # Only the token was of interest, which is one.
+                return PagedList([], page_token)
             if not token or len(points) >= wanted:
                 return PagedList(_metrics(key, points), token or None)
+
+    def _at_sampled_steps(
+        self, run_ids, key, max_results, start_step, end_step
+    ) -> list[MetricWithRunId]:
+        """All points at steps that are the same of every run, as MLflow told before 3.15."""
+        with TRANSLATED:
+            histories = list(self._histories(run_ids, key))
+        steps = sorted({step for _, series in histories for step in series.steps})
+        if start_step is None:
+            start_step, end_step = 0, steps[-1] if steps else 0
+        ends = {step for _, one in histories if len(one) for step in (one.steps[0], one.steps[-1])}
+        first, last = bisect.bisect_left(steps, start_step), bisect.bisect_right(steps, end_step)
+        count = max(0, last - first)
+        if count > max_results:
+            part = count / max_results
+            places = {first + int(number * part) for number in range(max_results)} | {last - 1}
+        else:
+            places = set(range(first, last))
+        wanted = {steps[place] for place in places}
+        wanted |= {step for step in ends if start_step <= step <= end_step}
+        return [
+            _point(key, series, place, run_id)
+            for run_id, series in histories
+            for place, step in enumerate(series.steps)
+            if step in wanted
+        ]
 
     def _histories(
         self, run_ids: Sequence[str], key: str, from_step: int | None = None
@@ -302,6 +323,11 @@ def _place(point: Point) -> tuple[int, int]:
 
 def _metrics(key: str, points: list[Point]) -> list[Metric]:
     return [Metric(key, told_value(value), time, step) for time, step, value in points]
+
+
+def _point(key: str, series: MetricHistory, place: int, run_id: str) -> MetricWithRunId:
+    value, time_us = told_value(series.values[place]), series.times_us[place]
+    return MetricWithRunId(Metric(key, value, time_us // 1_000, series.steps[place]), run_id)
 
 
 def _within(series: MetricHistory, end_step: int | None) -> int:

@@ -26,6 +26,7 @@ from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.registered_models import ordinal_of
 from needletail_mlflow.registry_searching import version_filter, version_order
 from needletail_mlflow.registry_telling import (
+    DESCRIBED_TAG,
     LOCATION_TAG,
     STORED_STAGES,
     as_dict,
@@ -65,6 +66,8 @@ class ModelVersions:
         place, run_id = self._followed(source, run_id)
         if place != source:
             wanted[LOCATION_TAG] = place
+        if description == "":
+            wanted[DESCRIBED_TAG] = "1"
         if not run_id and model_id:
             run_id = self._tracking_client().get_logged_model(model_id).source_run_id
         with TRANSLATED, self._models.named(name) as model:

@@ -26,12 +26,8 @@ from needletail.registry import ModelName
 
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.registry_searching import model_filter, model_order
-from needletail_mlflow.registry_telling import (
-    as_dict,
-    stored_tags,
-    told_model,
-    told_version,
-)
+from needletail_mlflow.registry_telling import as_dict, stored_tags, told_model
+from needletail_mlflow.searching import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from needletail_mlflow.connection import Connection
 
 _PAGE = 1_000
+_VERSIONS_PER_SEARCH = 20
 
 
 class RegisteredModels:
@@ -79,7 +76,7 @@ class RegisteredModels:
     def get(self, name) -> RegisteredModel:
         with TRANSLATED:
             stored = self._stored(name)
-            return told_model(stored, self._latest(stored))
+            return self._told([stored])[0]
 
     def update(self, name, description) -> RegisteredModel:
         with TRANSLATED, self.named(name) as model:
@@ -130,12 +127,12 @@ class RegisteredModels:
                 found += page.models
                 token = page.next_page_token
                 if not token or len(found) >= max_results:
-                    return PagedList([told_model(one) for one in found], token or None)
+                    return PagedList(self._told(found), token or None)
 
     def latest_versions(self, name, stages) -> list[ModelVersion]:
         wanted = {get_canonical_stage(stage) for stage in stages or ALL_STAGES}
         with TRANSLATED:
-            told = map(told_version, self._latest(self._stored(name)))
+            told = self._told([self._stored(name)])[0].latest_versions
             return [one for one in told if one.current_stage in wanted]
 
     def set_tag(self, name, tag) -> None:
@@ -189,17 +186,24 @@ class RegisteredModels:
         with self.named(name) as model:
             return self._registry.get_model(model=model)
 
-    def _latest(self, model: Model) -> list[StoredVersion]:
-        """The newest version in each stage, with its tags and aliases, oldest first."""
-        ordinals = [one.ordinal for one in model.latest_versions]
-        if not ordinals:
-            return []
-        page = self._registry.list_model_versions(
-            model_id=model.id,
-            filter=" OR ".join(f"version_number = {one}" for one in ordinals),
-            order_by=["version_number ASC"],
-        )
-        return list(page.versions)
+    def _told(self, models: list[Model]) -> list[RegisteredModel]:
+        """Models with the newest version in each stage, with its tags and aliases, oldest first."""
+        latest: dict[str, list[StoredVersion]] = {one.id: [] for one in models}
+        wanted = [(one, version.ordinal) for one in models for version in one.latest_versions]
+        for start in range(0, len(wanted), _VERSIONS_PER_SEARCH):
+            part = wanted[start : start + _VERSIONS_PER_SEARCH]
+            page = self._registry.list_model_versions(
+                project_id=self._connection.project_id,
+                filter=" OR ".join(
+                    f"(name = {quoted(model.name)} AND version_number = {ordinal})"
+                    for model, ordinal in part
+                ),
+                order_by=["version_number ASC"],
+                page_size=_PAGE,
+            )
+            for version in page.versions:
+                latest[version.model_id].append(version)
+        return [told_model(one, latest[one.id]) for one in models]
 
 
 def _free(alias: str) -> None:

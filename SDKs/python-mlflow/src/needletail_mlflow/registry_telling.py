@@ -45,7 +45,10 @@ STATUSES = {
     ModelVersionStatus.FAILED: Status.to_string(Status.FAILED_REGISTRATION),
 }
 STORED_STATUSES = {value: key for key, value in STATUSES.items()}
-_OWN_TAGS = {LOCATION_TAG, SOURCE_TAG}
+DESCRIBED_TAG = "needletail.mlflow.described"
+"""Tag of a version whose description is empty, and not none."""
+
+_OWN_TAGS = {LOCATION_TAG, SOURCE_TAG, DESCRIBED_TAG}
 
 
 def told_model(stored: Model, latest: Iterable[Stored] | None = None) -> RegisteredModel:
@@ -73,7 +76,7 @@ def told_version(stored: Stored) -> ModelVersion:
         version=stored.ordinal,
         creation_timestamp=times.to_ms(stored.created_at),
         last_updated_timestamp=times.to_ms(stored.updated_at),
-        description=stored.description or None,
+        description=stored.description or ("" if _is_described(stored) else None),
         user_id=stored.user or None,
         current_stage=STAGES[stored.stage],
         source=stored.source,
@@ -87,6 +90,10 @@ def told_version(stored: Stored) -> ModelVersion:
         aliases=list(stored.aliases),
         model_id=stored.logged_model or None,
     )
+
+
+def _is_described(stored: Stored) -> bool:
+    return any(tag.key == DESCRIBED_TAG for tag in stored.tags)
 
 
 def location(stored: Stored) -> str:

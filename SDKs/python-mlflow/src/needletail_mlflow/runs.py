@@ -27,13 +27,15 @@ from needletail.tracking import RunStatus as Status
 from needletail_mlflow import ids, times
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import (
+    UNNAMED_TAG,
     USER_TAG,
     VIEWS,
     check_max_results,
+    place_filter,
     run_filter,
     run_order,
 )
-from needletail_mlflow.telling import STORED_STATUSES, told_end, told_info, told_run
+from needletail_mlflow.telling import STORED_STATUSES, end_tag, told_end, told_info, told_run
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -109,16 +111,30 @@ class Runs:
                     stored = self._keeping.end(uuid, end_ms=end_time, **wanted)
                     if stored is None:
                         return told_end(run_id, run_status, end_time)
-                    return self._told_info(stored)
-                if run_name:
-                    wanted["name"] = run_name
-                if wanted:
-                    stored = self._tracking.update_run(id=uuid, **wanted)
                 else:
-                    stored = self._tracking.get_run(id=uuid)
-                return self._told_info(stored)
+                    stored = self._update(uuid, wanted, end_time, run_name)
+                end = end_tag(stored, end_time)
+                if end:
+                    self._tracking.set_run_tags(run_id=uuid, tags=_tags(end))
             except CallError as error:
                 raise self.inactive_or(error, run_id) from error
+            return told_info(
+                stored,
+                self._experiments.public_id(stored.experiment_id),
+                self._experiments.run_artifacts(stored.experiment_id, stored.id),
+                end,
+            )
+
+    def name(self, uuid: str, name: str, **life: Any) -> Stored:
+        """Gives a run its name, and MLflow's tag of it."""
+        stored = self._tracking.update_run(id=uuid, name=name, **life)
+        self._tracking.set_run_tags(run_id=uuid, delete_keys=[UNNAMED_TAG])
+        return stored
+
+    def unname(self, run_id) -> None:
+        """Takes away MLflow's tag of the name, which the run keeps."""
+        stored = self._tracking.get_run(id=self.uuid(run_id))
+        self._tracking.set_run_tags(run_id=stored.id, tags=_tags({UNNAMED_TAG: stored.name}))
 
     def delete(self, run_id) -> None:
         with TRANSLATED:
@@ -148,7 +164,8 @@ class Runs:
         if max_results is None:
             max_results = SEARCH_MAX_RESULTS_THRESHOLD
         check_max_results(max_results)
-        condition = run_filter(filter_string or "")
+        condition, is_placed = run_filter(filter_string or ""), place_filter(filter_string or "")
+        size = _PAGE
         order = run_order(tuple(order_by or ()))
         with TRANSLATED:
             uuids = [self._experiments.uuid(one) for one in experiment_ids]
@@ -158,16 +175,25 @@ class Runs:
             found: list[Run] = []
             token = page_token or ""
             while True:
+                left = max_results - len(found)
                 page = self._found(
                     project_id=self._connection.project_id,
                     experiment_ids=known,
                     filter=condition,
                     order_by=order,
-                    page_size=min(_PAGE, max_results - len(found)),
+                    page_size=size if is_placed else min(_PAGE, left),
                     page_token=token,
                     view=VIEWS[view_type],
                 )
-                found += [self._told(one) for one in page.runs]
+                told = [self._told(one) for one in page.runs]
+                if is_placed:
+                    places = [place for place, run in enumerate(told) if is_placed(run)]
+                    if len(places) > left:
+                        # Its token is of no use: once more, up to the last one that is wanted.
+                        size = places[left - 1] + 1
+                        continue
+                    told = [told[place] for place in places]
+                found += told
                 token = page.next_page_token
                 if not token or len(found) >= max_results:
                     return found, token or None
@@ -220,6 +246,18 @@ class Runs:
                 else:
                     raise
 
+    def _update(self, uuid: str, wanted: dict[str, Any], end_time, run_name: str | None) -> Stored:
+        """Changes a run that goes on, or its name, or only its end."""
+        if run_name:
+            stored = self.name(uuid, run_name, **wanted)
+        elif wanted:
+            stored = self._tracking.update_run(id=uuid, **wanted)
+        else:
+            stored = self._tracking.get_run(id=uuid)
+        if "status" not in wanted and end_time is not None and stored.status in _ENDED:
+            return self._tracking.update_run(id=uuid, **_end(end_time))
+        return stored
+
     def _found(self, **search: Any) -> SearchRunsResponse:
         """What a search finds, with all that the runs have."""
         client = self._connection.client
@@ -251,14 +289,6 @@ class Runs:
             *self._inputs.told(found),
         )
 
-    def _told_info(self, stored: Stored) -> RunInfo:
-        return told_info(
-            stored,
-            self._experiments.public_id(stored.experiment_id),
-            self._experiments.run_artifacts(stored.experiment_id, stored.id),
-            {},
-        )
-
     @staticmethod
     def _no_such(run_id) -> MlflowException:
         return missing(f"Run with id={run_id} not found")
@@ -280,9 +310,13 @@ def _life(run_status, end_time: int | None) -> dict[str, Any]:
         return {}
     status = STORED_STATUSES[int(run_status)]
     wanted: dict[str, Any] = {"status": status, "any_status": True}
-    if status in _ENDED and end_time:
-        wanted["completed_at"] = times.from_ms(end_time)
+    if status in _ENDED and end_time is not None:
+        wanted |= _end(end_time)
     return wanted
+
+
+def _end(end_time: int) -> dict[str, Any]:
+    return {"completed_at": times.from_ms(max(end_time, 0)), "any_status": True}
 
 
 def _tags(tags: dict[str, str]) -> tuple[Tag, ...]:

@@ -18,6 +18,8 @@ from needletail_mlflow.importing import SOURCE_TAG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mlflow.entities import Run
+
 DEFAULT_EXPERIMENT_TAG = "needletail.mlflow.experiment_id"
 """Tag of the experiment that MLflow knows as "0"."""
 
@@ -27,7 +29,15 @@ USER_TAG = "needletail.mlflow.user_id"
 SOURCE_RUN_TAG = "needletail.mlflow.source_run_id"
 """Tag of a logged model with the run that MLflow named as its source, where no run has that id."""
 
-OWN_TAGS = {DEFAULT_EXPERIMENT_TAG, SOURCE_TAG, USER_TAG, SOURCE_RUN_TAG}
+END_TAG = "needletail.mlflow.end_time"
+"""Tag of a run with the end that is kept and the one that MLflow told, where they differ."""
+
+UNNAMED_TAG = "needletail.mlflow.unnamed"
+"""Tag of a run with the name that it had when MLflow's tag of it was deleted."""
+
+OWN_TAGS = {
+    DEFAULT_EXPERIMENT_TAG, SOURCE_TAG, USER_TAG, SOURCE_RUN_TAG, END_TAG, UNNAMED_TAG,
+}  # fmt: skip
 """Tags that MLflow does not see."""
 
 VIEWS = {
@@ -66,8 +76,20 @@ def check_max_results(max_results: int) -> None:
 
 @functools.lru_cache(maxsize=256)
 def run_filter(text: str) -> str:
-    """A filter of runs."""
-    return _joined(SearchUtils.parse_search_filter(text), _run_comparison)
+    """A filter of runs, without what it says of their artifacts' places."""
+    parsed = SearchUtils.parse_search_filter(text)
+    return _joined([one for one in parsed if not _is_of_place(one)], _run_comparison)
+
+
+@functools.lru_cache(maxsize=256)
+def place_filter(text: str) -> Callable[[Run], bool] | None:
+    """What a filter says of the places of artifacts, which the server does not know, if any."""
+    wanted = [one for one in SearchUtils.parse_search_filter(text) if _is_of_place(one)]
+    for one in wanted:
+        _check_operator(one["type"], one["key"], one["comparator"])
+    if not wanted:
+        return None
+    return lambda run: all(SearchUtils._does_run_match_clause(run, one) for one in wanted)
 
 
 @functools.lru_cache(maxsize=256)
@@ -98,6 +120,10 @@ def experiment_order(clauses: Iterable[str] | None) -> list[str]:
     """An order of experiments."""
     parsed = map(SearchExperimentsUtils.parse_order_by_for_search_experiments, clauses or ())
     return [f"{_field(kind, key)} {direction(rises)}" for kind, key, rises in parsed]
+
+
+def _is_of_place(comparison: Comparison) -> bool:
+    return (comparison["type"], comparison["key"]) == ("attribute", "artifact_uri")
 
 
 def _joined(comparisons: list[Comparison], one: Callable[[Comparison], str]) -> str:

@@ -28,7 +28,9 @@ try:
         aggregate_usage_from_span_nodes,
     )
 except ImportError:
+    # Earlier ones add up what whole spans tell.
     SpanAggregationNode = None
+    from mlflow.tracing.utils import aggregate_cost_from_spans, aggregate_usage_from_spans
 try:
     from mlflow.entities.span import LazySpan
 
@@ -40,6 +42,9 @@ except (ImportError, AttributeError):
 
 
 MOST_SPANS = 1_000
+HERE = {"mlflow.trace.spansLocation": "TRACKING_STORE"}
+"""Tag by which MLflow's clients know that the spans of a trace are not among its artifacts."""
+
 _MOST_BYTES = 1024 * 1024
 _TAG_PREFIX = "mlflow.traceTag."
 _SESSION_KEYS = ("session.id", "gen_ai.conversation.id")
@@ -112,9 +117,7 @@ def batches(
 def costs(spans: Iterable[Written]) -> bool:
     """Whether any of them tells what it used or cost."""
     keys = {SpanAttributeKey.CHAT_USAGE, _COST_KEY}
-    return SpanAggregationNode is not None and any(
-        not keys.isdisjoint(one.attributes) for one in spans
-    )
+    return any(not keys.isdisjoint(one.attributes) for one in spans)
 
 
 def _of(trace_id: str, spans: list[Stored], facts: dict[str, Any]) -> list[TraceSpans]:
@@ -126,7 +129,7 @@ def _facts(spans: list[Written], before: list[Stored]) -> dict[str, Any]:
     root = next((one for one in spans if one.span.parent_span_id is None), None)
     attributes = root.attributes if root else {}
     return {
-        "tags": _pairs(_tags(spans, attributes)),
+        "tags": _pairs({**_tags(spans, attributes), **HERE}),
         "metadata": _pairs({**_metadata(spans), **_sums(spans, before)}),
         "request_preview": _preview(attributes.get(SpanAttributeKey.INPUTS), "user"),
         "response_preview": _preview(attributes.get(SpanAttributeKey.OUTPUTS), "assistant"),
@@ -173,24 +176,22 @@ def _sums(spans: list[Written], before: list[Stored]) -> dict[str, str]:
     if not costs(spans):
         return {}
     rewritten = {one.span.span_id for one in spans}
-    tree = [(one.span, one.attributes) for one in spans] + [
-        (one, json.loads(one.content_json).get("attributes") or {})
-        for one in before
-        if one.span_id not in rewritten
-    ]
-    found = {}
-    for name, key, add_up in (
-        (
-            TraceMetadataKey.TOKEN_USAGE,
-            SpanAttributeKey.CHAT_USAGE,
-            aggregate_usage_from_span_nodes,
-        ),
-        (_COST, _COST_KEY, aggregate_cost_from_span_nodes),
-    ):
-        total = add_up([_node(span, attributes.get(key)) for span, attributes in tree])
-        if total:
-            found[name] = json.dumps(total)
-    return found
+    known = [one for one in before if one.span_id not in rewritten]
+    if SpanAggregationNode is None:
+        whole = [_from_json(one.content_json) for one in (*(one.span for one in spans), *known)]
+        usage, cost = aggregate_usage_from_spans(whole), aggregate_cost_from_spans(whole)
+    else:
+        tree = [(one.span, one.attributes) for one in spans] + [
+            (one, json.loads(one.content_json).get("attributes") or {}) for one in known
+        ]
+        usage = aggregate_usage_from_span_nodes(_nodes(tree, SpanAttributeKey.CHAT_USAGE))
+        cost = aggregate_cost_from_span_nodes(_nodes(tree, _COST_KEY))
+    totals = {TraceMetadataKey.TOKEN_USAGE: usage, _COST: cost}
+    return {name: json.dumps(total) for name, total in totals.items() if total}
+
+
+def _nodes(tree: list[tuple[Stored, Attributes]], key: str) -> list[Any]:
+    return [_node(span, attributes.get(key)) for span, attributes in tree]
 
 
 def _node(span: Stored, value: Any) -> Any:

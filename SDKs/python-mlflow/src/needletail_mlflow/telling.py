@@ -21,7 +21,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, MLFLOW_USER
 from needletail.tracking import RunStatus as Status
 
 from needletail_mlflow import ids, times
-from needletail_mlflow.searching import OWN_TAGS, USER_TAG
+from needletail_mlflow.searching import END_TAG, OWN_TAGS, UNNAMED_TAG, USER_TAG
 
 if TYPE_CHECKING:
     from needletail.tracking import FoundRun, MetricSummary
@@ -58,7 +58,7 @@ def told_info(
         status=_NAMES[stored.status],
         # MLflow knows no run without a start.
         start_time=times.to_ms(stored.started_at or stored.created_at),
-        end_time=times.to_ms(stored.completed_at),
+        end_time=_end(stored, tags),
         lifecycle_stage=(
             LifecycleStage.ACTIVE if stored.deleted_at is None else LifecycleStage.DELETED
         ),
@@ -92,14 +92,28 @@ def told_run(
     assert stored is not None  # noqa: S101 the server always sends it
     tags = {tag.key: tag.value for tag in found.tags}
     info = told_info(stored, experiment_id, artifact_uri, tags)
-    # The name is the run's own: its tag is made of it.
-    tags[MLFLOW_RUN_NAME] = stored.name
+    # The name is the run's own: its tag is made of it, unless just that was deleted.
+    if tags.get(UNNAMED_TAG) != stored.name:
+        tags[MLFLOW_RUN_NAME] = stored.name
     data = RunData(
         metrics=[_metric(one) for one in found.metrics],
         params=[Param(one.key, one.value) for one in found.parameters],
         tags=[RunTag(key, value) for key, value in tags.items() if key not in OWN_TAGS],
     )
     return Run(info, data, inputs, outputs)
+
+
+def end_tag(stored: Stored, end_time: int | None) -> dict[str, str]:
+    """What keeps an end that no run has here: while it goes on, before its start, before 1970."""
+    kept = times.to_ms(stored.completed_at)
+    return {} if end_time is None or kept == end_time else {END_TAG: f"{kept} {end_time}"}
+
+
+def _end(stored: Stored, tags: dict[str, str]) -> int | None:
+    kept = times.to_ms(stored.completed_at)
+    # Once the run ends otherwise, the tag is of no more use.
+    known, _, end_time = tags.get(END_TAG, "").partition(" ")
+    return int(end_time) if end_time and known == str(kept) else kept
 
 
 def _metric(summary: MetricSummary) -> Metric:

@@ -8,19 +8,31 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import Trace, TraceData, TraceInfo
+from mlflow.entities.trace_info_v2 import TraceInfoV2
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_state import TraceState
+from mlflow.exceptions import MlflowTracingException
 from mlflow.tracing.constant import TraceMetadataKey
+from mlflow.tracing.utils import generate_request_id_v2
 from mlflow.utils.mlflow_tags import MLFLOW_ARTIFACT_LOCATION
 from mlflow.utils.validation import _validate_trace_tag
 from needletail.errors import CallError
 from needletail.tracing import TracePair
-from needletail.tracing import TraceState as State
 
-from needletail_mlflow import assessments, spans
+from needletail_mlflow import spans
+from needletail_mlflow._version import is_at_least
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.searching import check_max_results, quoted
 from needletail_mlflow.trace_searching import LINKED_PROMPTS, trace_filter, trace_order
+from needletail_mlflow.trace_telling import (
+    HERE,
+    SPANLESS,
+    SPANS_LOCATION,
+    STORED_STATES,
+    TOLD_TAGS,
+    UNLOCATED,
+    Telling,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,18 +51,9 @@ _SPANS_PAGE = 10_000
 _MOST_DELETED = 1_000
 _MOST_LINKED = 100
 _EXPERIMENTS_PER_SEARCH = 1_000
-_SPANS_LOCATION = "mlflow.trace.spansLocation"
-_HERE = "TRACKING_STORE"
 _SPAN_COUNT = "num_spans"
 _READS = 3
 _SHOWN = 20
-_STATES = {
-    State.UNSPECIFIED: TraceState.STATE_UNSPECIFIED,
-    State.OK: TraceState.OK,
-    State.ERROR: TraceState.ERROR,
-    State.IN_PROGRESS: TraceState.IN_PROGRESS,
-}
-_STORED_STATES = {value: key for key, value in _STATES.items()}
 
 
 class Traces:
@@ -67,18 +70,19 @@ class Traces:
         self._experiments = experiments
         self._runs = runs
         self._assessments = assessed
+        self._telling = Telling(experiments)
 
     # What MLflow calls.
 
     def start(self, info: TraceInfo) -> TraceInfo:
-        tags = {key: value for key, value in info.tags.items() if key not in _TOLD_TAGS}
+        tags = {key: value for key, value in info.tags.items() if key not in TOLD_TAGS}
         with TRANSLATED:
             try:
                 answer = self._tracing.start_trace(
                     project_id=self._connection.project_id,
                     experiment_id=self._experiments.uuid(info.experiment_id) or "",
                     trace_id=info.trace_id,
-                    state=_STORED_STATES[info.state],
+                    state=STORED_STATES[info.state],
                     request_time_ms=info.request_time,
                     execution_ms=info.execution_duration,
                     request_preview=info.request_preview,
@@ -89,16 +93,48 @@ class Traces:
                 )
             except CallError as error:
                 raise self._inactive_or(error, info.experiment_id) from error
+            if answer.created:
+                # Its spans may go among its artifacts, as those of earlier clients do.
+                self._set_tags(info.trace_id, tags=_pairs({SPANLESS: "1"}))
             if answer.created and not info.assessments:
-                return self._just_started(info, tags)
+                return self._telling.just_started(info, tags)
             for one in info.assessments:
                 self._assessments.write_again(info.trace_id, one)
             return self.info(info.trace_id)
+
+    def start_v2(self, experiment_id, timestamp_ms, metadata, tags) -> TraceInfoV2:
+        """Starts a trace as clients of MLflow 2 do."""
+        info = TraceInfo(
+            trace_id=generate_request_id_v2(),
+            trace_location=TraceLocation.from_experiment_id(str(experiment_id)),
+            request_time=timestamp_ms,
+            state=TraceState.IN_PROGRESS,
+            trace_metadata=dict(metadata),
+            tags=dict(tags),
+        )
+        return TraceInfoV2.from_v3(self.start(info))
+
+    def end_v2(self, trace_id, timestamp_ms, status, metadata, tags) -> TraceInfoV2:
+        """Ends a trace as clients of MLflow 2 do."""
+        info = self.info(trace_id)
+        ended = dataclasses.replace(
+            info,
+            state=status.to_state(),
+            execution_duration=timestamp_ms - info.request_time,
+            trace_metadata={**info.trace_metadata, **metadata},
+            tags={**info.tags, **tags},
+            assessments=[],
+        )
+        return TraceInfoV2.from_v3(self.start(ended))
 
     def log_spans(self, location, logged: list[Span]) -> list[Span]:
         traces: dict[str, list[spans.Written]] = {}
         for span in logged:
             traces.setdefault(span.trace_id, []).append(spans.written(span))
+        if len(traces) > 1 and not is_at_least(3, 12):
+            raise invalid(
+                f"All spans must belong to the same trace. Found trace IDs: {sorted(traces)}"
+            )
         with TRANSLATED:
             used = [one for one, written in traces.items() if spans.costs(written)]
             before = self._spans(used)
@@ -117,7 +153,7 @@ class Traces:
             found = self._found([trace_id])
             if not found:
                 raise missing(f"Trace with ID '{trace_id}' not found.")
-            return self._told(found[0])
+            return self._telling.told(found[0])
 
     def get(self, trace_id, allow_partial) -> Trace:
         for attempt in range(_READS):
@@ -135,6 +171,9 @@ class Traces:
 
     def batch(self, trace_ids, experiment_ids, *, allow_partial=False) -> list[Trace]:
         infos = self.infos(trace_ids, experiment_ids)
+        if any(info.tags.get(SPANS_LOCATION) != HERE for info in infos):
+            # By this MLflow knows to look for them among the artifacts.
+            raise MlflowTracingException("Trace data not stored in tracking store")
         with TRANSLATED:
             stored = self._spans([info.trace_id for info in infos])
         traces = []
@@ -146,7 +185,7 @@ class Traces:
 
     def infos(self, trace_ids, experiment_ids) -> list[TraceInfo]:
         with TRANSLATED:
-            infos = [self._told(one) for one in self._found(list(dict.fromkeys(trace_ids)))]
+            infos = [self._telling.told(one) for one in self._found(list(dict.fromkeys(trace_ids)))]
         if experiment_ids is None:
             return infos
         wanted = {str(one) for one in experiment_ids}
@@ -177,7 +216,7 @@ class Traces:
                 found += page.traces
                 token = page.next_page_token
                 if not token or len(found) >= max_results:
-                    return [self._told(one) for one in found], token or None
+                    return [self._telling.told(one) for one in found], token or None
 
     def delete(self, experiment_id, max_timestamp_millis, max_traces, trace_ids) -> int:
         with TRANSLATED:
@@ -198,8 +237,13 @@ class Traces:
 
     def delete_tag(self, trace_id, key) -> None:
         with TRANSLATED:
-            if not self._set_tags(trace_id, delete_keys=[key]):
+            if self._set_tags(trace_id, delete_keys=[key]):
+                return
+            if key not in self.info(trace_id).tags:
                 raise missing(f"No trace tag with key '{key}' for trace with ID '{trace_id}'")
+            # What is the same of every trace is left out of this one.
+            hidden = UNLOCATED if key == MLFLOW_ARTIFACT_LOCATION else SPANLESS
+            self._set_tags(trace_id, tags=_pairs({hidden: "1"}))
 
     def link_to_run(self, trace_ids, run_id) -> None:
         self._link(self._connection.client.tracing.link_traces_to_run, trace_ids, run_id, "link")
@@ -247,40 +291,6 @@ class Traces:
                 if one.span is not None:
                     found.setdefault(one.trace_id, []).append(one.span)
         return found
-
-    def _just_started(self, info: TraceInfo, tags: dict[str, str]) -> TraceInfo:
-        """A trace that nothing was known of before; it need not be read."""
-        uuid = self._experiments.uuid(info.experiment_id) or ""
-        return dataclasses.replace(
-            info,
-            trace_metadata=dict(info.trace_metadata),
-            tags={**self._told_tags(uuid, info.trace_id), **tags},
-        )
-
-    def _told_tags(self, experiment_uuid: str, trace_id: str) -> dict[str, str]:
-        """Tags that MLflow's clients go by, and that are the same of every trace."""
-        location = self._experiments.trace_artifacts(experiment_uuid, trace_id)
-        return {MLFLOW_ARTIFACT_LOCATION: location, _SPANS_LOCATION: _HERE}
-
-    def _told(self, stored: Stored) -> TraceInfo:
-        return TraceInfo(
-            trace_id=stored.trace_id,
-            trace_location=TraceLocation.from_experiment_id(
-                self._experiments.public_id(stored.experiment_id)
-            ),
-            request_time=stored.request_time_ms,
-            execution_duration=stored.execution_ms,
-            state=_STATES[stored.state],
-            request_preview=stored.request_preview,
-            response_preview=stored.response_preview,
-            client_request_id=stored.client_request_id,
-            trace_metadata={one.key: one.value for one in stored.metadata},
-            tags={
-                **self._told_tags(stored.experiment_id, stored.trace_id),
-                **{one.key: one.value for one in stored.tags},
-            },
-            assessments=[assessments.told(one, stored.trace_id) for one in stored.assessments],
-        )
 
     def _set_tags(self, trace_id, **change: Any) -> Iterable[str]:
         try:
@@ -340,9 +350,6 @@ class Traces:
         if error.reason == "EXPERIMENT_NOT_FOUND" or not self._experiments.uuid(experiment_id):
             self._experiments.check_is_active(experiment_id)
         return error
-
-
-_TOLD_TAGS = {MLFLOW_ARTIFACT_LOCATION, _SPANS_LOCATION}
 
 
 def _is_complete(info: TraceInfo, count: int) -> bool:

@@ -224,6 +224,12 @@ class TrackingStore(Unkept, AbstractStore):
     def get_trace(self, trace_id, *, allow_partial=False):
         return self._traces.get(trace_id, allow_partial)
 
+    def deprecated_start_trace_v2(self, experiment_id, timestamp_ms, request_metadata, tags):
+        return self._traces.start_v2(experiment_id, timestamp_ms, request_metadata, tags)
+
+    def deprecated_end_trace_v2(self, request_id, timestamp_ms, status, request_metadata, tags):
+        return self._traces.end_v2(request_id, timestamp_ms, status, request_metadata, tags)
+
     def batch_get_traces(self, trace_ids, location=None, experiment_ids=None):
         del location  # Databricks alone has these.
         return self._traces.batch(trace_ids, experiment_ids)

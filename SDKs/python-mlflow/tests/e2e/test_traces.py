@@ -153,6 +153,7 @@ def test_a_trace_without_all_its_spans_is_partial(
     store: TrackingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start(store, "tr-1", trace_metadata={"mlflow.trace.sizeStats": json.dumps({"num_spans": 2})})
+    store.set_trace_tag("tr-1", "mlflow.trace.spansLocation", "TRACKING_STORE")
     waits: list[int] = []
     monkeypatch.setattr("time.sleep", waits.append)
     with pytest.raises(MlflowException, match="not fully exported yet"):

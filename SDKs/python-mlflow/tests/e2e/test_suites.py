@@ -1,0 +1,258 @@
+"""What MLflow's own suites hold a store to, in a few words each."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow.entities import (
+    ExperimentTag,
+    Metric,
+    RunStatus,
+    RunTag,
+    Span,
+    TraceInfo,
+    TraceState,
+    ViewType,
+)
+from mlflow.entities.model_registry import ModelVersionTag
+from mlflow.entities.trace_location import TraceLocation
+from mlflow.entities.trace_status import TraceStatus
+from mlflow.exceptions import MlflowException, MlflowTracingException
+from mlflow.tracing.constant import SpanAttributeKey
+from opentelemetry import trace as otel
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from needletail_mlflow import metrics, traces
+from needletail_mlflow.registry_store import RegistryStore
+
+if TYPE_CHECKING:
+    from needletail_mlflow.tracking_store import TrackingStore
+
+START = 1_700_000_000_000
+NAME, LOCATION = "mlflow.runName", "mlflow.artifactLocation"
+PLACE = "mlflow.trace.spansLocation"
+
+
+@pytest.fixture
+def run_id(store: TrackingStore) -> str:
+    return store.create_run("0", "ada", START, [], "first").info.run_id
+
+
+def make_trace(store: TrackingStore, trace_id: str) -> TraceInfo:
+    location = TraceLocation.from_experiment_id("0")
+    return store.start_trace(TraceInfo(trace_id, location, START, TraceState.OK, tags={"a": "b"}))
+
+
+def make_span(trace_id: str, number: int, **attributes: object) -> Span:
+    context = otel.SpanContext(7, number, is_remote=False)
+    told = {SpanAttributeKey.REQUEST_ID: trace_id, **attributes}
+    span = ReadableSpan(
+        name=f"s{number}", context=context, resource=Resource.get_empty(),
+        start_time=START * 1_000_000, end_time=START * 1_000_000 + 5,
+        attributes={key: json.dumps(value) for key, value in told.items()},
+    )  # fmt: skip
+    return Span(span)
+
+
+@pytest.mark.parametrize("status", ["SCHEDULED", "RUNNING", "FINISHED", "FAILED", "KILLED"])
+@pytest.mark.parametrize("end", [START + 5, START - 5, -123])
+def test_an_end_is_told_as_it_was_given(
+    store: TrackingStore, run_id: str, status: str, end: int
+) -> None:
+    info = store.update_run_info(run_id, RunStatus.from_string(status), end, None)
+    assert (info.status, info.end_time) == (status, end)
+    found = store.get_run(run_id)
+    assert (found.info.end_time, found.data.tags) == (end, {NAME: "first"})
+
+
+def test_an_end_alone_is_of_the_run_as_it_is(store: TrackingStore, run_id: str) -> None:
+    assert store.update_run_info(run_id, None, START + 1, None).end_time == START + 1
+    assert store.get_run(run_id).info.status == "RUNNING"
+    store.update_run_info(run_id, RunStatus.FINISHED, START + 2, None)
+    assert store.update_run_info(run_id, None, None, "second").end_time == START + 2
+    info = store.update_run_info(run_id, None, START + 3, "third")
+    assert (info.status, info.end_time, info.run_name) == ("FINISHED", START + 3, "third")
+
+
+def test_the_tag_of_a_name_goes_and_the_name_stays(store: TrackingStore, run_id: str) -> None:
+    store.delete_tag(run_id, NAME)
+    run = store.get_run(run_id)
+    assert (run.info.run_name, run.data.tags) == ("first", {})
+    store.set_tag(run_id, RunTag(NAME, "first"))
+    assert store.get_run(run_id).data.tags == {NAME: "first"}
+    store.delete_tag(run_id, NAME)
+    store.update_run_info(run_id, None, None, "second")
+    assert store.get_run(run_id).data.tags == {NAME: "second"}
+
+
+def test_runs_are_found_by_where_their_artifacts_are(store: TrackingStore) -> None:
+    runs = [store.create_run("0", "ada", START + n, [], f"r{n}") for n in range(7)]
+    ids, uris = ([getattr(one.info, key) for one in runs] for key in ("run_id", "artifact_uri"))
+
+    def found(text: str, most: int = 100, token: str | None = None):
+        return store.search_runs(["0"], text, ViewType.ALL, most, ["start_time ASC"], token)
+
+    def named(text: str) -> list[str]:
+        return [one.info.run_id for one in found(text)]
+
+    assert named(f"artifact_uri = '{uris[3]}'") == [ids[3]]
+    assert named(f"attributes.artifact_uri != '{uris[3]}'") == [*ids[:3], *ids[4:]]
+    assert named(f"artifact_uri = '{uris[3].upper()}'") == []
+    assert named(f"artifact_uri ILIKE '{uris[3].upper()}'") == [ids[3]]
+    assert named(f"artifact_uri = '{uris[3]}' AND attributes.run_name = 'r4'") == []
+    # Pages end at the last one that is wanted, and not where the server's would.
+    text, token, pages = f"artifact_uri != '{uris[1]}'", None, []
+    while not pages or token:
+        page = found(text, 2, token)
+        pages.append([one.info.run_id for one in page])
+        token = page.token
+    assert pages == [[ids[0], ids[2]], ids[3:5], ids[5:]]
+
+
+def test_a_sample_is_what_this_mlflow_tells(
+    store: TrackingStore, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = store.create_run("0", "ada", START, [], "other").info.run_id
+    for run, count in ((run_id, 10), (other, 20)):
+        store.log_batch(run, [Metric("loss", 1.0, START, step) for step in range(count)], [], [])
+
+    def steps(*of: str, most: int = 5, first: int | None = None, last: int | None = None):
+        points = store.get_metric_history_bulk_interval(list(of), "loss", most, first, last)
+        return [[one.step for one in points if one.run_id == run] for run in of]
+
+    monkeypatch.setattr(metrics, "is_at_least", lambda *_: True)
+    assert steps(run_id) == [[0, 2, 4, 6, 9]]
+    monkeypatch.setattr(metrics, "is_at_least", lambda *_: False)
+    assert steps(run_id) == [[0, 2, 4, 6, 8, 9]]
+    assert steps(run_id, first=0, last=4) == [[0, 1, 2, 3, 4]]
+    assert steps(run_id, first=50, last=60) == [[]]
+    both = [0, 4, 8, 9, 12, 16, 19]
+    assert steps(run_id, other) == [[step for step in both if step < 10], both]
+
+
+def test_a_page_of_nothing_checks_its_token(store: TrackingStore, run_id: str) -> None:
+    store.log_metric(run_id, Metric("loss", 1.0, START, 0))
+    assert list(store.get_metric_history(run_id, "loss", 0, None)) == []
+    with pytest.raises(MlflowException, match="Invalid page token"):
+        store.get_metric_history(run_id, "loss", 0, "invalid_token")
+
+
+def test_an_id_with_a_sign_is_one_of_no_experiment(store: TrackingStore) -> None:
+    with pytest.raises(MlflowException, match="No Experiment with id=-1337 exists") as caught:
+        store.set_experiment_tag("-1337", ExperimentTag("a", "b"))
+    assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+
+
+def test_a_trace_is_without_spans_until_they_come(store: TrackingStore) -> None:
+    assert PLACE not in make_trace(store, "tr-1").tags
+    assert PLACE not in store.get_trace_info("tr-1").tags
+    with pytest.raises(MlflowTracingException, match="not stored in tracking store"):
+        store.batch_get_traces(["tr-1"])
+    store.log_spans("0", [make_span("tr-1", 1)])
+    assert store.get_trace_info("tr-1").tags[PLACE] == "TRACKING_STORE"
+    (trace,) = store.batch_get_traces(["tr-1"])
+    assert [one.name for one in trace.data.spans] == ["s1"]
+
+
+def test_a_trace_that_is_told_after_its_spans_keeps_them(store: TrackingStore) -> None:
+    store.log_spans("0", [make_span("tr-1", 1)])
+    told = make_trace(store, "tr-1")
+    assert (told.tags[PLACE], told.tags["a"]) == ("TRACKING_STORE", "b")
+    assert len(store.batch_get_traces(["tr-1"])[0].data.spans) == 1
+
+
+def test_the_place_of_a_trace_can_be_taken_away(store: TrackingStore) -> None:
+    make_trace(store, "tr-1")
+    store.delete_trace_tag("tr-1", LOCATION)
+    assert store.get_trace_info("tr-1").tags == {"a": "b"}
+    with pytest.raises(MlflowException, match=f"No trace tag with key '{LOCATION}'"):
+        store.delete_trace_tag("tr-1", LOCATION)
+
+
+def test_spans_of_two_traces_go_together_where_mlflow_lets_them(
+    store: TrackingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    several = [make_span("tr-1", 1), make_span("tr-2", 2)]
+    monkeypatch.setattr(traces, "is_at_least", lambda *_: False)
+    with pytest.raises(MlflowException, match="All spans must belong to the same trace"):
+        store.log_spans("0", several)
+    monkeypatch.setattr(traces, "is_at_least", lambda *_: True)
+    store.log_spans("0", several)
+    assert len(store.batch_get_traces(["tr-1", "tr-2"])) == 2
+
+
+def test_tokens_and_costs_are_those_of_all_calls(store: TrackingStore) -> None:
+    for number in (1, 2):
+        usage = {"input_tokens": 100 * number, "output_tokens": 5, "total_tokens": 105}
+        cost = {"input_cost": 0.5, "output_cost": 0.25, "total_cost": 0.75}
+        store.log_spans(
+            "0",
+            [
+                make_span(
+                    "tr-1", number, **{"mlflow.chat.tokenUsage": usage, "mlflow.llm.cost": cost}
+                )
+            ],
+        )
+    metadata = store.get_trace_info("tr-1").trace_metadata
+    assert json.loads(metadata["mlflow.trace.tokenUsage"]) == {
+        "input_tokens": 300, "output_tokens": 10, "total_tokens": 210,
+    }  # fmt: skip
+    assert json.loads(metadata["mlflow.trace.cost"])["total_cost"] == 1.5
+
+
+def test_clients_of_mlflow_2_trace_too(store: TrackingStore) -> None:
+    started = store.deprecated_start_trace_v2("0", START, {"m": "1", "n": "2"}, {"a": "b"})
+    assert (started.timestamp_ms, started.execution_time_ms) == (START, None)
+    assert started.status == TraceStatus.IN_PROGRESS
+    assert started.request_metadata == {"m": "1", "n": "2"}
+    assert started.tags.keys() == {"a", LOCATION}
+    ended = store.deprecated_end_trace_v2(
+        started.request_id, START + 7, TraceStatus.OK, {"m": "3", "o": "4"}, {"c": "d"}
+    )
+    assert (ended.execution_time_ms, ended.status) == (7, TraceStatus.OK)
+    assert ended.request_metadata == {"m": "3", "n": "2", "o": "4"}
+    assert ended.tags == {**started.tags, "c": "d"}
+    assert store.get_trace_info(started.request_id) == ended.to_v3()
+
+
+def test_an_experiments_datasets_are_found_by_its_id_alone(store: TrackingStore) -> None:
+    made = store.create_experiment("digits")
+    dataset = store.create_dataset("questions", {}, [made])
+    assert [one.dataset_id for one in store.search_datasets(made)] == [dataset.dataset_id]
+
+
+def test_latest_versions_of_a_search_are_whole(uri: str) -> None:
+    registry = RegistryStore(uri)
+    for name in ("it's", "other"):
+        registry.create_registered_model(name)
+        for number in range(2):
+            version = registry.create_model_version(name, "s3://a", description=f"{number}" * 3)
+        registry.set_registered_model_alias(name, "best", version.version)
+        registry.set_model_version_tag(name, version.version, ModelVersionTag("a", name))
+    for model in registry.search_registered_models():
+        assert model.latest_versions == registry.get_registered_model(model.name).latest_versions
+        (latest,) = model.latest_versions
+        assert (latest.tags, latest.aliases) == ({"a": model.name}, ["best"])
+
+
+def test_an_empty_description_is_not_none(uri: str) -> None:
+    registry = RegistryStore(uri)
+    registry.create_registered_model("m")
+    for given in ("", None, "text"):
+        made = registry.create_model_version("m", "s3://a", description=given)
+        found = registry.get_model_version("m", made.version)
+        assert (made.description, found.description, found.tags) == (given, given, {})
+
+
+def test_what_is_said_of_a_version_leaves_its_models_time(uri: str) -> None:
+    registry = RegistryStore(uri)
+    registry.create_registered_model("m")
+    version = registry.create_model_version("m", "s3://a").version
+    before = registry.get_registered_model("m").last_updated_timestamp
+    registry.update_model_version("m", version, "text")
+    assert registry.get_registered_model("m").last_updated_timestamp == before
+    registry.transition_model_version_stage("m", version, "Staging", False)
+    assert registry.get_registered_model("m").last_updated_timestamp > before
