@@ -92,7 +92,8 @@ def test_a_run_from_its_creation_to_its_return(
     lines = cli("runs", "show", made["id"])
     assert re.search("code digest +e3b0c44", lines)
     assert "4b825dc *" in lines
-    cli("runs", "delete", made["id"], "--yes")
+    cli("runs", "delete", made["id"], "--yes", "--purge")
+    assert "RECOVERY_OVER" in cli("runs", "undelete", made["id"], code=CONFLICT)
     assert "nested under" in shown
     assert "vision" in cli("runs", "tags", run)
     cli("runs", "tag", "latest", "best=yes", "--remove", "team")

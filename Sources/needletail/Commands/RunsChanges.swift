@@ -212,14 +212,18 @@ struct RunsDelete: DestructiveCommand {
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
   var etag: String?
 
+  @Flag(help: "For good: nobody brings it back, and the next upkeep removes it.")
+  var purge = false
+
   @OptionGroup var confirmation: Confirmation
 
-  var intention: String { "Delete the run \(run)" }
+  var intention: String { "Delete the run \(run)\(purge ? " for good" : "")" }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteRunRequest()
     request.id = run
     request.etag = etag ?? ""
+    request.purge = purge
     let answer = try await context.call(
       TrackingMethods.deleteRun, request, for: DeleteRunResponse.self)
     try show(answer.run, context)
