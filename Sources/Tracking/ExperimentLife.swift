@@ -25,8 +25,8 @@ extension TrackingService {
       let organizationID = call.principal.organizationID
       batch.add(
         ExperimentsQueries.setExperimentDeletion(
-          deletedAt: deletedAt, purgeAfter: purgeAfter, updatedAt: now, organizationID: organizationID,
-          id: id))
+          deletedAt: deletedAt, purgeAfter: purgeAfter, updatedAt: now,
+          organizationID: organizationID, id: id))
       if row.deletedAt == nil {
         batch.add(
           RunLifeQueries.deleteExperimentRuns(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import threading
 import uuid
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ import pytest
 from authority import Authority
 from needletail import AbortedError
 from postgres import create_database, drop_database
-from program import UpServer, new_folder, remove, run_program
+from program import UpServer, new_folder, remove
 from seaweed import Fault, Relay, Seaweed, keys_file
 
 # Every test of the folder that asks nothing of the file system, on a bucket.
@@ -274,33 +272,6 @@ def test_an_upload_hears_what_is_wrong_with_s3(
     assert paths(client, run_id) == []
     relay.heal()
     assert upload(client, run_id, "a", b"1").size_bytes == 1
-
-
-def test_the_command_line_says_what_it_waits_for(
-    relayed: tuple[UpServer, needletail.Client, str], relay: Relay, place: Path
-) -> None:
-    server, client, run_id = relayed
-    (place / "a").write_bytes(b"1")
-    upload = (
-        "artifacts", "upload", run_id, place / "a", "--connection-file", server.connection_file,
-    )  # fmt: skip
-    relay.fault = lambda method, _path: Fault(status=500) if method == "PUT" else None
-    gave_up = run_program(*upload, "--timeout", "2s")
-    assert gave_up.returncode == 6, gave_up
-    waiting, *error = gave_up.stderr.splitlines()
-    assert "ARTIFACT_STORE_AWAY" in waiting
-    assert "Trying again for" in waiting
-    assert error[0].startswith("error: UNAVAILABLE / ARTIFACT_STORE_AWAY")
-    assert paths(client, run_id) == []
-    # For programs there is one document.
-    gave_up = run_program(*upload, "--timeout", "2s", "--json")
-    assert json.loads(gave_up.stderr)["error"]["reason"] == "ARTIFACT_STORE_AWAY"
-    waits = threading.Timer(1, relay.heal)
-    waits.start()
-    went_on = run_program(*upload)
-    waits.join()
-    assert (went_on.returncode, went_on.stdout.split()[:2]) == (0, ["uploaded", "a"]), went_on
-    assert paths(client, run_id) == ["a"]
 
 
 def test_what_passes_by_itself_is_tried_again(

@@ -169,7 +169,9 @@ struct ExperimentsDelete: DestructiveCommand {
 
   @OptionGroup var confirmation: Confirmation
 
-  var intention: String { "Delete the experiment \(experiment) with its runs\(purge ? ", for good" : "")" }
+  var intention: String {
+    "Delete the experiment \(experiment) with its runs\(purge ? ", for good" : "")"
+  }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteExperimentRequest()
