@@ -74,11 +74,26 @@ public enum Software {
 
 /// Why a server could not be started or went down; the text names the thing.
 public struct ControlPlaneError: Error, Sendable, CustomStringConvertible {
+  /// What whoever asked can do about it.
+  public enum Kind: Sendable {
+    /// Nothing in particular.
+    case other
+    /// Ask for something that there is.
+    case wrongArgument
+    /// Wait for the database, or name another.
+    case databaseAway
+    /// Connect as somebody else.
+    case roleRefused
+  }
+
   /// For people.
   public let description: String
+  /// For programs.
+  public let kind: Kind
 
   /// Makes an error that says `description`.
-  public init(_ description: String) {
+  public init(_ description: String, kind: Kind = .other) {
     self.description = description
+    self.kind = kind
   }
 }

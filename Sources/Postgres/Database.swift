@@ -57,6 +57,9 @@ public final class Database {
     }
   }
 
+  /// Whether whoever connects may not act as the role of the settings, or there is none.
+  public var isRoleRefused: Bool { pool.isRoleRefused }
+
   /// Whether it can be used now.
   public var state: DatabaseState { pool.state }
 

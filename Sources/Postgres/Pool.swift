@@ -24,6 +24,8 @@ final class Pool: ConnectionOwner {
   var isClosed = false
   var awaySince: Instant?
   var lastError = ""
+  /// Whether that was the role, which waiting does not change.
+  var isRoleRefused = false
   var failures = 0
   var pause: Timer?
   private var sweep: Timer?

@@ -57,10 +57,14 @@ extension Pool {
     } catch {
       connections.removeAll { $0 === connection }
       connection.close("the role is refused")
-      if let words = error.serverError?.message { throw .away(words) }
+      if let words = error.serverError?.message {
+        isRoleRefused = true
+        throw .away(words)
+      }
       throw error
     }
     connection.isSettingUp = false
+    isRoleRefused = false
   }
 
   func connected() {

@@ -83,6 +83,8 @@ public struct UpkeepRecord: Sendable {
   public var name: String
   /// Whether a server has it.
   public var isRunning: Bool
+  /// Which server has it, or had it when it went away; nil once a run has ended.
+  public var server: UUID?
   /// Microseconds since 1970; nil = never.
   public var startedAt: Int64?
   /// When a run ended the last time; nil = never.
@@ -159,9 +161,9 @@ public enum Upkeep {
   public static func records(_ database: Database) async throws(PostgresError) -> [UpkeepRecord] {
     try await database.read(work(database), MaintenanceQueries.listTasks()).map { row in
       UpkeepRecord(
-        name: row.name, isRunning: row.isRunning ?? false, startedAt: row.startedAt,
-        finishedAt: row.finishedAt, succeededAt: row.succeededAt, rows: row.rowCount,
-        error: row.error)
+        name: row.name, isRunning: row.isRunning ?? false, server: row.leasedBy,
+        startedAt: row.startedAt, finishedAt: row.finishedAt, succeededAt: row.succeededAt,
+        rows: row.rowCount, error: row.error)
     }
   }
 

@@ -4,7 +4,8 @@ internal import Postgres
 public import RPC
 
 extension TrackingService {
-  /// Deletes an experiment with its runs; for 30 days it can be brought back.
+  /// Deletes an experiment with its runs; for 30 days it can be brought back, unless it is to be
+  /// purged.
   public func deleteExperiment(
     _ request: DeleteExperimentRequest, _ call: CallContext
   ) async throws(CallError) -> DeleteExperimentResponse {
@@ -16,24 +17,34 @@ extension TrackingService {
     return try await call.commit(
       locking: lockWithRuns(id, call)
     ) { (row, batch) throws(CallError) in
-      guard let row, row.deletedAt == nil else { throw experimentNotFound(id) }
+      guard let row, row.deletedAt == nil || request.purge else { throw experimentNotFound(id) }
       try call.require(row.role, unseen: experimentNotFound(id))
       try checkETag(request.etag, revision: row.revision)
-      let purgeAfter = now + Recovery.period
+      let deletedAt = row.deletedAt ?? now
+      let purgeAfter = request.purge ? min(row.purgeAfter ?? now, now) : now + Recovery.period
       let organizationID = call.principal.organizationID
       batch.add(
         ExperimentsQueries.setExperimentDeletion(
-          deletedAt: now, purgeAfter: purgeAfter, updatedAt: now, organizationID: organizationID,
-          id: id))
-      batch.add(
-        RunLifeQueries.deleteExperimentRuns(
-          organizationID: organizationID, experimentID: id, deletedAt: now))
+          deletedAt: deletedAt, purgeAfter: purgeAfter, updatedAt: now,
+          organizationID: organizationID, id: id))
+      if row.deletedAt == nil {
+        batch.add(
+          RunLifeQueries.deleteExperimentRuns(
+            organizationID: organizationID, experimentID: id, deletedAt: now))
+      }
       var experiment = Experiment(living: row).changed(at: now, from: row.revision)
-      experiment.deletedAt = Timestamp(microseconds: now)
+      experiment.deletedAt = Timestamp(microseconds: deletedAt)
       experiment.purgeAfter = Timestamp(microseconds: purgeAfter)
       var response = DeleteExperimentResponse()
       response.experiment = experiment
-      return (response, deletion("delete", "deleted", id, row, before: nil, after: now))
+      var change = deletion("delete", "deleted", id, row, before: row.deletedAt, after: deletedAt)
+      if request.purge {
+        change.detailsJSON = JSONText.change([
+          ("deleted_at_us", row.deletedAt.map { String($0) }, String(deletedAt)),
+          ("purge_after_us", row.purgeAfter.map { String($0) }, String(purgeAfter)),
+        ])
+      }
+      return (response, change)
     }
   }
 

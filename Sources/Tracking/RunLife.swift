@@ -18,7 +18,7 @@ enum Recovery {
     guard let purgeAfter, purgeAfter > now else {
       throw CallError(
         TrackingErrorReason.recoveryOver,
-        "The \(name) was deleted more than 30 days ago; it cannot be brought back.")
+        "The \(name) was deleted more than 30 days ago, or for good; it cannot be brought back.")
     }
   }
 }
@@ -49,13 +49,14 @@ extension TrackingService {
     }
   }
 
-  /// Deletes a run; for 30 days it can be brought back.
+  /// Deletes a run; for 30 days it can be brought back, unless it is to be purged.
   public func deleteRun(
     _ request: DeleteRunRequest, _ call: CallContext
   ) async throws(CallError) -> DeleteRunResponse {
     var validator = Validator()
     let id = validator.id("id", request.id)
     try validator.finish()
+    guard !request.purge else { return try await purgeRun(id, request.etag, call) }
 
     let now = WallClock.microseconds()
     return try await call.commit(locking: lock(id, call)) { (row, batch) throws(CallError) in
@@ -69,6 +70,39 @@ extension TrackingService {
       var response = DeleteRunResponse()
       response.run = Run(record, now: now)
       return (response, Change("delete", "deleted", from: RunRecord(row), to: record))
+    }
+  }
+
+  /// Deletes a run, deleted before or not, so that the next upkeep removes it.
+  private func purgeRun(
+    _ id: UUID, _ etag: String, _ call: CallContext
+  ) async throws(CallError) -> DeleteRunResponse {
+    let now = WallClock.microseconds()
+    let organizationID = call.principal.organizationID
+    return try await call.commit(
+      holding: RunLifeQueries.holdExperimentOfRun(organizationID: organizationID, id: id),
+      locking: RunLifeQueries.lockRunToRecover(
+        userID: call.principal.id, organizationID: organizationID, id: id)
+    ) { (row, batch) throws(CallError) in
+      guard let row else { throw runNotFound(id) }
+      try call.require(row.role, unseen: runNotFound(id))
+      // It would come back with its experiment.
+      guard row.hasExperiment else {
+        throw CallError(
+          TrackingErrorReason.experimentNotFound,
+          "The experiment \(row.experimentID) of run \(id) is deleted: the run goes with it.")
+      }
+      try checkETag(etag, revision: row.revision)
+      var before = RunRecord(row)
+      before.deletedAt = row.deletedAt
+      before.purgeAfter = row.purgeAfter
+      var record = before
+      record.deletedAt = row.deletedAt ?? now
+      record.purgeAfter = min(row.purgeAfter ?? now, now)
+      setDeletion(&record, now, &batch, call)
+      var response = DeleteRunResponse()
+      response.run = Run(record, now: now)
+      return (response, Change("delete", "deleted", from: before, to: record))
     }
   }
 

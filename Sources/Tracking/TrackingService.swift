@@ -60,7 +60,8 @@ public struct TrackingService: TrackingHandlers {
         TrackingErrorReason.forkedTooOften,
         "A line of forks can be \(RunBounds.forksMax) long; fork a run nearer to the first."),
       "RUN_FINISHED": .init(
-        TrackingErrorReason.runFinished, "The run has ended; it takes no more points."),
+        TrackingErrorReason.runFinished,
+        "The run has ended: reopen it to go on with it, or create a new one."),
       "RUN_NOT_STARTED": .init(
         TrackingErrorReason.runNotStarted,
         "The run is scheduled; start it with UpdateRun before you log to it."),

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from needletail import CallError
 from needletail.tracking import AppendMetricsRequest, BucketAxis, MetricSeries, RunMetrics
-from program import run_program
 from waiting import wait_until
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     import needletail
@@ -280,34 +278,3 @@ def test_servers_merge_by_themselves_and_tell_of_it(own_server: Callable[..., Up
 
         wait_until("every chunk is counted", lambda: counted() == 20)
     assert server.stop() == 0
-
-
-def test_an_operator_sees_and_runs_upkeep(served: UpServer, sql: Connection) -> None:
-    def maintenance(*words: str) -> subprocess.CompletedProcess[str]:
-        return run_program("maintenance", *words, "--postgres", served.database_url)
-
-    ran = maintenance("run", "partitions")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert re.fullmatch(r"partitions: \d+ rows in \d+ ms\n", ran.stdout)
-    assert re.search(r"^partitions  began .*  took \d+ ms, \d+ rows$",
-                     maintenance("status").stdout, re.MULTILINE)  # fmt: skip
-    # Another has it.
-    sql.execute(
-        "update maintenance_tasks set leased_by = %s, leased_until = now() + interval '1 hour'"
-        " where name = 'partitions'",
-        [uuid.uuid4()],
-    )
-    assert maintenance("run", "partitions").stdout == "partitions: a server is at it\n"
-    for words, said in ((("nothing",), "metric-retention"), (("--set", "a=1"), "a=1")):
-        refused = maintenance("run", *words)
-        assert refused.returncode == 2
-        assert said in refused.stderr
-    # It went away.
-    sql.execute(
-        "update maintenance_tasks set leased_until = now() - interval '1 second'"
-        " where name = 'partitions'"
-    )
-    assert re.fullmatch(r"partitions: .*\n", maintenance("run", "partitions").stdout)
-    wrong = maintenance("run", "nonsense")
-    assert wrong.returncode != 0
-    assert "metric-compaction" in wrong.stderr

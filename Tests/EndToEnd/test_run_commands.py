@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,21 @@ def test_a_run_from_its_creation_to_its_return(
     )["id"]  # fmt: skip
     shown = cli("runs", "show", run)
     assert f"{parent} at step 7" in shown
+    options = (
+        "--entry-point=train.py", "--git-commit=4b825dc", "--git-repository=example.com:a/b.git",
+        "--git-branch=trunk", "--git-dirty", "--code-digest=e3b0c44", "--host=node-7",
+    )  # fmt: skip
+    made = read("runs", "create", "--experiment", experiment, *options)
+    assert made["source"] == {
+        "entryPoint": "train.py", "gitCommit": "4b825dc", "gitRepository": "example.com:a/b.git",
+        "gitBranch": "trunk", "gitDirty": True, "codeDigest": "e3b0c44", "host": "node-7",
+        "processNumber": "0",
+    }  # fmt: skip
+    lines = cli("runs", "show", made["id"])
+    assert re.search("code digest +e3b0c44", lines)
+    assert "4b825dc *" in lines
+    cli("runs", "delete", made["id"], "--yes", "--purge")
+    assert "RECOVERY_OVER" in cli("runs", "undelete", made["id"], code=CONFLICT)
     assert "nested under" in shown
     assert "vision" in cli("runs", "tags", run)
     cli("runs", "tag", "latest", "best=yes", "--remove", "team")

@@ -69,6 +69,9 @@ def test_points_arrive_with_step_time_and_value(
         ({"a": "1"}, 0, TypeError),
         ({"a": None}, 0, TypeError),
         ({1: 1.0}, 0, TypeError),
+        ([("a", 1.0)], 0, TypeError),
+        ({"a": 1.0}, "3", TypeError),
+        ({"\ud800": 1.0}, 0, ValueError),
         ({"": 1.0}, 0, ValueError),
         ({"x" * 251: 1.0}, 0, ValueError),
         ({"a\nb": 1.0}, 0, ValueError),
@@ -87,8 +90,11 @@ def test_what_is_no_metric_is_refused_at_once(
     error: type[Exception],
 ) -> None:
     with start_run(make_peer(TrackingScript(store)).port) as run:
-        with pytest.raises(error):
+        # It names what is wrong, not what Python met.
+        with pytest.raises(error, match=r"^(a: a value|a metric's key|a step|metrics) "):
             run.log(metrics, step=step)
+        with pytest.raises(TypeError, match="a line is text, not int"):
+            run.log_line(5)  # type: ignore[arg-type]
         run.log({"loss": 1e308, "big": 10**400}, step=(1 << 63) - 1)
         with pytest.raises(ValueError, match="64 bits"):
             run.log({"loss": 0.0})

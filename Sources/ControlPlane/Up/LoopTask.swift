@@ -24,7 +24,7 @@ struct DatabaseWait: Sendable {
     do throws(PostgresError) {
       return try await database.waitUntilReady(patience: courtesy)
     } catch {
-      guard courtesy < patience else { throw error }
+      guard courtesy < patience, !database.isRoleRefused else { throw error }
       notice(patience, error)
     }
     try await database.waitUntilReady(patience: patience - courtesy)
@@ -64,13 +64,24 @@ enum LoopTask {
       do throws(PostgresError) {
         database = try Database(
           loop: loop, settings: settings, shared: DatabaseShared(settings, loops: 1))
-        database.start()
+      } catch {
+        throw ControlPlaneError("the database cannot be used: \(error)", kind: .wrongArgument)
+      }
+      database.start()
+      defer { database.close() }
+      do throws(PostgresError) {
         try await wait.wait(for: database)
       } catch {
+        if database.isRoleRefused, let role = settings.role {
+          throw ControlPlaneError(
+            "the database refuses the role \(role): \(error); connect as its owner, or grant the "
+              + "role to whom the URL names",
+            kind: .roleRefused)
+        }
         throw ControlPlaneError(
-          "the database cannot be reached within \(DurationText.text(wait.patience)): \(error)")
+          "the database cannot be reached within \(DurationText.text(wait.patience)): \(error)",
+          kind: .databaseAway)
       }
-      defer { database.close() }
       return .success(try await body(database))
     } catch {
       return .failure(error)

@@ -1,62 +1,60 @@
 internal import EventLoop
 internal import Postgres
-public import RPC
+internal import RPC
 internal import Tracing
 internal import Tracking
 
 /// The upkeep of a database, looked at and done by hand.
 public enum Maintenance {
-  /// A line for each task that any server has begun: when, how long, how many rows, which error.
-  public static func status(_ url: String) async throws(ControlPlaneError) -> [String] {
+  /// What servers alone do, who have the store of artifacts.
+  static let serverTask = "artifacts"
+
+  /// Every task that any server has begun, by name.
+  public static func status(_ url: String) async throws(ControlPlaneError) -> [TaskReport] {
     try await with(url) { database throws(ControlPlaneError) in
       do throws(PostgresError) {
-        return try await Upkeep.records(database).map(line)
+        return try await Upkeep.records(database).map { TaskReport($0) }
       } catch {
-        throw ControlPlaneError("\(error)")
+        throw told(error)
       }
     }
   }
 
   /// Runs a task, nil = all, whenever it ran last.
   ///
+  /// One that fails keeps none of the others back.
+  ///
   /// - Parameters:
   ///   - url: The database's.
   ///   - wanted: The task's name.
-  ///   - settings: How much at once, and how long things stay.
-  /// - Returns: A line for each.
-  /// - Throws: ``ControlPlaneError`` when one failed.
+  ///   - options: How much at once, and how long things stay.
+  ///   - heard: Told of each task as it ends, or that a server is at it.
+  /// - Returns: Whether all went well.
+  /// - Throws: ``ControlPlaneError`` when there is no such task, or no database.
   public static func run(
-    _ url: String, task wanted: String?, _ settings: HousekeepingSettings
-  ) async throws(ControlPlaneError) -> [String] {
-    try await with(url) { database throws(ControlPlaneError) in
-      let tasks = Self.tasks(settings).filter { wanted == nil || $0.name == wanted }
-      var lines: [String] = []
+    _ url: String, task wanted: String?, _ options: ServerOptions,
+    _ heard: @escaping @Sendable (TaskReport) -> Void
+  ) async throws(ControlPlaneError) -> Bool {
+    let settings = options.housekeeping
+    // Before the database is waited for.
+    let names = tasks(settings).map(\.name)
+    if let wanted, !names.contains(wanted) { throw unknown(wanted, of: names) }
+    return try await with(url) { database throws(ControlPlaneError) in
       var ids = UUIDGenerator()
       let own = ids.next(now: WallClock.microseconds())
-      for task in tasks {
+      var isGood = true
+      for task in tasks(settings) where wanted == nil || task.name == wanted {
         do throws(PostgresError) {
-          guard let outcome = try await Upkeep.run(task, database, by: own, isForced: true) else {
-            lines.append("\(task.name): a server is at it")
-            continue
-          }
-          if let error = outcome.error { throw error }
-          lines.append("\(task.name): \(outcome.rows) rows in \(outcome.microseconds / 1_000) ms")
+          let outcome = try await Upkeep.run(task, database, by: own, isForced: true)
+          isGood = isGood && outcome?.failure == nil
+          heard(TaskReport(task.name, outcome))
         } catch {
-          throw ControlPlaneError((lines + ["\(task.name): \(error)"]).joined(separator: "\n"))
+          // Not even the record could be kept: the next would fare no better.
+          throw told(error)
         }
       }
-      return lines
+      return isGood
     }
-  }
-
-  /// Why there is no such task here; nil where there is one, or all are meant.
-  public static func problem(
-    withTask wanted: String?, _ settings: HousekeepingSettings
-  ) -> String? {
-    let names = tasks(settings).map(\.name)
-    guard let wanted, !names.contains(wanted) else { return nil }
-    return "no task is called \(wanted); there are \(names.joined(separator: ", "))"
-      + "; a server with an artifact folder does artifacts itself"
   }
 
   private static func tasks(_ settings: HousekeepingSettings) -> [UpkeepTask] {
@@ -64,25 +62,31 @@ public enum Maintenance {
       + TraceUpkeep.tasks(settings)
   }
 
-  private static func line(_ record: UpkeepRecord) -> String {
-    var words = [record.name]
-    if let began = record.startedAt { words.append("began \(RFC3339.text(microseconds: began))") }
-    if record.isRunning {
-      words.append("runs")
-    } else if let began = record.startedAt, let ended = record.finishedAt {
-      words.append("took \(max(0, ended - began) / 1_000) ms, \(record.rows) rows")
-    }
-    if let error = record.error {
-      let good = record.succeededAt.map { RFC3339.text(microseconds: $0) } ?? "never"
-      words.append("failed (last good: \(good)): \(error)")
-    }
-    return words.joined(separator: "  ")
+  private static func unknown(_ wanted: String, of names: [String]) -> ControlPlaneError {
+    let there = "; there are \(names.joined(separator: ", "))"
+    let text =
+      switch wanted {
+      case serverTask: "\(serverTask) is for servers alone, which have the store" + there
+      case "trace-retention": "\(wanted) needs the setting traces-kept-for" + there
+      default: "no task is called \(wanted)" + there
+      }
+    return ControlPlaneError(text, kind: .wrongArgument)
   }
 
-  private static func with(
+  /// An error of the database, with what to do about those that an operator meets.
+  private static func told(_ error: PostgresError) -> ControlPlaneError {
+    switch error.serverError?.sqlState {
+    // A table, a function or a column that is not there.
+    case "42P01", "42883", "42703":
+      ControlPlaneError("\(error); bring the schema up to date with needletail migrate up")
+    default: ControlPlaneError("\(error)", kind: error.isSafeToRetry ? .databaseAway : .other)
+    }
+  }
+
+  private static func with<Value: Sendable>(
     _ url: String,
-    _ body: @escaping @Sendable (Database) async throws(ControlPlaneError) -> [String]
-  ) async throws(ControlPlaneError) -> [String] {
+    _ body: @escaping @Sendable (Database) async throws(ControlPlaneError) -> Value
+  ) async throws(ControlPlaneError) -> Value {
     var settings = DatabaseSettings(connection: url)
     settings.role = "needletail_maintenance"
     settings.poolSize = 1

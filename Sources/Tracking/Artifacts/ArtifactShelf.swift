@@ -93,11 +93,14 @@ extension CallError {
         retryAfter: .seconds(1))
     case .full:
       self.init(
-        TrackingErrorReason.artifactStoreFull, "The artifact store has no room left.",
+        TrackingErrorReason.artifactStoreFull,
+        "The artifact store has no room left: ask its operator for more; what you deleted makes "
+          + "room once upkeep has run.",
         retryAfter: .seconds(30))
     case .missing:
       self.init(
-        TrackingErrorReason.artifactBytesLost, "The file's bytes are not in the store any more.")
+        TrackingErrorReason.artifactBytesLost,
+        "The file's bytes are not in the store any more: upload it again, and tell the operator.")
     case .away:
       self.init(
         TrackingErrorReason.artifactStoreAway,

@@ -149,6 +149,13 @@ extension RunRecord {
       ("forked_from_run_id", forkedFrom?.runID.description),
       ("forked_at_step", time(forkedFrom?.step)), ("pinned", isPinned ? "true" : nil),
       ("archived_at_us", time(archivedAt)), ("deleted_at_us", time(deletedAt)),
+      ("purge", isToBePurged ? "true" : nil),
     ]
+  }
+
+  /// Whether it goes sooner than what is deleted to be brought back.
+  private var isToBePurged: Bool {
+    guard let deletedAt, let purgeAfter else { return false }
+    return purgeAfter < deletedAt + Recovery.period
   }
 }

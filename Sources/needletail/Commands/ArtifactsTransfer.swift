@@ -11,7 +11,7 @@ internal import Wire
 private enum Transfer {
   /// Bytes of a file in one message.
   static let chunkBytes = 256 << 10
-  /// The longest time without progress while the server is away.
+  /// The longest time without progress while the server is away, unless `--timeout` says another.
   static let patience = Duration.seconds(300)
   /// Between two tries.
   static let pause = Duration.seconds(1)
@@ -21,7 +21,10 @@ private enum Transfer {
 struct ArtifactsUpload: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "upload", abstract: "Upload a file, or a folder with everything in it.",
-    discussion: "After a lost connection it goes on where it was.")
+    discussion: """
+      After a lost connection it goes on where it was. Where the server or its store is away, it \
+      waits as long as --timeout says without any progress, else for 5 minutes.
+      """)
   static var document: Document? { Document(Artifact.self) }
 
   @OptionGroup var global: GlobalOptions
@@ -68,17 +71,16 @@ struct ArtifactsUpload: ClientCommand {
     opening.path = path
     let size = Int64(try handle.seekToEnd())
     opening.sizeBytes = size
-    var retries = Retries()
+    var retries = Retries(context.global)
     var made: Artifact?
     while made == nil {
       do throws(ClientError) {
         made = try await send(handle, &opening, size, &retries, context)
       } catch {
-        if error.reason == "UPLOAD_NOT_FOUND", !opening.uploadID.isEmpty {
-          opening.uploadID = ""
-        } else if error.reason != "UPLOAD_IN_USE" {
-          try retries.check(error)
-        }
+        let isForgotten = error.reason == "UPLOAD_NOT_FOUND" && !opening.uploadID.isEmpty
+        // The stream that broke may not be over yet where the server is concerned.
+        try retries.check(error, mayPass: isForgotten || error.reason == "UPLOAD_IN_USE")
+        if isForgotten { opening.uploadID = "" }
         try await Task.sleep(for: Transfer.pause)
       }
     }
@@ -130,7 +132,11 @@ struct ArtifactsUpload: ClientCommand {
 struct ArtifactsDownload: ClientCommand {
   static let configuration = CommandConfiguration(
     commandName: "download", abstract: "Download a file, or everything below a folder.",
-    discussion: "A file is there whole and checked by its SHA-256, or as it was before.")
+    discussion: """
+      A file is there whole and checked by its SHA-256, or as it was before. Where the server or \
+      its store is away, it waits as long as --timeout says without any progress, else for 5 \
+      minutes.
+      """)
   static var document: Document? { Document(Artifact.self) }
 
   @OptionGroup var global: GlobalOptions
@@ -183,7 +189,7 @@ struct ArtifactsDownload: ClientCommand {
     let handle = try FileHandle(forWritingTo: draft)
     var digest = RunningDigest()
     var artifact: Artifact?
-    var retries = Retries()
+    var retries = Retries(context.global)
     var request = DownloadArtifactRequest()
     owner.name(in: &request)
     request.path = path
@@ -248,8 +254,16 @@ private func write(_ bytes: [UInt8], to file: Int32) async throws {
 
 /// When to try again: as long as there is progress, and then for a while.
 private struct Retries {
+  private let patience: Duration
+  private let isForPeople: Bool
   private var best: Int64 = -1
   private var since = ContinuousClock.now
+  private var told = ""
+
+  init(_ options: GlobalOptions) {
+    patience = options.timeout?.duration ?? Transfer.patience
+    isForPeople = options.output == .table
+  }
 
   /// What is wrong where a server ends a transfer in the midst, without an error.
   static var broken: ClientError {
@@ -264,14 +278,18 @@ private struct Retries {
     guard bytes > best else { return }
     best = bytes
     since = .now
+    told = ""
   }
 
-  /// Throws the error on where another try is of no use.
-  func check(_ error: ClientError) throws {
+  /// Throws the error on where another try is of no use; else says, once, what is waited for.
+  mutating func check(_ error: ClientError, mayPass: Bool = false) throws {
     let isFinal = ["ARTIFACT_QUOTA_EXCEEDED", "ARTIFACT_STORE_FULL"].contains(error.reason)
-    guard error.isRetryable, !isFinal, ContinuousClock.now - since < Transfer.patience else {
-      throw error
-    }
+    let waited = ContinuousClock.now - since
+    guard error.isRetryable || mayPass, !isFinal, waited < patience else { throw error }
+    guard isForPeople, !mayPass, error.reason != told else { return }
+    told = error.reason
+    let left = duration(milliseconds: Int64((patience - waited) / .milliseconds(1)))
+    Console.complain("\(visible(error.description)) Trying again for \(left).")
   }
 }
 

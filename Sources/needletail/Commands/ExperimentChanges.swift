@@ -164,14 +164,20 @@ struct ExperimentsDelete: DestructiveCommand {
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
   var etag: String?
 
+  @Flag(help: "For good: nobody brings it back, and the next upkeep removes it.")
+  var purge = false
+
   @OptionGroup var confirmation: Confirmation
 
-  var intention: String { "Delete the experiment \(experiment) with its runs" }
+  var intention: String {
+    "Delete the experiment \(experiment) with its runs\(purge ? ", for good" : "")"
+  }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteExperimentRequest()
     request.id = try await experimentID(experiment, context)
     request.etag = etag ?? ""
+    request.purge = purge
     let answer = try await context.call(
       TrackingMethods.deleteExperiment, request, for: DeleteExperimentResponse.self)
     try show(needed(answer.experiment, "experiment"), [], context)

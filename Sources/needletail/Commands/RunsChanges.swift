@@ -38,6 +38,8 @@ struct RunsCreate: ClientCommand {
   @Option(help: "The last step of that run that counts for this one.")
   var forkStep: Int64?
 
+  @OptionGroup var source: SourceOptions
+
   func validate() throws {
     guard (forkOf == nil) == (forkStep == nil) else {
       throw ValidationError("--fork-of and --fork-step are given together.")
@@ -53,10 +55,44 @@ struct RunsCreate: ClientCommand {
     request.parentRunID = parent ?? ""
     request.tags = tags.map { Tag(key: $0.key, value: $0.value) }
     request.parameters = parameters.map { Parameter(key: $0.key, value: $0.value) }
+    request.source = source.source
     if let forkOf, let forkStep { request.forkedFrom = RunFork(runID: forkOf, step: forkStep) }
     let answer = try await context.call(
       TrackingMethods.createRun, request, for: CreateRunResponse.self)
     try show(answer.run, context)
+  }
+}
+
+/// Where the code of a run comes from.
+struct SourceOptions: ParsableArguments {
+  @Option(help: "The program that runs, such as train.py.")
+  var entryPoint: String?
+
+  @Option(help: "The commit of its working tree.")
+  var gitCommit: String?
+
+  @Option(help: "The address of its repository, without credentials.")
+  var gitRepository: String?
+
+  @Option(help: "Its branch.")
+  var gitBranch: String?
+
+  @Flag(help: "The working tree differs from the commit.")
+  var gitDirty = false
+
+  @Option(help: "A digest of the code, such as its SHA-256.")
+  var codeDigest: String?
+
+  @Option(help: "The host that it runs on.")
+  var host: String?
+
+  /// What was given; nil when nothing was.
+  var source: RunSource? {
+    let source = RunSource(
+      entryPoint: entryPoint ?? "", gitCommit: gitCommit ?? "", gitRepository: gitRepository ?? "",
+      gitBranch: gitBranch ?? "", gitDirty: gitDirty, codeDigest: codeDigest ?? "",
+      host: host ?? "", processNumber: 0)
+    return source == RunSource() ? nil : source
   }
 }
 
@@ -176,14 +212,18 @@ struct RunsDelete: DestructiveCommand {
   @Option(help: "The etag that you read; nothing changes if it is another one now.")
   var etag: String?
 
+  @Flag(help: "For good: nobody brings it back, and the next upkeep removes it.")
+  var purge = false
+
   @OptionGroup var confirmation: Confirmation
 
-  var intention: String { "Delete the run \(run)" }
+  var intention: String { "Delete the run \(run)\(purge ? " for good" : "")" }
 
   func run(_ context: CommandContext) async throws {
     var request = DeleteRunRequest()
     request.id = run
     request.etag = etag ?? ""
+    request.purge = purge
     let answer = try await context.call(
       TrackingMethods.deleteRun, request, for: DeleteRunResponse.self)
     try show(answer.run, context)

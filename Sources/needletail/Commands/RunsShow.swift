@@ -180,7 +180,9 @@ func pairs(of run: Run) -> [(String, String)] {
   if let source = run.source {
     for (name, value) in [
       ("source", source.entryPoint), ("commit", source.gitCommit + (source.gitDirty ? " *" : "")),
-      ("branch", source.gitBranch), ("repository", source.gitRepository), ("host", source.host),
+      ("branch", source.gitBranch), ("repository", source.gitRepository),
+      ("code digest", source.codeDigest), ("host", source.host),
+      ("process", source.processNumber == 0 ? "" : "\(source.processNumber)"),
     ] where !value.isEmpty {
       pairs.append((name, value))
     }

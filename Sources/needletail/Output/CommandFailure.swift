@@ -55,10 +55,17 @@ struct CommandFailure: Error {
     self.error = error
   }
 
-  /// Something that this side found, before any server was asked.
+  /// Something that this side found, before or without asking a server.
   init(_ status: ExitStatus, reason: String, _ message: String) {
     self.status = status
-    let code: StatusCode = status == .notFound ? .notFound : .invalidArgument
+    let code: StatusCode =
+      switch status {
+      case .notFound: .notFound
+      case .permission: .permissionDenied
+      case .unavailable: .unavailable
+      case .other: .internal
+      default: .invalidArgument
+      }
     error = ClientError(.status, Status(code, reason: reason, message: message))
   }
 

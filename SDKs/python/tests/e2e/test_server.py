@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import datetime
 import math
+import os
+import socket
 import threading
 import uuid
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from needletail.tracking import (
     Experiment,
     MetricSeries,
     RunMetrics,
+    RunSource,
     RunStatus,
     TrackingErrorReason,
 )
@@ -169,6 +173,48 @@ def batch(writer: str, sequence: int, run_id: str, step: int) -> AppendMetricsRe
     return AppendMetricsRequest(
         writer_id=writer, sequence=sequence, runs=(RunMetrics(run_id=run_id, series=(series,)),)
     )
+
+
+def test_a_run_tells_its_source_and_is_nested_and_forked(
+    client: needletail.Client, experiment: Experiment
+) -> None:
+    def begin(name: str, **more: Any) -> needletail.ActiveRun:
+        return needletail.run(experiment=experiment.id, name=name, client=client, **more)
+
+    with begin("first") as first:
+        for step in range(10):
+            first.log({"loss": float(step)})
+        assert first.flush()
+        with begin("second", parent=first, fork_of=first, fork_step=4) as second:
+            second.log({"loss": 50.0})
+    assert first.id is not None
+    assert second.id is not None
+    found = client.tracking.get_run(id=second.id)
+    assert found.parent_run_id == first.id
+    assert found.forked_from is not None
+    assert (found.forked_from.run_id, found.forked_from.step) == (first.id, 4)
+    points = client.history(second.id, "loss")[second.id, "loss"].points()
+    assert [(step, value) for step, _, value in points] == [
+        (0, 0.0), (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 50.0)
+    ]  # fmt: skip
+    told = found.source
+    assert told is not None
+    assert (told.host, told.process_number) == (socket.gethostname(), os.getpid())
+    with begin("silent", source=False) as silent:
+        pass
+    assert silent.id is not None
+    assert client.tracking.get_run(id=silent.id).source is None
+    said = RunSource(entry_point="notebook.ipynb", code_digest="5c1ab2")
+    with begin("said", source=said) as named:
+        pass
+    assert named.id is not None
+    assert client.tracking.get_run(id=named.id).source == said
+    for wrong in ({"fork_of": first}, {"fork_step": 1}, {"resume": first.id, "parent": first}):
+        with pytest.raises(needletail.SettingsError):
+            begin("wrong", **wrong)
+    unknown = "00000000-0000-0000-0000-000000000000"
+    with pytest.raises(needletail.NotFoundError):
+        begin("orphan", parent=unknown)
 
 
 def test_batches_are_committed_once_whatever_is_sent_again(

@@ -66,7 +66,7 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
         self._options = options
         self._registered: Registered | None = None
         self._keys: set[str] = set()
-        self._next_step = 0
+        self._next_step = metadata.forked_step + 1 if metadata.forked_run_id else 0
         self._step_lock = threading.Lock()
         self._summary: RunSummary | None = None
         self._is_child = False
@@ -109,7 +109,11 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
         time_us = time.time_ns() // 1_000
         keys = self._keys
         points = []
-        for key, value in metrics.items():
+        try:
+            items = metrics.items()
+        except AttributeError:
+            raise TypeError(f"metrics are values by key, not {type(metrics).__name__}") from None
+        for key, value in items:
             if key not in keys:
                 check_key(key)
                 keys.add(key)
@@ -132,6 +136,7 @@ class ActiveRun(RunFacts, RunLinks, RunDefinitions, RunReading):
         What can't be UTF-8 is replaced. A level is one of `logging`, or its name.
 
         Raises:
+            TypeError: It is no text.
             ValueError: There is no such level, or no stream can have this name.
             RuntimeError: The run was finished.
         """

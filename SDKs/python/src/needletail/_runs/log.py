@@ -56,8 +56,11 @@ class RunLog:
 
         Raises:
             RuntimeError: The run was finished.
+            TypeError: It is no text.
             ValueError: The stream or the level makes no sense.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"a line is text, not {type(text).__name__}")
         time_us = time.time_ns() // 1_000
         if stream not in self._streams:
             check_stream(stream)

@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from needletail._generated.tracking import Parameter, Tag
+from needletail._generated.tracking import Parameter, RunFork, RunSource, Tag
 from needletail._runs.batches import AppendMetricsRequest, RunMetrics
 from needletail._runs.definitions import send_definitions
 from needletail._runs.values import MAX_STEP
@@ -51,6 +51,11 @@ def register(client: Client, metadata: Metadata, time_left: Callable[[], float])
         description=metadata.description,
         tags=[Tag(key=key, value=value) for key, value in metadata.tags.items()],
         parameters=[Parameter(key=key, value=value) for key, value in metadata.parameters.items()],
+        source=RunSource(**metadata.source) if metadata.source else None,
+        parent_run_id=metadata.parent_run_id,
+        forked_from=RunFork(run_id=metadata.forked_run_id, step=metadata.forked_step)
+        if metadata.forked_run_id
+        else None,
         timeout_seconds=time_left(),
         idempotency_key=metadata.run_key,
     )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from needletail import settings as settings_module
 from needletail._runs.active import ActiveRun
 from needletail._runs.lines import checked_rank, own_rank
 from needletail._runs.log import Console
+from needletail._runs.source import own_source
 from needletail._runs.spool import Metadata
 from needletail._runs.summary import Options
 from needletail._runs.system import DEFAULT_INTERVAL_SECONDS, SystemMetrics
@@ -20,6 +22,8 @@ from needletail.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from needletail._generated.tracking import RunSource
 
 DEFAULT_SPOOL_MAX_BYTES = 1 << 30
 DEFAULT_MEMORY_MAX_BYTES = 64 << 20
@@ -59,6 +63,10 @@ def run(
     system_metrics_seconds: float = DEFAULT_INTERVAL_SECONDS,
     resume: str | None = None,
     resume_step: int | None = None,
+    parent: ActiveRun | str | None = None,
+    fork_of: ActiveRun | str | None = None,
+    fork_step: int | None = None,
+    source: RunSource | bool = True,
 ) -> ActiveRun:
     """Starts a run; finds the experiment by its name, or creates it.
 
@@ -95,6 +103,14 @@ def run(
             project, name and description stay. Whoever logged to it before can't any more.
         resume_step: The step of the checkpoint from which it goes on: what was logged at that step
             or later is shadowed, not deleted. Else behind all that was logged.
+        parent: A run, or its UUID, to nest this one under.
+        fork_of: A run, or its UUID, that this one goes on from as a run of its own: what that one
+            measured up to `fork_step` is this one's, too.
+        fork_step: The last step of that run that counts; without a step of its own, the first
+            `log` takes the one after it.
+        source: Where the code comes from. True: the program with its SHA-256, the commit, branch
+            and address of its git repository, and the host are found out, in 2 s at most; False:
+            nothing is said.
 
     Raises:
         CallError: The server refused: a wrong key, no such project, no permission.
@@ -106,6 +122,10 @@ def run(
         if resume is None:
             raise SettingsError("resume_step says where to go on with a run: name it by resume")
         resume_step = checked_step(resume_step)
+    if resume is not None and (parent is not None or fork_of is not None):
+        raise SettingsError("a run that is resumed has its parent, and what it was forked from")
+    if (fork_of is None) != (fork_step is None):
+        raise SettingsError("a fork needs both: fork_of, and fork_step, its last step that counts")
     owned = client is None
     if client is None:
         client = Client(
@@ -121,6 +141,10 @@ def run(
         parameters=_texts(parameters),
         experiment_key=new_idempotency_key(),
         run_key=new_idempotency_key(),
+        parent_run_id="" if parent is None else _id_of(parent),
+        forked_run_id="" if fork_of is None else _id_of(fork_of),
+        forked_step=0 if fork_step is None else checked_step(fork_step),
+        source={} if resume is not None or source is False else _texts_of(source),
     )
     folder = Path(spool_dir) if spool_dir is not None else default_spool_folder()
     options = Options(
@@ -142,6 +166,18 @@ def run(
         sampling = SystemMetrics(active.log_aside, interval_seconds=system_metrics_seconds)
         active.accompany(sampling)
     return active
+
+
+def _id_of(run: ActiveRun | str) -> str:
+    if isinstance(run, str):
+        return run
+    if run.id is None:
+        raise SettingsError("the other run is not on the server yet: wait for it by its flush()")
+    return run.id
+
+
+def _texts_of(source: RunSource | Literal[True]) -> dict[str, Any]:
+    return dataclasses.asdict(own_source() if source is True else source)
 
 
 def _texts(values: Mapping[str, object] | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ import struct
 import threading
 import uuid
 import zlib
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from needletail._runs.batches import Batch
 
@@ -94,6 +94,14 @@ class Metadata:
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     parameters: dict[str, str] = dataclasses.field(default_factory=dict)
     """What the run begins with."""
+
+    source: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Where its code comes from, by the names of RunSource."""
+
+    parent_run_id: str = ""
+    forked_run_id: str = ""
+    forked_step: int = 0
+    """What it is nested under, and what it goes on from; empty = nothing."""
 
     definitions: dict[str, Definition] = dataclasses.field(default_factory=dict)
     """What metrics were defined to be, by pattern, before the run existed."""

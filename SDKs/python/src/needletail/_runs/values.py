@@ -15,7 +15,11 @@ def check_key(key: object) -> None:
     """Raises TypeError or ValueError when this can't be a metric's key."""
     if not isinstance(key, str):
         raise TypeError(f"a metric's key is text, not {type(key).__name__}")
-    if not 1 <= len(key.encode()) <= MAX_KEY_BYTES:
+    try:
+        length = len(key.encode())
+    except UnicodeEncodeError:
+        raise ValueError(f"a metric's key is text that UTF-8 can hold: {key[:40]!r}") from None
+    if not 1 <= length <= MAX_KEY_BYTES:
         raise ValueError(f"a metric's key has 1 to {MAX_KEY_BYTES} bytes: {key[:40]!r}")
     if any(unicodedata.category(character) == "Cc" for character in key):
         raise ValueError(f"a metric's key has no control characters: {key!r}")
@@ -25,7 +29,10 @@ def checked_step(step: SupportsIndex) -> int:
     """A step as an int; raises TypeError or ValueError when it is none of 64 bits."""
     if isinstance(step, bool):
         raise TypeError("a step is an integer, not a bool")
-    number = operator.index(step)
+    try:
+        number = operator.index(step)
+    except TypeError:
+        raise TypeError(f"a step is an integer, not {type(step).__name__}") from None
     if not MIN_STEP <= number <= MAX_STEP:
         raise ValueError(f"a step has 64 bits: {number}")
     return number
