@@ -23,7 +23,8 @@ extension Setting {
     number("artifact-bytes-max", "bytes of an artifact", \.artifacts.bytesMax),
     number(
       "artifact-chunk-bytes", "bytes of an artifact in one message, either way",
-      \.artifacts.chunkBytes, least: 1_024, most: 2 << 20),
+      // No less than the clients of this project send at once.
+      \.artifacts.chunkBytes, least: 256 << 10, most: 2 << 20),
     number(
       "artifact-quota-bytes",
       "bytes of artifacts of an organization, each content once; 0 = any number",

@@ -287,7 +287,7 @@ def test_folders_are_listed_with_what_is_in_them(client: needletail.Client, run_
 def test_a_quota_is_kept(own_server: Callable[..., UpServer]) -> None:
     server = own_server(
         "--set", "artifact-quota-bytes=1000", "--set", "artifact-bytes-max=2000",
-        "--set", "artifact-chunk-bytes=1024",
+        "--set", "artifact-chunk-bytes=262144",
     )  # fmt: skip
     server.start()
     with server.client() as client:
