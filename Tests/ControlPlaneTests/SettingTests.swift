@@ -45,10 +45,7 @@ struct SettingTests {
     case "artifact-folder":
       return (["/var/lib/artifacts", "none"], nonsense + ["artifacts", "./artifacts", "None"])
     case "artifact-chunk-bytes":
-      return (
-        ["262144", "1000000", "2097152"],
-        nonsense + numbers + ["0", "262143", "2097153", "on"]
-      )
+      return (["262144", "300000", "2097152"], nonsense + numbers + ["0", "262143", "2097153"])
     case "artifact-store": return (["local", "s3"], nonsense + ["S3", "none"])
     case "artifact-adopt": return (["7-1", "unmarked"], ["", " ", "é", "\u{0}", "7 8"])
     case "artifact-s3-endpoint":

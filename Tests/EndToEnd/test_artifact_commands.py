@@ -70,6 +70,8 @@ def test_one_file_goes_up_under_a_name_and_comes_down(
         "download", run_id, "nothing", "--to", place / "two", code=MISSING
     )
     assert (place / "two").read_bytes() == b"one"
+    assert cli("download", run_id, "model/weights", "--to", "-") == "one"
+    assert "folder" in cli("download", run_id, "model", "--recursive", "--to", "-", code=USAGE)
     assert sorted(file.name for file in place.iterdir()) == ["one", "two"]
     assert "FILE_MISSING" in cli("upload", run_id, place / "three", code=USAGE)
     assert "--yes" in cli("delete", run_id, "model/weights", code=USAGE)

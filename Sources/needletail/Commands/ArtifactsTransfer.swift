@@ -150,7 +150,11 @@ struct ArtifactsDownload: ClientCommand {
 
   @OptionGroup var of: ArtifactOwnerOptions
 
-  @Option(help: "Where to write it: a file, or with --recursive a folder; else its own name.")
+  @Option(
+    help: """
+      Where to write it: a file, - for standard output, or with --recursive a folder; else its own \
+      name.
+      """)
   var to: String?
 
   @Flag(help: "Every file below the folder.")
@@ -158,6 +162,9 @@ struct ArtifactsDownload: ClientCommand {
 
   func validate() throws {
     try of.check(place, (recursive ? 0 : 1)...1, "one path, or --recursive")
+    guard !recursive || to != "-" else {
+      throw ValidationError("Standard output takes one file, not a folder.")
+    }
   }
 
   func run(_ context: CommandContext) async throws {
@@ -166,6 +173,10 @@ struct ArtifactsDownload: ClientCommand {
     let owner = try await of.owner(run, context)
     let path = others.first ?? ""
     let name = path.split(separator: "/").last.map(String.init) ?? "."
+    if to == "-" {
+      _ = try await fetch(path, of: owner, to: STDOUT_FILENO, context)
+      return
+    }
     let target = URL(fileURLWithPath: to ?? name)
     guard recursive else { return try await download(path, of: owner, to: target, context) }
     for file in try await files(below: path, of: owner, context) {
@@ -181,12 +192,23 @@ struct ArtifactsDownload: ClientCommand {
     _ path: String, of owner: ArtifactOwner, to target: URL, _ context: CommandContext
   ) async throws {
     let draft = target.deletingLastPathComponent()
-      .appendingPathComponent(".\(target.lastPathComponent).\(UUID().uuidString)")
+      .appendingPathComponent(".needletail-\(UUID().uuidString)")
     guard FileManager.default.createFile(atPath: draft.path, contents: nil) else {
       throw CommandFailure(.other, reason: "FILE_UNUSABLE", "\(target.path) cannot be written.")
     }
     defer { try? FileManager.default.removeItem(at: draft) }  // Gone where all went well.
     let handle = try FileHandle(forWritingTo: draft)
+    let artifact = try await fetch(path, of: owner, to: handle.fileDescriptor, context)
+    guard unsafe rename(draft.path, target.path) == 0 else {
+      throw CommandFailure(.other, reason: "FILE_UNUSABLE", "\(target.path) cannot be written.")
+    }
+    try tell("downloaded", artifact, context)
+  }
+
+  /// Writes the bytes as they come, and fails at their end where they are not what was uploaded.
+  private func fetch(
+    _ path: String, of owner: ArtifactOwner, to file: Int32, _ context: CommandContext
+  ) async throws -> Artifact {
     var digest = RunningDigest()
     var artifact: Artifact?
     var retries = Retries(context.global)
@@ -206,10 +228,10 @@ struct ArtifactsDownload: ClientCommand {
                 .conflict, reason: "ARTIFACT_REPLACED", "The file was replaced; download it again.")
             }
             artifact = found
-            progress = Progress(path, found.sizeBytes)
+            progress = Progress(path, file == STDOUT_FILENO ? 0 : found.sizeBytes)
           }
           // The digest takes about as long as the file system's copy, on another processor.
-          let (data, file) = (piece.data, handle.fileDescriptor)
+          let data = piece.data
           async let written: Void = write(data, to: file)
           digest.add(data)
           try await written
@@ -228,10 +250,7 @@ struct ArtifactsDownload: ClientCommand {
     guard let artifact, artifact.sha256 == text else {
       throw CommandFailure(.other, reason: "TRANSFER_BROKEN", "\(path) came with other bytes.")
     }
-    guard unsafe rename(draft.path, target.path) == 0 else {
-      throw CommandFailure(.other, reason: "FILE_UNUSABLE", "\(target.path) cannot be written.")
-    }
-    try tell("downloaded", artifact, context)
+    return artifact
   }
 }
 
@@ -245,6 +264,8 @@ private func write(_ bytes: [UInt8], to file: Int32) async throws {
         file, buffer.baseAddress?.advanced(by: written), buffer.count - written)
     }
     guard count > 0 else {
+      if count < 0, errno == EINTR { continue }
+      if file == STDOUT_FILENO { Console.endUnwritten(errno) }
       let cause = unsafe String(cString: strerror(errno))
       throw CommandFailure(.other, reason: "FILE_UNUSABLE", "The file cannot be written: \(cause).")
     }

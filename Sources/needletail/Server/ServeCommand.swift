@@ -9,7 +9,7 @@ struct ServerFlags: ParsableArguments {
   @Option(name: .customLong("listen"), help: "The address to listen on; 127.0.0.1 unless given.")
   var listenAddress: String?
 
-  @Option(help: "The port to listen on; 0 lets the system choose.")
+  @Option(help: "The port to listen on; 7443, or that of the last start; 0 lets the system choose.")
   var port: UInt16?
 
   @Option(
