@@ -84,9 +84,7 @@ class EvaluationDatasets:
     ) -> PagedList[EvaluationDataset]:
         check_max_results(max_results)
         condition, order = _filter(filter_string), _order(order_by)
-        if isinstance(experiment_ids, str):
-            experiment_ids = [experiment_ids]
-        uuids = [self._experiments.uuid(one) for one in experiment_ids or ()]
+        uuids = [self._experiments.uuid(one) for one in _whole(experiment_ids or ())]
         known = [one for one in dict.fromkeys(uuids) if one]
         if uuids and not known:
             return PagedList([], None)
@@ -324,6 +322,14 @@ def _record(stored: EvaluationRecord, dataset_id: str) -> DatasetRecord:
         created_by=stored.author,
         last_updated_by=stored.last_author,
     )
+
+
+def _whole(experiment_ids: Iterable[str]) -> list[str]:
+    # MLflow's REST client takes one id for a list of them, and sends its characters.
+    characters = list(experiment_ids)
+    joined = "".join(map(str, characters))
+    is_one = len(joined) == len(characters) and ids.to_uuid(joined) is not None
+    return [joined] if is_one else characters
 
 
 def _read(text: str | None) -> Any:

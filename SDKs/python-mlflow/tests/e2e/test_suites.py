@@ -221,7 +221,13 @@ def test_clients_of_mlflow_2_trace_too(store: TrackingStore) -> None:
 def test_an_experiments_datasets_are_found_by_its_id_alone(store: TrackingStore) -> None:
     made = store.create_experiment("digits")
     dataset = store.create_dataset("questions", {}, [made])
-    assert [one.dataset_id for one in store.search_datasets(made)] == [dataset.dataset_id]
+    other = store.create_dataset("answers", {}, ["0"])
+    for given, wanted in (
+        ([made], [dataset]), (made, [dataset]), (list(made), [dataset]), (["0"], [other]),
+        (["0", made], [other, dataset]), (None, [other, dataset]),
+    ):  # fmt: skip
+        found = store.search_datasets(given)
+        assert {one.dataset_id for one in found} == {one.dataset_id for one in wanted}
 
 
 def test_latest_versions_of_a_search_are_whole(uri: str) -> None:
