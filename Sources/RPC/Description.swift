@@ -1,7 +1,7 @@
 /// The bounds of keys with values.
 public enum DescriptionBounds {
-  /// Bytes of a key.
-  public static let keyBytes = 1...250
+  /// Characters of a key: Unicode scalars.
+  public static let keyCharacters = 1...250
   /// Pairs or keys in one request.
   public static let perRequestMax = 1_000
   /// Tags of one thing.
@@ -42,10 +42,10 @@ public struct Description {
   /// Reads pairs of a request, and notes every bad one.
   public init(
     _ field: String, _ pairs: [(key: String, value: String)],
-    keyBytes: ClosedRange<Int> = DescriptionBounds.keyBytes, valueBytesMax: Int,
+    keyCharacters: ClosedRange<Int> = DescriptionBounds.keyCharacters, valueBytesMax: Int,
     _ validator: inout Validator
   ) {
-    self.init(field, pairs, keyBytes: keyBytes, &validator) { validator, field, value in
+    self.init(field, pairs, keyCharacters: keyCharacters, &validator) { validator, field, value in
       validator.text(field, value, bytesMax: valueBytesMax)
     }
   }
@@ -53,7 +53,7 @@ public struct Description {
   /// Reads pairs of a request, and notes every bad one; `check` looks at the value of a field.
   public init(
     _ field: String, _ pairs: [(key: String, value: String)],
-    keyBytes: ClosedRange<Int> = DescriptionBounds.keyBytes, _ validator: inout Validator,
+    keyCharacters: ClosedRange<Int> = DescriptionBounds.keyCharacters, _ validator: inout Validator,
     check: (inout Validator, String, String) -> Void
   ) {
     if pairs.count > DescriptionBounds.perRequestMax {
@@ -62,7 +62,7 @@ public struct Description {
     }
     var seen: Set<ExactText> = []
     for (index, pair) in pairs.enumerated() {
-      validator.name("\(field)[\(index)].key", pair.key, bytes: keyBytes)
+      validator.name("\(field)[\(index)].key", pair.key, characters: keyCharacters)
       check(&validator, "\(field)[\(index)].value", pair.value)
       if !seen.insert(ExactText(pair.key)).inserted {
         validator.refuse("\(field)[\(index)].key", "must not come twice")
@@ -149,7 +149,7 @@ extension Validator {
     if keys.isEmpty, set.isEmpty { refuse("tags", "must set or delete at least one") }
     var seen = Set(set.keys.map { ExactText($0) })
     for (index, key) in keys.enumerated() {
-      name("delete_keys[\(index)]", key, bytes: DescriptionBounds.keyBytes)
+      name("delete_keys[\(index)]", key, characters: DescriptionBounds.keyCharacters)
       if !seen.insert(ExactText(key)).inserted {
         refuse("delete_keys[\(index)]", "must not come twice, nor be set as well")
       }

@@ -37,6 +37,24 @@ public struct Validator {
       refuse(
         field, "must be \(bytes.lowerBound) to \(bytes.upperBound) bytes, is \(text.utf8.count)")
     }
+    line(field, text)
+  }
+
+  /// Checks a text's length in Unicode scalars, which is what PostgreSQL and Python count, and that
+  /// it is one line without control characters.
+  public mutating func name(_ field: String, _ text: String, characters: ClosedRange<Int>) {
+    // No text has more scalars than bytes.
+    let count = text.utf8.count
+    if !characters.contains(count), !characters.contains(text.unicodeScalars.count) {
+      refuse(
+        field,
+        "must be \(characters.lowerBound) to \(characters.upperBound) characters, is "
+          + "\(text.unicodeScalars.count)")
+    }
+    line(field, text)
+  }
+
+  private mutating func line(_ field: String, _ text: String) {
     if text.unicodeScalars.contains(where: { $0.value < 32 || (127...159).contains($0.value) }) {
       refuse(field, "must not contain control characters")
     }

@@ -239,7 +239,7 @@ extension Validator {
     }
     text(
       "assessment.assessment_id", new.assessmentID, bytesMax: AssessmentBounds.idBytesMax)
-    name("assessment.name", new.name, bytes: AssessmentBounds.nameBytes)
+    name("assessment.name", new.name, characters: AssessmentBounds.nameCharacters)
     jsonValue("assessment.value_json", new.valueJSON, bytesMax: most)
     if let error = new.errorJSON {
       assessment.errorJSON = jsonObject("assessment.error_json", error, bytesMax: most)
@@ -260,7 +260,7 @@ extension Validator {
   /// Checks a change of an assessment; returns what is added to its metadata.
   fileprivate mutating func check(_ request: UpdateAssessmentRequest) -> String {
     let most = AssessmentBounds.textBytesMax
-    if let name = request.name { self.name("name", name, bytes: AssessmentBounds.nameBytes) }
+    if let name = request.name { self.name("name", name, characters: AssessmentBounds.nameCharacters) }
     if let value = request.valueJSON { jsonValue("value_json", value, bytesMax: most) }
     if let error = request.errorJSON {
       _ = jsonObject("error_json", error, bytesMax: most)

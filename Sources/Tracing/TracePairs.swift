@@ -44,7 +44,7 @@ extension Validator {
     }
     var seen = Set(set.keys.map { ExactText($0) })
     for (index, key) in keys.enumerated() {
-      name("\(field)[\(index)]", key, bytes: TraceBounds.keyBytes)
+      name("\(field)[\(index)]", key, characters: TraceBounds.keyCharacters)
       if !seen.insert(ExactText(key)).inserted {
         refuse("\(field)[\(index)]", "must not come twice, nor be set as well")
       }

@@ -115,7 +115,7 @@ private struct WantedBuckets {
     }
     keys = Array(request.keys.prefix(DownsamplingBounds.keysMax))
     for (index, key) in keys.enumerated() {
-      validator.name("keys[\(index)]", key, bytes: MetricBounds.keyBytes)
+      validator.name("keys[\(index)]", key, characters: MetricBounds.keyCharacters)
     }
     if !(1...DownsamplingBounds.runsMax).contains(request.runIDs.count)
       || Set(runIDs).count < runIDs.count

@@ -84,7 +84,7 @@ extension Validator {
   /// Reads the key of the metric that is the x axis, empty for the step.
   mutating func xKey(_ key: String, includesShadowed: Bool) {
     guard !key.isEmpty else { return }
-    name("x_key", key, bytes: MetricBounds.keyBytes)
+    name("x_key", key, characters: MetricBounds.keyCharacters)
     if includesShadowed { refuse("x_key", "must be empty where shadowed points are asked for") }
   }
 }

@@ -59,7 +59,7 @@ extension TrackingService {
   ) async throws(CallError) -> GetMetricHistoryResponse {
     var validator = Validator()
     let runID = validator.id("run_id", request.runID)
-    validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    validator.name("key", request.key, characters: MetricBounds.keyCharacters)
     validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     let size = validator.pageSize(
       request.pageSize, standard: HistoryBounds.pagePoints, max: HistoryBounds.pagePointsMax)
@@ -99,7 +99,7 @@ extension TrackingService {
   ) async throws(CallError) {
     var validator = Validator()
     let runID = validator.id("run_id", request.runID)
-    validator.name("key", request.key, bytes: MetricBounds.keyBytes)
+    validator.name("key", request.key, characters: MetricBounds.keyCharacters)
     validator.xKey(request.xKey, includesShadowed: request.includesShadowed)
     try validator.finish()
     let record = try await run(runID, includesDeleted: request.includeDeleted, call)

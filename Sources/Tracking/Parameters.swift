@@ -74,7 +74,7 @@ extension TrackingService {
   ) async throws(CallError) -> ListParameterHistoryResponse {
     var validator = Validator()
     let id = validator.id("run_id", request.runID)
-    validator.name("key", request.key, bytes: DescriptionBounds.keyBytes)
+    validator.name("key", request.key, characters: DescriptionBounds.keyCharacters)
     let size = validator.pageSize(
       request.pageSize, standard: DescriptionBounds.historyPageSize,
       max: DescriptionBounds.historyPageSizeMax)

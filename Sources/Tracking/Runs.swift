@@ -5,7 +5,7 @@ public import RPC
 
 /// The bounds of a run's fields.
 enum RunBounds {
-  static let nameBytes = 1...250
+  static let nameCharacters = 1...250
   static let descriptionBytesMax = 16 << 10
   static let pageSize = 100
   static let pageSizeMax = 1_000

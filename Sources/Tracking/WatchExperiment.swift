@@ -57,7 +57,7 @@ extension Validator {
     if keys.count > max { refuse(field, "must be at most \(max), are \(keys.count)") }
     var seen: Set<[UInt8]> = []
     for (index, key) in keys.prefix(max).enumerated() {
-      name("\(field)[\(index)]", key, bytes: MetricBounds.keyBytes)
+      name("\(field)[\(index)]", key, characters: MetricBounds.keyCharacters)
       if !seen.insert(Array(key.utf8)).inserted { refuse("\(field)[\(index)]", "comes twice") }
     }
   }

@@ -317,6 +317,18 @@ def test_a_batch_of_ten_thousand_points_is_taken(wire: Wire, sql: Connection, ru
     assert stored_steps(sql, run_id) == LONG[:10_000]
 
 
+def test_a_key_has_250_characters_of_any_language(
+    wire: Wire, client: needletail.Client, run_id: str
+) -> None:
+    longest = "損" * 250
+    writer = Writer(wire)
+    writer.send(batch(1, run_id, series([1, 2], key=longest)))
+    writer.wait_for(1)
+    assert client.history(run_id, longest)[run_id, longest].steps.tolist() == [1, 2]
+    found = client.tracking.search_runs(filter=f"metrics.`{longest}` > -1e300")
+    assert [one.run.id for one in found.runs if one.run] == [run_id]
+
+
 @pytest.mark.parametrize(("count", "is_taken"), [(10_000, True), (10_001, False)])
 def test_a_batch_of_many_metrics_is_taken_up_to_its_bound(
     wire: Wire, client: needletail.Client, run_id: str, count: int, *, is_taken: bool

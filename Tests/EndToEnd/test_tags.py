@@ -82,6 +82,14 @@ def test_bad_tags_are_refused_and_none_is_set(described: Described, fields: dict
     assert listed() == {}
 
 
+def test_a_key_has_250_characters_of_any_language(described: Described) -> None:
+    put, listed, names, _ = described
+    longest = "鍵" * 250
+    put(**names, tags=[Tag(key=longest, value="🚀" * 1_000)])
+    assert listed() == {longest: "🚀" * 1_000}
+    refused("FIELD_INVALID", put, **names, tags=[Tag(key=longest + "é", value="")])
+
+
 def test_the_tags_of_one_thing_are_bounded(described: Described) -> None:
     put, listed, names, _ = described
     put(**names, tags=[Tag(key=f"k{n}", value="") for n in range(1_000)])

@@ -54,6 +54,20 @@ struct ValidatorTests {
     }
   }
 
+  @Test("A name's characters are Unicode scalars, however many bytes those have")
+  func characters() {
+    for good in ["a", String(repeating: "é", count: 250), String(repeating: "🚀", count: 250)] {
+      #expect(Self.found { $0.name("name", good, characters: 1...250) }.isEmpty)
+    }
+    let combined = String(repeating: "e\u{301}", count: 126)
+    for (bad, count) in [("", 0), (combined, 252), (String(repeating: "a", count: 251), 251)] {
+      #expect(
+        Self.found { $0.name("name", bad, characters: 1...250) } == [
+          FieldViolation(field: "name", description: "must be 1 to 250 characters, is \(count)")
+        ])
+    }
+  }
+
   @Test("An optional identifier may be empty, and nothing else that is none")
   func optionalID() {
     var id: UUID? = .zero

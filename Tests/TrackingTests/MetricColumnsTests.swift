@@ -62,10 +62,10 @@ struct MetricColumnsTests {
       (request([(runID, [])]), "runs", "must hold at least one point"),
       (request([("x", [series()])]), "runs[0].run_id", "must be a UUID"),
       (request([("", [series()])]), "runs[0].run_id", "must be a UUID"),
-      (one(series("")), "runs[0].series[0].key", "must be 1 to 250 bytes, is 0"),
+      (one(series("")), "runs[0].series[0].key", "must be 1 to 250 characters, is 0"),
       (
-        one(series(String(repeating: "é", count: 126))), "runs[0].series[0].key",
-        "must be 1 to 250 bytes, is 252"
+        one(series(String(repeating: "é", count: 251))), "runs[0].series[0].key",
+        "must be 1 to 250 characters, is 251"
       ),
       (one(series("a\tb")), "runs[0].series[0].key", "must not contain control characters"),
       (one(series("a\u{85}")), "runs[0].series[0].key", "must not contain control characters"),

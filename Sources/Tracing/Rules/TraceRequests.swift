@@ -4,7 +4,9 @@ internal import RPC
 /// The bounds of traces and of what belongs to them.
 enum TraceBounds {
   static let idBytes = 1...250
-  static let keyBytes = 1...250
+  /// Unicode scalars.
+  static let keyCharacters = 1...250
+  static let measureBytesMax = 1_000
   static let valueBytesMax = 32_000
   static let previewBytesMax = 64 << 10
   static let clientRequestIDBytesMax = 1_000
@@ -51,7 +53,7 @@ enum SpanBounds {
 /// The bounds of assessments.
 enum AssessmentBounds {
   static let idBytesMax = 50
-  static let nameBytes = 1...250
+  static let nameCharacters = 1...250
   static let textBytesMax = 64 << 10
   static let sourceTypeBytesMax = 50
   static let sourceIDBytesMax = 250
@@ -73,7 +75,7 @@ struct TracePairs {
     }
     var seen: Set<ExactText> = []
     for (index, pair) in pairs.enumerated() {
-      validator.name("\(field)[\(index)].key", pair.key, bytes: TraceBounds.keyBytes)
+      validator.name("\(field)[\(index)].key", pair.key, characters: TraceBounds.keyCharacters)
       validator.text(
         "\(field)[\(index)].value", pair.value, bytesMax: TraceBounds.valueBytesMax)
       if !seen.insert(ExactText(pair.key)).inserted {

@@ -40,7 +40,7 @@ struct TraceMeasure {
     if !known.contains(name) || hasPart == part.isEmpty {
       validator.refuse("measure", "must be one of \(known.sorted().joined(separator: ", "))")
     }
-    validator.text("measure", request.measure, bytesMax: TraceBounds.keyBytes.upperBound)
+    validator.text("measure", request.measure, bytesMax: TraceBounds.measureBytesMax)
     if Set(groups).count < groups.count || !knownGroups.isSuperset(of: groups) {
       validator.refuse(
         "group_by", "must be of \(knownGroups.sorted().joined(separator: ", ")), each once")

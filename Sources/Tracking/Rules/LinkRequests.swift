@@ -17,9 +17,9 @@ enum LinkBounds {
   static let contextBytesMax = 500
   /// Tags of one link to a dataset.
   static let tagsMax = 100
-  static let tagKeyBytes = 1...255
+  static let tagKeyCharacters = 1...255
   static let tagValueBytesMax = 500
-  static let modelNameBytes = 1...250
+  static let modelNameCharacters = 1...250
   /// Links in one request.
   static let perRequestMax = 1_000
   /// Links of one run to datasets.
@@ -62,7 +62,7 @@ struct NewInputs {
       }
       let tags = Description(
         "\(field).tags", input.tags.map { ($0.key, $0.value) },
-        keyBytes: LinkBounds.tagKeyBytes, valueBytesMax: LinkBounds.tagValueBytesMax, &validator)
+        keyCharacters: LinkBounds.tagKeyCharacters, valueBytesMax: LinkBounds.tagValueBytesMax, &validator)
       let link = [dataset.name, dataset.digest, input.context].map { ExactText($0) }
       if !seen.insert(link).inserted {
         validator.refuse(field, "must not come twice with the same dataset and context")
@@ -117,7 +117,7 @@ struct NewModels {
       if ModelLink.text(model.role) == nil {
         validator.refuse("\(field).role", "must be INPUT or OUTPUT")
       }
-      validator.name("\(field).name", model.name, bytes: LinkBounds.modelNameBytes)
+      validator.name("\(field).name", model.name, characters: LinkBounds.modelNameCharacters)
       if !model.artifactPath.isEmpty, let problem = ArtifactPath.problem(model.artifactPath) {
         validator.refuse("\(field).artifact_path", problem)
       }

@@ -4,7 +4,8 @@ internal import RPC
 
 /// The bounds of points.
 enum MetricBounds {
-  static let keyBytes = 1...250
+  /// Unicode scalars.
+  static let keyCharacters = 1...250
   /// Points in one batch.
   static let batchPointsMax = 10_000
   /// Microseconds since 1970 to the end of the year 9999.
@@ -98,7 +99,7 @@ extension MetricColumns {
   private static func check(
     _ series: MetricSeries, _ path: String, _ validator: inout Validator
   ) {
-    validator.name("\(path).key", series.key, bytes: MetricBounds.keyBytes)
+    validator.name("\(path).key", series.key, characters: MetricBounds.keyCharacters)
     if series.steps.isEmpty { validator.refuse("\(path).steps", "must not be empty") }
     if series.values.count != series.steps.count {
       validator.refuse(

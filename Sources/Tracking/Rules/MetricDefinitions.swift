@@ -3,7 +3,7 @@ internal import RPC
 
 /// The bounds of what metrics of a run are defined to be.
 enum DefinitionBounds {
-  static let patternBytes = 1...250
+  static let patternCharacters = 1...250
   /// Definitions of one run; every listing of its metrics reads them all.
   static let max = 1_000
   /// Definitions to keep, and patterns to delete, of one request.
@@ -129,7 +129,7 @@ struct DefinitionColumns {
 
 extension Validator {
   fileprivate mutating func check(_ definition: MetricDefinition, _ field: String) {
-    name("\(field).pattern", definition.pattern, bytes: DefinitionBounds.patternBytes)
+    name("\(field).pattern", definition.pattern, characters: DefinitionBounds.patternCharacters)
     if definition.goal.word == nil {
       refuse("\(field).goal", "must be MINIMIZE, MAXIMIZE or unspecified")
     }
@@ -140,7 +140,7 @@ extension Validator {
       refuse("\(field).goal", "must be MINIMIZE or MAXIMIZE where the summary is BEST")
     }
     if !definition.stepMetric.isEmpty {
-      name("\(field).step_metric", definition.stepMetric, bytes: MetricBounds.keyBytes)
+      name("\(field).step_metric", definition.stepMetric, characters: MetricBounds.keyCharacters)
     }
   }
 
@@ -157,7 +157,7 @@ extension Validator {
     }
     var seen = Set(defined.patterns.map { ExactText($0) })
     for (index, pattern) in patterns.enumerated() {
-      name("delete_patterns[\(index)]", pattern, bytes: DefinitionBounds.patternBytes)
+      name("delete_patterns[\(index)]", pattern, characters: DefinitionBounds.patternCharacters)
       if !seen.insert(ExactText(pattern)).inserted {
         refuse("delete_patterns[\(index)]", "must not come twice, nor be defined as well")
       }

@@ -19,7 +19,7 @@ struct NewRun {
     var validator = Validator()
     experimentID = validator.id("experiment_id", request.experimentID)
     if !request.name.isEmpty {
-      validator.name("name", request.name, bytes: RunBounds.nameBytes)
+      validator.name("name", request.name, characters: RunBounds.nameCharacters)
     }
     validator.text("description", request.description, bytesMax: RunBounds.descriptionBytesMax)
     let initial = RunLifecycle.initial(request.status)
@@ -60,7 +60,7 @@ struct RunUpdate {
     self.request = request
     var validator = Validator()
     id = validator.id("id", request.id)
-    if let name = request.name { validator.name("name", name, bytes: RunBounds.nameBytes) }
+    if let name = request.name { validator.name("name", name, characters: RunBounds.nameCharacters) }
     if let description = request.description {
       validator.text("description", description, bytesMax: RunBounds.descriptionBytesMax)
     }

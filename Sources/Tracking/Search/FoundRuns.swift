@@ -10,7 +10,7 @@ struct IncludedKeys {
   /// Reads what a request asks for.
   init(
     _ field: String, _ include: SearchInclude?,
-    bytes: ClosedRange<Int> = MetricBounds.keyBytes, _ validator: inout Validator
+    characters: ClosedRange<Int> = MetricBounds.keyCharacters, _ validator: inout Validator
   ) {
     takesAll = include?.all ?? false
     keys = include?.keys ?? []
@@ -23,7 +23,7 @@ struct IncludedKeys {
         "must be at most \(RunSearchBounds.includedKeysMax), are \(keys.count)")
     }
     for (index, key) in keys.prefix(RunSearchBounds.includedKeysMax).enumerated() {
-      validator.name("\(field).keys[\(index)]", key, bytes: bytes)
+      validator.name("\(field).keys[\(index)]", key, characters: characters)
     }
   }
 
@@ -131,7 +131,7 @@ struct IncludedKinds {
     inputs = IncludedKeys(
       "inputs", request.inputs, bytes: LinkBounds.datasetNameBytes, &validator)
     models = IncludedKeys(
-      "models", request.models, bytes: LinkBounds.modelNameBytes, &validator)
+      "models", request.models, characters: LinkBounds.modelNameCharacters, &validator)
   }
 }
 

@@ -7,7 +7,7 @@ import operator
 import unicodedata
 from typing import SupportsFloat, SupportsIndex
 
-MAX_KEY_BYTES = 250
+MAX_KEY_CHARACTERS = 250
 MIN_STEP, MAX_STEP = -(1 << 63), (1 << 63) - 1
 
 
@@ -16,11 +16,11 @@ def check_key(key: object) -> None:
     if not isinstance(key, str):
         raise TypeError(f"a metric's key is text, not {type(key).__name__}")
     try:
-        length = len(key.encode())
+        key.encode()
     except UnicodeEncodeError:
         raise ValueError(f"a metric's key is text that UTF-8 can hold: {key[:40]!r}") from None
-    if not 1 <= length <= MAX_KEY_BYTES:
-        raise ValueError(f"a metric's key has 1 to {MAX_KEY_BYTES} bytes: {key[:40]!r}")
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        raise ValueError(f"a metric's key has 1 to {MAX_KEY_CHARACTERS} characters: {key[:40]!r}")
     if any(unicodedata.category(character) == "Cc" for character in key):
         raise ValueError(f"a metric's key has no control characters: {key!r}")
 
