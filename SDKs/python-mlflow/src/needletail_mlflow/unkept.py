@@ -5,16 +5,24 @@ from __future__ import annotations
 import types
 from typing import Any
 
-from mlflow.exceptions import MlflowException
+from mlflow import exceptions
 from mlflow.protos.databricks_pb2 import NOT_IMPLEMENTED
 from mlflow.store.tracking.abstract_store import AbstractStore
 
+# Later versions of MLflow have an error of their own for what a store has not.
+_NotImplemented: Any = getattr(
+    exceptions, "MlflowNotImplementedException", exceptions.MlflowException
+)
+_NAMES = {"NotImplementedError", "MlflowNotImplementedException"}
 
-class NotKeptError(MlflowException, NotImplementedError):
+
+class NotKeptError(_NotImplemented, NotImplementedError):
     """MLflow's clients get 501, which they do not try again; its own code sees what it expects."""
 
     def __init__(self, method: str) -> None:
-        super().__init__(f"Needletail does not keep what {method} needs", NOT_IMPLEMENTED)
+        exceptions.MlflowException.__init__(
+            self, f"Needletail does not keep what {method} needs", NOT_IMPLEMENTED
+        )
 
 
 class Unkept:
@@ -35,7 +43,7 @@ def _unanswered(store: type) -> set[str]:
         for kind in store.__mro__
         for name, member in vars(kind).items()
         if isinstance(member, types.FunctionType)
-        and "NotImplementedError" in member.__code__.co_names
+        and not _NAMES.isdisjoint(member.__code__.co_names)
     }
 
 

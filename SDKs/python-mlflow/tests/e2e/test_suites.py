@@ -262,3 +262,12 @@ def test_what_is_said_of_a_version_leaves_its_models_time(uri: str) -> None:
     assert registry.get_registered_model("m").last_updated_timestamp == before
     registry.transition_model_version_stage("m", version, "Staging", False)
     assert registry.get_registered_model("m").last_updated_timestamp > before
+
+
+def test_what_is_not_kept_says_so(store: TrackingStore) -> None:
+    asked = {"create_issue", "search_issues", "register_scorer"} & set(dir(store))
+    assert "register_scorer" in asked
+    for name in asked:
+        with pytest.raises(MlflowException, match=f"does not keep what {name} needs") as caught:
+            getattr(store, name)()
+        assert caught.value.error_code == "NOT_IMPLEMENTED"
