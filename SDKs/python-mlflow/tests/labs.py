@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import re
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import mlflow
 import pytest
@@ -26,17 +28,55 @@ from mlflow.entities import (
 from needletail import artifacts
 from needletail.tracking import LifeView, SearchInclude
 
+from needletail_mlflow import ids
 from needletail_mlflow.importing import SOURCE_TAG
 from needletail_mlflow.importing.command import main
+from needletail_mlflow.importing.source import _with_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import needletail
 
-KINDS = ("sqlite", "files")
+KINDS = ("sqlite", "files", "postgresql", "mysql")
+# Taken at import: no test sees the environment of whoever runs it.
+SERVERS = {
+    "postgresql": os.environ.get("NEEDLETAIL_TEST_POSTGRES"),
+    "mysql": os.environ.get("NEEDLETAIL_TEST_MYSQL"),
+}
 START = 1_700_000_000_000
 ALL = SearchInclude(all=True)
+
+
+def _address(folder: Path, kind: str) -> str:
+    """Where a new store is kept: databases are made on the servers that are named for tests."""
+    if kind == "sqlite":
+        return f"sqlite:///{folder}/m.db"
+    if kind == "files":
+        return str(folder / "mlruns")
+    variable = {"postgresql": "NEEDLETAIL_TEST_POSTGRES", "mysql": "NEEDLETAIL_TEST_MYSQL"}[kind]
+    server = SERVERS[kind]
+    if not server:
+        pytest.skip(f"no server of databases: set {variable}")
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    name = f"mlflow_{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(_with_driver(server), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"create database {name}"))
+    engine.dispose()
+    return urlsplit(_with_driver(server))._replace(path=f"/{name}").geturl()
+
+
+class Labs(dict[str, "Lab"]):
+    """A store of each kind, made when it is first asked for."""
+
+    def __init__(self, folder: Callable[[str], Path]) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, kind: str) -> Lab:
+        lab = self[kind] = Lab(self._folder(kind), kind).fill()
+        return lab
 
 
 class Lab:
@@ -46,8 +86,9 @@ class Lab:
         os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
         self.folder = folder
         self.kind = kind
-        self.uri = f"sqlite:///{folder}/m.db" if kind == "sqlite" else str(folder / "mlruns")
-        if kind == "sqlite":
+        self.uri = _address(folder, kind)
+        self.is_database = kind != "files"
+        if self.is_database:
             # Else the first experiment's files would go to the current folder.
             stores = pytest.importorskip("mlflow.store.tracking.sqlalchemy_store")
             stores.SqlAlchemyStore(self.uri, f"file://{folder}/files/0")
@@ -68,9 +109,10 @@ class Lab:
         self.run("going", "0", None)
         with self.as_default():
             self.models()
-            if self.kind == "sqlite":
+            if self.is_database:
                 self.logged_model()
                 self.trace()
+                self.evaluation()
         return self
 
     def run(self, name: str, experiment: str, status: str | None, parent: str = "") -> str:
@@ -82,16 +124,17 @@ class Lab:
         run = self.client.create_run(where, START + number, tags, name)
         run_id = self.runs[name] = run.info.run_id
         self.log(run_id, "loss", range(120))
-        odd = [math.nan, 0.0, -0.0, 1e308] + ([] if self.kind == "sqlite" else [math.inf])
+        odd = [math.nan, 0.0, -0.0, 1e308] + ([] if self.is_database else [math.inf])
         points = [Metric("odd", value, START - 5, -step) for step, value in enumerate(odd)]
         self.store.log_batch(run_id, points, [Param("lr", "0.1"), Param("ü", "x" * 500)], [])
-        if self.kind == "sqlite":
+        if self.is_database:
             dataset = Dataset("digits", "5c1ab2", "local", "file:///digits", "{}", None)
             tag = InputTag("mlflow.data.context", "training")
             self.store.log_inputs(run_id, [DatasetInput(dataset, [tag])])
         files = self.folder / "made"
         (files / "deep" / "er").mkdir(parents=True, exist_ok=True)
         (files / "empty").touch()
+        (files / "deep" / "#1 100%? ü").write_bytes(b"odd")
         (files / "deep" / "er" / "weights").write_bytes(name.encode() * 100_000)
         self.client.log_artifacts(run_id, str(files))
         if status:
@@ -113,6 +156,11 @@ class Lab:
         client.delete_model_version("fraud", "2")
         client._get_registry_client().transition_model_version_stage("fraud", "3", "Production")
         client.set_registered_model_alias("fraud", "champion", "3")
+        client.register_prompt("greeting", "Hello {{name}}", "first", {"tone": "kind"})
+        client.set_prompt_alias("greeting", "now", 1)
+        client.set_prompt_tag(
+            "greeting", "_mlflow_experiment_ids", f",0,{self.experiments['letters']},"
+        )
 
     def logged_model(self) -> None:
         client, run_id = self.client, self.runs["parent"]
@@ -149,16 +197,46 @@ class Lab:
                 mlflow.set_tracking_uri(None)
 
     def trace(self) -> None:
+        attachments = pytest.importorskip("mlflow.tracing.attachments")
+        picture = attachments.Attachment(content_type="image/png", content_bytes=b"\x89PNG" * 1_000)
         with mlflow.start_span("root", SpanType.CHAIN) as root:
             root.set_inputs({"question": "why?"})
             with mlflow.start_span("leaf", SpanType.LLM) as leaf:
                 leaf.set_attribute("size", 3)
+                leaf.set_inputs({"picture": picture})
             root.set_outputs("because")
         self.trace_id = root.trace_id
         mlflow.flush_trace_async_logging()
         mlflow.log_feedback(trace_id=self.trace_id, name="good", value=0.5, rationale="so")
         mlflow.log_expectation(trace_id=self.trace_id, name="right", value={"a": [1]})
         self.client.link_traces_to_run([self.trace_id], self.runs["other"])
+
+    def evaluation(self) -> None:
+        """A dataset that is used in two experiments, and one that is used in none."""
+        used = self.store.create_dataset(
+            "questions", {"team": "search", "mlflow.user": "ada"}, list(self.experiments.values())
+        )
+        self.store.create_dataset("unused ü", {}, [])
+        self.dataset_id = used.dataset_id
+        self.ask(range(3))
+        more = {"inputs": {"q": 0, "deep": {"b": 1, "a": [None, 0.1]}}, "outputs": "0"}
+        self.store.upsert_dataset_records(used.dataset_id, [more, {"inputs": {"only": "inputs"}}])
+
+    def ask(self, numbers: range) -> None:
+        """Writes records of the dataset that is used."""
+        records = [
+            {
+                "inputs": {"q": number, "ü": "why?"},
+                "outputs": {"answer": str(number)},
+                "expectations": {"right": number, "said": ["because"]},
+                "tags": {"mlflow.user": "ada", "hard": "yes"},
+                "source": {
+                    "source_type": "TRACE", "source_data": {"trace_id": self.trace_id},
+                },
+            }
+            for number in numbers
+        ]  # fmt: skip
+        self.store.upsert_dataset_records(self.dataset_id, records)
 
 
 def here(client: needletail.Client, project: str, *, whole: bool = False) -> dict[str, Any]:
@@ -205,18 +283,27 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
         )  # fmt: skip
     models = tracking.search_logged_models(project_id=project_id, view=LifeView.ALL).models
     for logged in models:
-        files = artifacts.list_files(client, artifacts.Owner(logged_model_id=logged.id))
+        files = (
+            list(artifacts.list_files(client, artifacts.Owner(logged_model_id=logged.id)))
+            if logged.deleted_at is None
+            else []
+        )
         found[_tags(logged.tags)[SOURCE_TAG]] = (
             names[logged.experiment_id], logged.name, logged.status, logged.model_type,
             sources.get(logged.source_run_id), _tags(logged.tags),
             [(one.key, one.value) for one in logged.parameters],
             [(one.key, one.value, one.dataset_name) for one in logged.metrics],
-            [(file.path, file.sha256) for file in files], logged.etag if whole else "",
+            [(file.path, file.sha256) for file in files], logged.deleted_at is None,
+            logged.etag if whole else "",
         )  # fmt: skip
     for model in client.registry.iterate_models(project_id=project_id):
         versions = client.registry.iterate_model_versions(model_id=model.id)
+        tags = _tags(model.tags)
+        for one, name in names.items():
+            for key in tags:
+                tags[key] = tags[key].replace(ids.to_mlflow(one), name)
         found[f"model {model.name}"] = (
-            model.description, _tags(model.tags), model.last_ordinal,
+            model.description, tags, model.last_ordinal,
             {alias.alias: alias.ordinal for alias in model.aliases},
             {
                 one.ordinal: (
@@ -233,6 +320,37 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
             names[trace.experiment_id], trace.state, trace.request_time_ms, trace.execution_ms,
             _tags(trace.tags), [one.assessment_id for one in trace.assessments],
             [(one.span.span_id, one.span.content_json) for one in spans if one.span],
+            [
+                (file.path, file.sha256)
+                for file in artifacts.list_files(
+                    client, artifacts.Owner(trace_id=trace.trace_id, project_id=project_id)
+                )
+            ],
+        )  # fmt: skip
+    for dataset in client.tracing.search_evaluation_datasets(project_id=project_id).datasets:
+        records = client.tracing.list_evaluation_records(
+            project_id=project_id, evaluation_dataset_id=dataset.id
+        ).records
+        name = _tags(dataset.tags)[SOURCE_TAG]
+        assert name not in found, "an evaluation dataset is there twice"
+        found[name] = (
+            dataset.name, _tags(dataset.tags), dataset.record_count, dataset.author,
+            sorted(names[one] for one in dataset.experiment_ids),
+            sorted(
+                # What is merged has its members in another order.
+                json.dumps(
+                    [
+                        json.loads(text or "null")
+                        for text in (
+                            one.inputs_json, one.outputs_json, one.expectations_json,
+                            one.tags_json, one.source_json,
+                        )
+                    ] + [one.author],
+                    sort_keys=True,
+                )
+                for one in records
+            ),
+            dataset.update_time_ms if whole else 0,
         )  # fmt: skip
     return found
 
@@ -251,7 +369,9 @@ def new_project(client: needletail.Client) -> str:
 
 def bring(lab: Lab, project: str, *more: str) -> int:
     """Imports everything; returns the exit code."""
-    return main(["--from", lab.uri, "--to", project, "--quiet", *more])
+    # As people write it: which driver there is, is found out.
+    uri = re.sub(r"\A(\w+)\+\w+:", r"\1:", lab.uri)
+    return main(["--from", uri, "--to", project, "--quiet", *more])
 
 
 def _project(client: needletail.Client, slug: str) -> str:

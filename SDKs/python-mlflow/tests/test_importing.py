@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from needletail.errors import CallError, Code
 
-from needletail_mlflow.importing import appending, command, digests, points
+from needletail_mlflow.importing import appending, command, digests, points, source
 from needletail_mlflow.importing.command import UNAVAILABLE, WRONG_COMMAND, main
 from needletail_mlflow.importing.points import Digest, Sorted
 from needletail_mlflow.importing.progress import Progress
@@ -171,14 +171,98 @@ def test_a_source_that_cannot_be_is_told_with_its_address_and_not_made(
     del no_tries
     if uri.startswith("postgresql"):
         pytest.importorskip("psycopg2")
+        told = "refused"
     sqlite3.connect(tmp_path / "other.db").execute("create table runs (id text)")
     before = sorted(tmp_path.iterdir())
     code = main(["--from", uri.format(folder=tmp_path), "--quiet"])
     error = capsys.readouterr().err
-    assert code == (UNAVAILABLE if told == "can't be read" else WRONG_COMMAND)
+    assert code == (UNAVAILABLE if told in {"can't be read", "refused"} else WRONG_COMMAND)
     assert told in error
     assert "geheim" not in error
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_database_of_another_mlflow_is_refused_and_not_upgraded(
+    tmp_path: Path, no_tries: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sqlalchemy")
+    # Whatever tables are missing, MLflow itself would make.
+    with sqlite3.connect(tmp_path / "old.db") as database:
+        for table in ("experiments", "runs", "latest_metrics"):
+            database.execute(f"create table {table} (id text)")
+        database.execute("create table alembic_version (version_num text)")
+        database.execute("insert into alembic_version values ('90e64c465722')")
+    before = (tmp_path / "old.db").read_bytes()
+    assert main(["--from", f"sqlite:///{tmp_path}/old.db", "--quiet"]) == WRONG_COMMAND
+    assert "schema of another MLflow, 90e64c465722; " in capsys.readouterr().err
+    assert main(
+        ["--from", str(tmp_path), "--from-registry", f"sqlite:///{tmp_path}/old.db", "--quiet"]
+    ) == WRONG_COMMAND  # fmt: skip
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("uri", "package"),
+    [
+        ("postgresql://ada:geheim@host/mlflow", "psycopg2-binary"),
+        ("mysql://ada:geheim@host/mlflow", "pymysql"),
+        ("mysql+mysqldb://ada:geheim@host/mlflow", "mysqldb"),
+        ("mssql://ada:geheim@host/mlflow", "pymssql"),
+    ],
+)
+def test_a_driver_that_is_missing_is_told_with_what_to_install(
+    uri: str,
+    package: str,
+    no_tries: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(source, "_is_installed", lambda _: False)
+    assert main(["--from", uri, "--quiet"]) == WRONG_COMMAND
+    error = capsys.readouterr().err
+    assert error.rstrip().endswith(f"pip install {package}")
+    assert "geheim" not in error
+
+
+def test_the_driver_that_is_installed_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "_is_installed", lambda module: module in {"psycopg", "MySQLdb"})
+    for uri, wanted in (
+        ("postgresql://host/db", "postgresql+psycopg://host/db"),
+        ("mysql://host/db", "mysql+mysqldb://host/db"),
+        ("postgresql+another://host/db", "postgresql+another://host/db"),
+        ("sqlite:///file", "sqlite:///file"),
+        ("https://host", "https://host"),
+    ):
+        assert source._with_driver(uri) == wanted
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("postgresql+psycopg2://ada:ge/heim@host:1/db?password=geheim", "postgresql://host:1/db"),
+        ("postgresql://ada@/db?host=/run/a&port=2", "postgresql:///run/a:2/db"),
+        ("mysql+pymysql://ada:geheim@host/db?charset=utf8", "mysql://host/db"),
+        ("https://ada:geheim@host:5000/path", "https://host:5000/path"),
+        ("file:///folder", "file:///folder"),
+    ],
+)
+def test_a_source_is_called_by_its_place_alone(uri: str, name: str) -> None:
+    pytest.importorskip("sqlalchemy")
+    assert source._without_credentials(uri) == name
+
+
+def test_passwords_are_told_nowhere() -> None:
+    told = source.without_password(
+        "a postgresql://ada:ge/heim@host/db and mysql://host/db?user=ada&password=geheim&x=1,"
+        " https://host/path is fine"
+    )
+    assert told == (
+        "a postgresql://…@host/db and mysql://host/db?user=ada&password=…&x=1,"
+        " https://host/path is fine"
+    )
+    troubles = Troubles()
+    troubles.fail("run 1", "artifacts", OSError("postgresql://ada:geheim@host/db is no http"))
+    assert "geheim" not in troubles.failures[0].why
 
 
 def test_threads_have_a_bound(no_tries: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,7 +41,7 @@ struct ImportMLflow: AsyncParsableCommand {
   @Flag(help: "Also what is deleted there; it is deleted here, too.")
   var deleted = false
 
-  @Option(help: "Leave out artifacts, models or traces; again for another.")
+  @Option(help: "Leave out artifacts, models, traces or evaluations; again for another.")
   var without: [String] = []
 
   @Option(help: "What the source is called in tags, where its address has changed.")

@@ -33,6 +33,8 @@ _REMEDIES = {
     TLS_FAILED: "set NEEDLETAIL_CA_FILE to the file of the authority that the server's operator"
     " gave out, and MLFLOW_TRACKING_URI to a name that is in its certificate",
 }
+# What OpenSSL says where an HTTP server answers.
+_NO_TLS = "WRONG_VERSION_NUMBER"
 _REMEDIES_BY_CODE = {
     Code.PERMISSION_DENIED: "use a key whose scopes and role allow it",
 }
@@ -77,7 +79,10 @@ def to_mlflow(error: CallError | SettingsError) -> MlflowException:
     code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
     if error.reason in _WRONG_REQUESTS:
         code = databricks_pb2.INVALID_PARAMETER_VALUE
-    remedy = _REMEDIES.get(error.reason) or _REMEDIES_BY_CODE.get(error.code)
+    is_other_port = error.reason == TLS_FAILED and _NO_TLS in error.message
+    remedy = _REMEDIES.get(
+        CONNECT_FAILED if is_other_port else error.reason
+    ) or _REMEDIES_BY_CODE.get(error.code)
     return MlflowException(f"{error}; {remedy}" if remedy else str(error), code)
 
 

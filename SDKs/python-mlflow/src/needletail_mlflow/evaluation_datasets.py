@@ -16,10 +16,16 @@ from needletail.tracing import EvaluationRecord, TracePair
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
-from needletail_mlflow.searching import check_max_results, direction, quoted
+from needletail_mlflow.searching import (
+    OWN_TAGS,
+    check_max_results,
+    direction,
+    gathered,
+    quoted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from needletail.tracing import EvaluationDataset as Stored
 
@@ -88,22 +94,17 @@ class EvaluationDatasets:
         known = [one for one in dict.fromkeys(uuids) if one]
         if uuids and not known:
             return PagedList([], None)
-        found: list[Stored] = []
-        token = page_token or ""
+
+        def read(size: int, token: str) -> tuple[Sequence[Stored], str]:
+            page = self._tracing.search_evaluation_datasets(
+                project_id=self._connection.project_id, experiment_ids=known, filter=condition,
+                order_by=order, page_size=size, page_token=token,
+            )  # fmt: skip
+            return page.datasets, page.next_page_token
+
         with TRANSLATED:
-            while True:
-                page = self._tracing.search_evaluation_datasets(
-                    project_id=self._connection.project_id,
-                    experiment_ids=known,
-                    filter=condition,
-                    order_by=order,
-                    page_size=min(_PAGE, max_results - len(found)),
-                    page_token=token,
-                )
-                found += page.datasets
-                token = page.next_page_token
-                if not token or len(found) >= max_results:
-                    return PagedList([self._told(one) for one in found], token or None)
+            found, token = gathered(read, max_results, page_token or "", _PAGE)
+            return PagedList([self._told(one) for one in found], token)
 
     def experiment_ids(self, dataset_id) -> list[str]:
         with TRANSLATED:
@@ -157,25 +158,23 @@ class EvaluationDatasets:
         self, dataset_id, max_results, page_token
     ) -> tuple[list[DatasetRecord], str | None]:
         uuid = _uuid(dataset_id, _DATASET)
-        found: list[EvaluationRecord] = []
-        token = page_token or ""
         if not uuid:
             return [], None
+
+        def read(size: int, token: str) -> tuple[Sequence[EvaluationRecord], str]:
+            page = self._tracing.list_evaluation_records(
+                **self._at(uuid), page_size=size, page_token=token
+            )
+            return page.records, page.next_page_token
+
         with TRANSLATED:
-            while True:
-                left = _RECORDS if max_results is None else max_results - len(found)
-                try:
-                    page = self._tracing.list_evaluation_records(
-                        **self._at(uuid), page_size=min(_RECORDS, left), page_token=token
-                    )
-                except CallError as error:
-                    if error.reason != _NOT_FOUND:
-                        raise
-                    return [], None
-                found += page.records
-                token = page.next_page_token
-                if not token or (max_results is not None and len(found) >= max_results):
-                    return [_record(one, dataset_id) for one in found], token or None
+            try:
+                found, token = gathered(read, max_results, page_token or "", _RECORDS)
+            except CallError as error:
+                if error.reason != _NOT_FOUND:
+                    raise
+                return [], None
+            return [_record(one, dataset_id) for one in found], token
 
     def delete_records(self, dataset_id, record_ids: list[str]) -> int:
         known = [_uuid(one, _RECORD) for one in record_ids]
@@ -241,17 +240,22 @@ class EvaluationDatasets:
     def _told(self, stored: Stored) -> EvaluationDataset:
         count = stored.record_count
         return EvaluationDataset(
-            dataset_id=_DATASET + ids.to_mlflow(stored.id),
+            dataset_id=mlflow_id(stored.id),
             name=stored.name,
             digest=stored.digest,
             created_time=stored.create_time_ms,
             last_update_time=stored.update_time_ms,
-            tags={one.key: one.value for one in stored.tags},
+            tags={one.key: one.value for one in stored.tags if one.key not in OWN_TAGS},
             schema=stored.schema_json or None,
             profile=json.dumps({"num_records": count}) if count else None,
             created_by=stored.author,
             last_updated_by=stored.last_author,
         )
+
+
+def mlflow_id(uuid: str) -> str:
+    """How MLflow calls an evaluation dataset."""
+    return _DATASET + ids.to_mlflow(uuid)
 
 
 def _uuid(public_id, prefix: str) -> str | None:

@@ -53,6 +53,7 @@ class Experiments:
         self._artifact_root = artifact_root
         self._lock = threading.Lock()
         self._default_uuid: str | None = None
+        self._refusal: CallError | None = None
         # Where artifacts of an experiment go, by its UUID: it never changes.
         self._locations: dict[str, str] = {}
 
@@ -202,6 +203,8 @@ class Experiments:
 
     def check_is_active(self, experiment_id) -> None:
         """Raises what MLflow says of an experiment that is deleted, or was never there."""
+        if self._refusal is not None and self.uuid(experiment_id) == "":
+            raise self._refusal
         experiment = self.get(experiment_id)
         if experiment.lifecycle_stage != LifecycleStage.ACTIVE:
             raise invalid(
@@ -250,6 +253,7 @@ class Experiments:
                 return self._find_default() or self._adopt_default()
             if error.code is Code.PERMISSION_DENIED:
                 # Whoever may only read finds the project as it is.
+                self._refusal = error
                 return ""
             raise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow.entities import RunStatus, ViewType
 from mlflow.store.tracking import SEARCH_MAX_RESULTS_THRESHOLD
@@ -16,7 +16,7 @@ from needletail_mlflow.errors import invalid
 from needletail_mlflow.importing import SOURCE_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mlflow.entities import Run
 
@@ -58,6 +58,7 @@ _NUMBERS = {
     "version_number", "creation_timestamp", "last_updated_timestamp",
 }  # fmt: skip
 Comparison = dict[str, Any]
+Item = TypeVar("Item")
 
 
 def check_max_results(max_results: int) -> None:
@@ -226,6 +227,28 @@ def _field(kind: str, key: str) -> str:
 def direction(is_rising: bool) -> str:
     """How an order ends."""
     return "ASC" if is_rising else "DESC"
+
+
+def gathered(
+    read: Callable[[int, str], tuple[Sequence[Item], str]],
+    most: int | None,
+    token: str,
+    page: int,
+) -> tuple[list[Item], str | None]:
+    """As many of what a search finds as MLflow asks for, and what stands for the place behind.
+
+    Args:
+        read: Reads a page of at most so many from a place on; tells the next place.
+        most: None = all.
+        token: The place to begin at; empty = the first.
+        page: As many as the server tells at once.
+    """
+    found: list[Item] = []
+    while True:
+        items, token = read(page if most is None else min(page, most - len(found)), token)
+        found += items
+        if not token or (most is not None and len(found) >= most):
+            return found, token or None
 
 
 def quoted(text: str) -> str:

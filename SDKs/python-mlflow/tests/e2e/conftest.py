@@ -13,7 +13,7 @@ import needletail
 import pytest
 from mlflow import MlflowClient
 
-from labs import KINDS, Lab, new_project
+from labs import Lab, Labs, new_project
 from needletail_mlflow.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lab]:
     """A store of MLflow's of each kind, that no test changes."""
     if not CONNECTION_FILE:
         pytest.skip("no server: set NEEDLETAIL_CONNECTION_FILE")
-    return {kind: Lab(tmp_path_factory.mktemp(kind), kind).fill() for kind in KINDS}
+    return Labs(tmp_path_factory.mktemp)
 
 
 @pytest.fixture

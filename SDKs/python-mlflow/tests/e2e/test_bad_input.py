@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import threading
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +93,30 @@ def test_a_key_without_the_scope_reads_and_no_more(uri, client, said, store) -> 
     said(NEEDLETAIL_API_KEY=made.secret)
     assert TrackingStore(uri).get_run(run).info.run_name == "theirs"
     refused(uri, "PERMISSION_DENIED", "needs the permission run.create.*use a key whose scopes")
+
+
+def test_a_key_without_the_scope_in_a_project_that_is_new(uri, client, said) -> None:
+    made = client.identity.create_api_key(name=uuid.uuid4().hex, scopes=READING)
+    said(NEEDLETAIL_API_KEY=made.secret)
+    refused(uri, "PERMISSION_DENIED", "needs the permission experiment.create.*use a key whose")
+    with pytest.raises(MlflowException, match="No Experiment with id=0"):
+        TrackingStore(uri).get_experiment("0")
+
+
+def test_a_port_where_no_tls_is_spoken(said) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1 << 12)
+                        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        port = listener.getsockname()[1]
+        refused(f"needletail://127.0.0.1:{port}/x", "INVALID_PARAMETER_VALUE", "also at its port")
 
 
 def test_what_is_corrected_counts_also_for_a_store_that_failed(uri, said) -> None:

@@ -15,7 +15,7 @@ from needletail import client as client_module
 from needletail.errors import CallError, Code
 
 from labs import START, Lab, bring, here, new_project, runs_of
-from needletail_mlflow.importing import appending
+from needletail_mlflow.importing import appending, evaluations
 from needletail_mlflow.importing.command import (
     DENIED,
     DONE,
@@ -62,6 +62,7 @@ def die_at(
         ("read", (2, 4)),
         ("history", (1, 5)),
         ("unary", (6, 12, 20, 28, 37, 45, 60, 75, 90)),
+        ("evaluation", (1, 2)),
         ("points", (1, 3)),
         ("upload", (1, 6)),
     ],
@@ -78,6 +79,8 @@ def test_an_import_that_was_killed_goes_on_to_the_same_end(
         "history": (Source, "history"),
         "unary": (client_module._Caller, "unary"),
         "points": (appending.Appender, "finish"),
+        # Between making a dataset and knowing of it.
+        "evaluation": (evaluations._Copy, "_read"),
         "upload": (artifacts, "upload_file"),
     }
     lab, whole = filled["sqlite"], new_project(client)
@@ -119,50 +122,69 @@ def test_points_whose_acknowledgement_was_lost_are_there_once(
     assert run[10] == [25_000, 4]
 
 
-def test_a_source_that_fails_half_way_is_told_and_gone_on_with(
-    filled: dict[str, Lab],
-    client: needletail.Client,
-    project: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    lab, read, calls = filled["sqlite"], Source.run, [0]
+class Counted:
+    """Something of the source, that does something else at its first calls, or from one on."""
 
-    def failing(self: Source, run_id: str) -> Any:
-        calls[0] += 1
-        if calls[0] > 1:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+        self._do: Callable[..., Any] = getattr(owner, name)
+        self.calls = 0
+        monkeypatch.setattr(owner, name, _method(self._called))
+
+    def _called(self, *arguments: Any) -> Any:
+        self.calls += 1
+        self.at(self.calls)
+        return self._do(*arguments)
+
+    def at(self, call: int) -> None:
+        """Before a call."""
+
+
+def _method(call: Callable[..., Any]) -> Callable[..., Any]:
+    """What a class takes for a method of its own."""
+
+    def called(*arguments: Any) -> Any:
+        return call(*arguments)
+
+    return called
+
+
+class Gone(Counted):
+    """A source that ends after one call, and answers nothing from then on."""
+
+    def at(self, call: int) -> None:
+        if call > 1:
             raise ConnectionError("the source is gone")
-        return read(self, run_id)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Source, "run", failing)
-        assert bring(lab, project, "--threads", "1") == UNAVAILABLE
-    told = capsys.readouterr().err
-    assert "the source is gone" in told
-    assert "run the same command again" in told
-    assert bring(lab, project) == DONE
-    assert len(runs_of(here(client, project))) == 4
 
 
-def test_control_c_ends_it_in_good_order(
+class Interrupted(Counted):
+    def at(self, call: int) -> None:
+        if call == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "code"),
+    [(Gone, "run", UNAVAILABLE), (Gone, "repository", FAILED), (Interrupted, "history", STOPPED)],
+)
+def test_an_import_that_ends_half_way_says_so_and_is_gone_on_with(
     filled: dict[str, Lab],
     client: needletail.Client,
     project: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    what: type[Counted],
+    name: str,
+    code: int,
 ) -> None:
-    lab, read, calls = filled["sqlite"], Source.history, [0]
-
-    def interrupted(self: Source, run_id: str, key: str) -> Any:
-        calls[0] += 1
-        if calls[0] == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        return read(self, run_id, key)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Source, "history", interrupted)
-        assert bring(lab, project, "--threads", "1") == STOPPED
-    assert "run the same command again" in capsys.readouterr().err
+    lab = filled["sqlite"]
+    with pytest.MonkeyPatch.context() as patched:
+        what(patched, Source, name)
+        if code == UNAVAILABLE:
+            Gone(patched, Source, "_answer")
+            patched.setattr(Source, "PAUSES_SECONDS", ())
+        assert bring(lab, project, "--threads", "1") == code
+    told = capsys.readouterr()
+    assert ("the source is gone" in told.err + told.out) == (what is Gone)
+    assert ("run the same command again" in told.err) == (code != FAILED)
     assert bring(lab, project) == DONE
     assert len(runs_of(here(client, project))) == 4
 
@@ -249,3 +271,48 @@ def test_two_imports_at_once_bring_everything_once(
     assert {one.wait(120) for one in both} <= {DONE, FAILED}
     assert bring(lab, project) == DONE
     assert here(client, project) == here(client, whole)
+
+
+def test_connections_of_a_database_that_are_cut_are_made_anew(
+    filled: dict[str, Lab], client: needletail.Client, project: str
+) -> None:
+    lab, read, cuts = filled["postgresql"], Source.history, [0]
+    engine = lab.store.engine
+
+    def cutting(self: Source, run_id: str, key: str) -> Any:
+        with engine.connect() as connection:
+            cuts[0] += connection.exec_driver_sql(
+                "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+            ).scalar_one()
+        return read(self, run_id, key)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Source, "history", cutting)
+        bring(lab, project)
+    assert cuts[0] >= 2
+    assert bring(lab, project) == DONE
+    whole = new_project(client)
+    assert bring(lab, whole) == DONE
+    assert here(client, project) == here(client, whole)
+
+
+def _refused(*_: Any) -> Any:
+    raise ConnectionError("no files today")
+
+
+def test_what_is_deleted_is_deleted_here_once_its_files_are_here(
+    client: needletail.Client, project: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(tmp_path, "sqlite")
+    for name, experiment in (("alone", "digits"), ("with all", "letters")):
+        lab.run(name, experiment, "FINISHED")
+    lab.client.delete_run(lab.runs["alone"])
+    lab.client.delete_experiment(lab.experiments["letters"])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Source, "repository", _refused)
+        assert bring(lab, project, "--deleted") == FAILED
+    assert "is not deleted here yet" in capsys.readouterr().out
+    assert bring(lab, project, "--deleted") == DONE
+    runs = [value for key, value in here(client, project).items() if key[-32:] in lab.runs.values()]
+    assert [one[6] for one in runs] == [False, False]

@@ -36,12 +36,14 @@ def test_everything_comes_over_and_a_second_time_nothing_changes(
     assert told["failures"] == told["notes"] == []
     counts = {row["kind"]: row["here"] for row in told["counts"]}
     assert counts["runs"] == 4
-    is_whole = kind == "sqlite"
+    is_whole = lab.is_database
     assert counts["points"] == 4 * (120 + (4 if is_whole else 5)) + is_whole
-    assert counts["artifacts"] == 8 + 2 * is_whole
-    assert counts["model versions"] == 2 + is_whole
+    assert counts["artifacts"] == 12 + 4 * is_whole
+    assert counts["model versions"] == 3 + is_whole
     assert counts.get("logged models", 0) == is_whole
     assert counts.get("spans", 0) == 2 * is_whole
+    assert counts.get("evaluation datasets", 0) == 2 * is_whole
+    assert counts.get("evaluation records", 0) == 5 * is_whole
     for row in told["counts"]:
         assert row["source"] == row["here"]
         assert row.get("source_digest") == row.get("here_digest")
@@ -113,6 +115,19 @@ def test_mlflow_tells_what_it_told_before(
     assert [one.info.trace_id for one in linked] == [lab.trace_id]
 
 
+def test_prompts_are_prompts_here(
+    filled: dict[str, Lab], client: needletail.Client, project: str
+) -> None:
+    assert bring(filled["sqlite"], project, "--without", "artifacts") == DONE
+    there = MlflowClient(f"needletail://{client.settings.address}/{project}")
+    prompts = there.search_prompts()
+    assert [(one.name, one.tags["tone"]) for one in prompts] == [("greeting", "kind")]
+    letters = there.get_experiment_by_name("letters").experiment_id
+    assert prompts[0].tags["_mlflow_experiment_ids"] == f",0,{letters},"
+    prompt = there.load_prompt("prompts:/greeting@now")
+    assert (prompt.template, prompt.commit_message) == ("Hello {{name}}", "first")
+
+
 def test_a_source_that_goes_on_brings_what_is_new(
     client: needletail.Client, project: str, tmp_path: Path
 ) -> None:
@@ -141,6 +156,8 @@ def test_what_is_deleted_comes_only_when_asked_for_and_is_deleted_here(
 ) -> None:
     lab = Lab(tmp_path, "sqlite").fill()
     lab.client.delete_run(lab.runs["parent"])
+    lab.client.delete_registered_model("forest")
+    lab.store.delete_logged_model(lab.model_id)
     lab.client.delete_experiment(lab.experiments["letters"])
     assert bring(lab, project) == DONE
     names = {key for key in here(client, project) if key.startswith("experiment")}
@@ -151,6 +168,11 @@ def test_what_is_deleted_comes_only_when_asked_for_and_is_deleted_here(
     assert [runs[name][6] for name in ("parent", "child", "other")] == [False, True, False]
     assert runs["child"][5].endswith(lab.runs["parent"])
     assert found["experiment letters"][1] is False
+    (logged,) = (value for key, value in found.items() if key.endswith(lab.model_id))
+    assert (logged[1], logged[9], len(logged[6])) == ("forest", False, 1)
+    assert logged[4].endswith(lab.runs["parent"])
+    (asked,) = (value for key, value in found.items() if key.endswith(lab.dataset_id))
+    assert asked[4] == ["digits", "letters"]
     assert bring(lab, project, "--deleted") == DONE
     assert here(client, project, whole=True) == found
 

@@ -19,7 +19,12 @@ from needletail_mlflow.importing import digests
 from needletail_mlflow.importing.digests import Sums
 from needletail_mlflow.importing.importer import Importer
 from needletail_mlflow.importing.progress import Progress
-from needletail_mlflow.importing.source import Source, SourceAwayError, SourceError
+from needletail_mlflow.importing.source import (
+    Source,
+    SourceAwayError,
+    SourceError,
+    without_password,
+)
 from needletail_mlflow.importing.target import Target
 from needletail_mlflow.importing.troubles import StoppedError, Troubles
 from needletail_mlflow.importing.work import KINDS, Options, Work
@@ -82,8 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=os.environ.get("NEEDLETAIL_IMPORT_NAME", "needletail-import-mlflow"),
         description="Copies what an MLflow server or store has into a project of Needletail, and"
-        " compares: experiments, runs with all that they logged, artifacts, registered models and"
-        " traces. It may be stopped at any time: run it again, and only what is missing is copied.",
+        " compares: experiments, runs with all that they logged, artifacts, registered models,"
+        " traces and evaluation datasets. It may be stopped at any time: run it again, and only"
+        " what is missing is copied.",
         epilog="Exit codes: 0 all is equal, 1 something differs or could not be copied, 2 wrong"
         " command line or setting, 3 not permitted, 4 not found, 6 the source or the server is"
         " unavailable, 130 stopped.",
@@ -228,7 +234,7 @@ def _tell(error: Exception) -> int:
 
 
 def _complain(text: str) -> None:
-    print(_visible(text), file=sys.stderr)  # noqa: T201
+    print(_visible(without_password(text)), file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

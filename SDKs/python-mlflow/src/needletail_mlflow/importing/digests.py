@@ -17,7 +17,7 @@ _SHOWN_DIGITS = 16
 _ORDER = (
     "experiments", "runs", "parameters", "tags", "metrics", "points", "datasets",
     "links to models", "logged models", "artifacts", "models", "model versions", "traces",
-    "spans", "assessments",
+    "spans", "assessments", "evaluation datasets", "evaluation records",
 )  # fmt: skip
 
 
@@ -95,9 +95,9 @@ def _place(kind: str) -> int:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The rows for people."""
-    lines = [f"{'':16}{'source':>16}{'here':>16}  SHA-256"]
+    lines = [f"{'':20}{'source':>16}{'here':>16}  SHA-256"]
     for row in rows:
-        line = f"{row['kind']:16}{row['source']:>16,}{row['here']:>16,}"
+        line = f"{row['kind']:20}{row['source']:>16,}{row['here']:>16,}"
         if "source_digest" in row:
             first, second = row["source_digest"], row["here_digest"]
             shown = first[:_SHOWN_DIGITS]

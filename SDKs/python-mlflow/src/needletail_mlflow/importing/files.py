@@ -11,6 +11,7 @@ from needletail import artifacts
 from needletail.errors import CallError
 
 from needletail_mlflow.importing import digests, source
+from needletail_mlflow.importing.source import SourceError
 from needletail_mlflow.importing.troubles import StoppedError, refuses
 
 if TYPE_CHECKING:
@@ -41,7 +42,12 @@ class Files:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def copy(
-        self, place: str, address: str | None, owner: Owner, writable: Callable[[], None]
+        self,
+        place: str,
+        address: str | None,
+        owner: Owner,
+        writable: Callable[[], None],
+        folder: str = "",
     ) -> tuple[Manifest, Manifest] | None:
         """Brings files over; returns what there is in the source, and what is here.
 
@@ -50,13 +56,15 @@ class Files:
             address: Where they are in the source.
             owner: What they are of here.
             writable: Called before the first is written.
+            folder: Only what is in it.
         """
         if "artifacts" in self._work.options.without or not address:
             return None
         try:
             repository = self._work.source.repository(address)
-            listed = list(source.files(repository))
+            listed = list(source.files(repository, folder))
         except Exception as error:  # noqa: BLE001 every kind of store has errors of its own
+            self._work.source.check(error)
             self._work.troubles.fail(place, "artifacts", error)
             return None
         if not listed:
@@ -64,9 +72,9 @@ class Files:
         here = self._here(owner)
         copies = [
             self._pool.submit(self._copy, repository, place, path, owner, here.get(path), writable)
-            for path, _ in listed
+            for path in listed
         ]
-        found = {path: copied.result() for (path, _), copied in zip(listed, copies, strict=True)}
+        found = {path: copied.result() for path, copied in zip(listed, copies, strict=True)}
         return found, self._here(owner)
 
     def compare(self, place: str, source: Manifest, here: Manifest) -> None:
@@ -108,13 +116,14 @@ class Files:
                 if told != here:
                     writable()
                     artifacts.upload_file(work.target.client, owner, file, path)
-        except StoppedError:
+        except (StoppedError, SourceError):
             raise
         except CallError as error:
             if not refuses(error) and error.reason not in _ABOUT_ONE:
                 raise
             work.troubles.fail(place, f"artifact {path}", error)
         except Exception as error:  # noqa: BLE001 every kind of store has errors of its own
+            work.source.check(error)
             work.troubles.fail(place, f"artifact {path}", error)
         else:
             work.progress.add("files", 1)

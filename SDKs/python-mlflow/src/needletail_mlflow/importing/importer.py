@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import threading
 from typing import TYPE_CHECKING
 
 from mlflow.entities import LifecycleStage
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
-from needletail.errors import CallError
 
-from needletail_mlflow.importing import crew, experiments, logged_models, models, others, traces
+from needletail_mlflow.importing import (
+    crew,
+    evaluations,
+    experiments,
+    logged_models,
+    models,
+    traces,
+)
 from needletail_mlflow.importing.files import Files
+from needletail_mlflow.importing.patience import patiently
 from needletail_mlflow.importing.runs import RunCopy
-from needletail_mlflow.importing.source import SourceAwayError, SourceError
-from needletail_mlflow.importing.troubles import StoppedError, refuses
+from needletail_mlflow.importing.source import SourceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from mlflow.entities import Experiment
+    from mlflow.entities import Experiment, Run
 
     from needletail_mlflow.importing.work import Work
-
-_FAILURES_IN_A_ROW = 3
 
 
 @dataclasses.dataclass(slots=True)
@@ -35,6 +35,8 @@ class Found:
     runs: dict[str, str]
     """Ids, each with that of its experiment."""
     counts: dict[str, int]
+    models: set[str] = dataclasses.field(default_factory=set)
+    """Ids of logged models that the runs name."""
 
 
 class Importer:
@@ -42,8 +44,6 @@ class Importer:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._lock = threading.Lock()
-        self._in_a_row = 0
 
     def look(self) -> Found:
         """Lists the source's runs, and finds what is here already.
@@ -68,6 +68,7 @@ class Importer:
                 work.troubles.check()
                 work.progress.step()
                 found.runs[run.info.run_id] = experiment.experiment_id
+                found.models |= _models(run)
                 for noun, count in (
                     ("runs", 1),
                     ("runs here before", int(bool(work.target.known_run(run.info.run_id)))),
@@ -95,18 +96,26 @@ class Importer:
         living = [one for one in found.experiments if one.experiment_id not in gone]
         files = Files(work)
         try:
-            logged_models.copy(work, living, files)
+            logged_models.copy(work, living, files, sorted(found.models))
             self._copy_runs(found, gone, files)
+            if "models" not in work.options.without:
+                models.copy(work)
+            if "traces" not in work.options.without:
+                traces.copy(work, living, files)
         finally:
             files.close()
-        if "models" not in work.options.without:
-            models.copy(work)
-        if "traces" not in work.options.without:
-            traces.copy(work, living)
-        others.tell(work, living)
+        if "evaluations" not in work.options.without:
+            evaluations.copy(work, living)
         for experiment in living:
             if experiment.experiment_id in work.target.deleted_experiments:
-                experiments.delete(work, experiment)
+                runs = work.target.runs_of(experiment.experiment_id)
+                if any(work.troubles.lacks_files(f"run {run}") for run in runs):
+                    work.troubles.fail(
+                        f"experiment {experiment.name}", "",
+                        "is not deleted here yet: files of its runs are missing; import again",
+                    )  # fmt: skip
+                else:
+                    experiments.delete(work, experiment)
 
     def _chosen(self) -> list[Experiment]:
         options = self._work.options
@@ -125,36 +134,19 @@ class Importer:
         work.progress.stage("runs", len(found.runs))
 
         def copy(run_id: str) -> None:
-            with self._patience(run_id):
-                run = work.source.run(run_id)
-                if run.info.experiment_id not in gone:
-                    RunCopy(work, files, run).copy()
+            run = work.source.run(run_id)
+            if run.info.experiment_id not in gone:
+                RunCopy(work, files, run).copy()
+
+        def one(run_id: str) -> None:
+            patiently(work, f"run {run_id}", lambda: copy(run_id))
             work.progress.step()
 
-        crew.each(found.runs, copy, work.options.threads, work.troubles)
+        crew.each(found.runs, one, work.options.threads, work.troubles)
 
-    @contextlib.contextmanager
-    def _patience(self, run_id: str) -> Iterator[None]:
-        """Within it, what is wrong with one run ends that run alone."""
-        try:
-            yield
-        except (StoppedError, SourceError):
-            raise
-        except Exception as error:
-            ours = error if isinstance(error, CallError) else error.__cause__
-            if isinstance(ours, CallError):
-                if not refuses(ours):
-                    raise
-            elif self._is_over():
-                text = " ".join(str(error).split())
-                raise SourceAwayError(f"the source fails, run after run: {text}") from error
-            self._work.troubles.fail(f"run {run_id}", "", error)
-        else:
-            with self._lock:
-                self._in_a_row = 0
 
-    def _is_over(self) -> bool:
-        """Whether several runs in a row could not be read: that is the source's end."""
-        with self._lock:
-            self._in_a_row += 1
-            return self._in_a_row >= _FAILURES_IN_A_ROW
+def _models(run: Run) -> set[str]:
+    """Ids of the logged models that a run began from or made."""
+    read = run.inputs.model_inputs if run.inputs else ()
+    made = run.outputs.model_outputs if run.outputs else ()
+    return {one.model_id for one in (*(read or ()), *(made or ()))}

@@ -6,23 +6,25 @@ written again.
 
 from __future__ import annotations
 
+import copy as copying
 import functools
 import hashlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from needletail.artifacts import Owner
-from needletail.errors import CallError
 from needletail.tracking import LoggedModelSeries, MetricSeries, Parameter, Tag
 from needletail.tracking import LoggedModelStatus as Status
 
-from needletail_mlflow.importing import SOURCE_TAG, crew, digests
-from needletail_mlflow.importing.troubles import refuses
+from needletail_mlflow.importing import SOURCE_TAG, crew, digests, points
+from needletail_mlflow.importing.patience import patiently
+from needletail_mlflow.importing.source import is_unknown
 from needletail_mlflow.logged_models import STORED_STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mlflow.entities import Experiment, LoggedModel, Metric
     from needletail.tracking import LoggedModel as Stored
@@ -36,25 +38,59 @@ _ITEMS_PER_CALL = 100
 _OLDEST_FIRST = [{"field_name": "creation_timestamp", "ascending": True}]
 
 
-def copy(work: Work, experiments: Sequence[Experiment], files: Files) -> None:
-    """Brings the logged models of experiments over."""
-    work.progress.stage("logged models")
+def copy(
+    work: Work, experiments: Sequence[Experiment], files: Files, linked: Iterable[str]
+) -> None:
+    """Brings the logged models of experiments over.
 
-    def one(model: LoggedModel) -> None:
-        try:
-            ModelCopy(work, files, model).copy()
-        except (CallError, MlflowException) as error:
-            ours = error if isinstance(error, CallError) else error.__cause__
-            if isinstance(ours, CallError) and not refuses(ours):
-                raise
-            work.troubles.fail(f"logged model {model.model_id}", "", error)
+    Args:
+        work: From where to where.
+        experiments: Those that come over.
+        files: What copies files.
+        linked: Ids of models that runs name: servers list no deleted ones.
+    """
+    work.progress.stage("logged models")
+    seen: set[str] = set()
+
+    def living(model: LoggedModel) -> None:
+        seen.add(model.model_id)
+        one(model, is_deleted=False)
+
+    def deleted(model: LoggedModel) -> None:
+        one(model, is_deleted=True)
+
+    def one(model: LoggedModel, *, is_deleted: bool) -> None:
+        patiently(
+            work, f"logged model {model.model_id}",
+            lambda: ModelCopy(work, files, model, is_deleted=is_deleted).copy(),
+        )  # fmt: skip
         work.progress.step()
 
-    for experiment in experiments:
-        if not work.target.is_gone(experiment):
-            crew.each(
-                _all(work, experiment), one, work.options.threads, work.troubles
-            )  # fmt: skip
+    there = [one for one in experiments if not work.target.is_gone(one)]
+    for experiment in there:
+        crew.each(_all(work, experiment), living, work.options.threads, work.troubles)
+    if work.options.deleted:
+        found = _deleted(work, {one.experiment_id for one in there}, linked, seen)
+        crew.each(found, deleted, work.options.threads, work.troubles)
+
+
+def _deleted(
+    work: Work, experiments: set[str], linked: Iterable[str], seen: set[str]
+) -> Iterator[LoggedModel]:
+    store = work.source.store
+    # MLflow's own garbage collection asks a store so; a server is asked for each that is known of.
+    listed = getattr(store, "_get_deleted_logged_models", None)
+    for model_id in dict.fromkeys(listed() if listed else linked):
+        if model_id in seen:
+            continue
+        try:
+            model = store.get_logged_model(model_id, allow_deleted=True)
+        except (MlflowException, NotImplementedError) as error:
+            if is_unknown(error) or _is_missing(error):
+                continue
+            raise
+        if model.experiment_id in experiments:
+            yield model
 
 
 def _all(work: Work, experiment: Experiment) -> Iterator[LoggedModel]:
@@ -65,9 +101,10 @@ def _all(work: Work, experiment: Experiment) -> Iterator[LoggedModel]:
                 experiment_ids=[experiment.experiment_id], max_results=_PAGE,
                 order_by=_OLDEST_FIRST, page_token=token,
             )  # fmt: skip
-        except (MlflowException, NotImplementedError):
-            # Servers and stores of before know none.
-            return
+        except (MlflowException, NotImplementedError) as error:
+            if is_unknown(error):
+                return
+            raise
         yield from page
         token = page.token
         if not token:
@@ -77,30 +114,47 @@ def _all(work: Work, experiment: Experiment) -> Iterator[LoggedModel]:
 class ModelCopy:
     """A logged model of the source, and what it is here."""
 
-    def __init__(self, work: Work, files: Files, model: LoggedModel) -> None:
+    def __init__(self, work: Work, files: Files, model: LoggedModel, *, is_deleted: bool) -> None:
         self._work = work
         self._files = files
         self._model = model
         self._place = f"logged model {model.model_id}"
         self._run_uuid = self._run(model.source_run_id)
         self._uuid = ""
+        self._metrics = [self._measured(one) for one in model.metrics or ()]
+        self._is_deleted = is_deleted
+        self._revived = False
 
     def copy(self) -> None:
         """Brings the model over, as far as it is not here, and compares."""
         target = self._work.target
         self._uuid = target.known_model(self._model.model_id) or self._make()
-        stored = self._tracking.get_logged_model(id=self._uuid, include_deleted=True)
-        if stored.deleted_at is not None:
+        stored = self._read()
+        if stored.deleted_at is not None and not self._is_deleted:
             self._work.troubles.note(self._place, "", "was deleted here, and stays so")
             return
         self._describe(stored)
         self._measure(self._metrics_here(stored))
-        manifests = self._files.copy(
-            self._place, self._model.artifact_location, Owner(logged_model_id=self._uuid),
-            lambda: None,
-        )  # fmt: skip
-        stored = self._tracking.get_logged_model(id=self._uuid)
-        self._compare(stored, manifests)
+        manifests = None
+        if stored.deleted_at is None or self._revived:
+            # What was deleted with an import was whole then; its files are not to be seen.
+            manifests = self._files.copy(
+                self._place, self._model.artifact_location, Owner(logged_model_id=self._uuid),
+                self._writable,
+            )  # fmt: skip
+            if self._is_deleted and not self._work.troubles.lacks_files(self._place):
+                self._tracking.delete_logged_model(id=self._uuid)
+        self._compare(self._read(), manifests)
+
+    def _read(self) -> Stored:
+        return self._tracking.get_logged_model(id=self._uuid, include_deleted=True)
+
+    def _writable(self) -> None:
+        """Brings back what was deleted with an import before: something of it is new."""
+        if self._is_deleted and not self._revived:
+            self._revived = True
+            if self._read().deleted_at is not None:
+                self._tracking.undelete_logged_model(id=self._uuid)
 
     @property
     def _tracking(self) -> Any:
@@ -136,6 +190,7 @@ class ModelCopy:
         """Status, parameters and tags."""
         model, message = self._model, self._model.status_message or ""
         if stored.status is not self._status or stored.status_message != message:
+            self._writable()
             self._work.troubles.each(
                 self._place, ["status"],
                 lambda _: self._tracking.update_logged_model(
@@ -164,18 +219,40 @@ class ModelCopy:
 
         for start in range(0, len(parameters), _ITEMS_PER_CALL):
             part = parameters[start : start + _ITEMS_PER_CALL]
+            self._writable()
             self._work.troubles.each(self._place, part, log, lambda one: f"parameter {one.key}")
         for start in range(0, len(tags), _ITEMS_PER_CALL):
             part_of_tags = tags[start : start + _ITEMS_PER_CALL]
+            self._writable()
             self._work.troubles.each(
                 self._place, part_of_tags, set_tags, lambda one: f"tag {one.key}"
             )
 
     # What it was measured by.
 
-    def _measure(self, here: dict[str, str]) -> None:
+    def _measured(self, one: Metric) -> Metric:
+        """What was logged: in MLflow's databases NaN of a model is 0, while its run's is NaN."""
+        if one.value != 0 or not one.run_id:
+            return one
+        wanted = (one.step, one.timestamp * 1_000)
+        try:
+            same = {
+                point
+                for page in self._work.source.history(one.run_id, one.key)
+                for point in page
+                if point[:2] == wanted
+            }
+        except MlflowException as error:
+            self._work.source.check(error)
+            return one
+        if same == {points.point(*wanted, math.nan)}:
+            one = copying.copy(one)
+            one._value = math.nan
+        return one
+
+    def _measure(self, here: set[str]) -> None:
         grouped: dict[tuple[str, str, str, str], list[Metric]] = {}
-        for one in self._model.metrics or ():
+        for one in self._metrics:
             name = self._name(one)
             if name not in here:
                 run = self._run(one.run_id)
@@ -186,6 +263,7 @@ class ModelCopy:
                 grouped.setdefault(where, []).append(one)
         for (run, dataset, digest, key), metrics in grouped.items():
             for start in range(0, len(metrics), _METRICS_PAGE):
+                self._writable()
                 series = LoggedModelSeries(
                     logged_model_id=self._uuid,
                     dataset_name=dataset,
@@ -202,19 +280,19 @@ class ModelCopy:
             run_id=run, model_series=series, any_status=True, idempotency_key=digest[: 2 * 16]
         )
 
-    def _metrics_here(self, stored: Stored) -> dict[str, str]:
+    def _metrics_here(self, stored: Stored) -> set[str]:
         metrics = stored.metrics
         if stored.has_more_metrics:
             metrics = tuple(
                 self._tracking.iterate_logged_model_metrics(
-                    logged_model_id=stored.id, page_size=_METRICS_PAGE
+                    logged_model_id=stored.id, page_size=_METRICS_PAGE, include_deleted=True
                 )
             )
         return {
             _told(
-                one.key, one.step, one.time_us // 1_000, one.run_id, one.dataset_name,
+                one.key, one.value, one.step, one.time_us // 1_000, one.run_id, one.dataset_name,
                 one.dataset_digest,
-            ): repr(one.value)
+            )
             for one in metrics
         }  # fmt: skip
 
@@ -222,35 +300,33 @@ class ModelCopy:
         dataset = one.dataset_name or ""
         digest = (one.dataset_digest or "") if dataset else ""
         run = self._work.target.known_run(one.run_id or "") or one.run_id or ""
-        return _told(one.key, one.step, one.timestamp, run, dataset, digest)
+        return _told(one.key, one.value, one.step, one.timestamp, run, dataset, digest)
 
     def _compare(self, stored: Stored, manifests: Any) -> None:
         model = self._model
-        wanted = {
+        wanted: dict[str, Any] = {
             "name": model.name,
             "type": model.model_type or "",
             "status": str(self._status),
             "status message": model.status_message or "",
+            "deleted": self._is_deleted,
             **{f"parameter {key}": str(value) for key, value in model.params.items()},
             **{f"tag {key}": str(value) for key, value in model.tags.items()},
-            **{
-                self._name(one): repr(one.value)
-                for one in model.metrics or ()
-                if self._run(one.run_id)
-            },
+            **{self._name(one): True for one in self._metrics if self._run(one.run_id)},
         }
         if self._run_uuid and stored.source_run_id:
             wanted["run"] = self._run_uuid
         elif self._run_uuid:
             self._work.troubles.note(self._place, "run", "it came over after the model")
-        here = {
+        here: dict[str, Any] = {
             "name": stored.name,
             "type": stored.model_type,
             "status": str(stored.status),
             "status message": stored.status_message,
+            "deleted": stored.deleted_at is not None,
             **{f"parameter {one.key}": one.value for one in stored.parameters},
             **{f"tag {one.key}": one.value for one in stored.tags if one.key != SOURCE_TAG},
-            **self._metrics_here(stored),
+            **dict.fromkeys(self._metrics_here(stored), True),
             "run": stored.source_run_id,
         }
         work, ours = self._work, {key: value for key, value in here.items() if key in wanted}
@@ -262,6 +338,10 @@ class ModelCopy:
         )
         if manifests is not None:
             self._files.compare(self._place, *manifests)
+
+
+def _is_missing(error: Exception) -> bool:
+    return isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST"
 
 
 def _named(one: LoggedModelSeries) -> str:
@@ -277,6 +357,6 @@ def _series(key: str, metrics: Sequence[Metric]) -> MetricSeries:
     )
 
 
-def _told(key: str, step: int, time: int, run: str, dataset: str, digest: str) -> str:
+def _told(key: str, value: float, step: int, time: int, run: str, dataset: str, digest: str) -> str:
     on = f" on {dataset} {digest}".rstrip() if dataset else ""
-    return f"metric {key} at {step}, {time} of {run}{on}"
+    return f"metric {key} of {value + 0.0!r} at {step}, {time} of {run}{on}"

@@ -9,7 +9,8 @@ from needletail.errors import CallError
 from needletail.registry import ModelName, ModelTag
 
 from needletail_mlflow.importing import SOURCE_TAG, crew, digests
-from needletail_mlflow.importing.troubles import refuses
+from needletail_mlflow.importing.patience import patiently
+from needletail_mlflow.importing.target import made
 from needletail_mlflow.importing.versions import Versions
 
 if TYPE_CHECKING:
@@ -22,24 +23,25 @@ if TYPE_CHECKING:
 
 _PAGE = 100
 _TAGS_PER_CALL = 100
+_EXPERIMENTS = "_mlflow_experiment_ids"
 _FILTERS = (None, "tags.`mlflow.prompt.is_prompt` = 'true'")
 
 
 def copy(work: Work) -> None:
     """Brings the models over."""
-    registry = work.source.registry
-    if registry is None:
+    try:
+        registry = work.source.registry
+    except MlflowException as error:
+        work.troubles.fail("registry", "", error)
         return
     names = _names(work, registry)
     work.progress.stage("models", len(names))
 
     def one(name: str) -> None:
-        try:
-            ModelCopy(work, registry, registry.get_registered_model(name)).copy()
-        except (CallError, MlflowException) as error:
-            if isinstance(error, CallError) and not refuses(error):
-                raise
-            work.troubles.fail(f"model {name}", "", error)
+        patiently(
+            work, f"model {name}",
+            lambda: ModelCopy(work, registry, registry.get_registered_model(name)).copy(),
+        )  # fmt: skip
         work.progress.step()
 
     crew.each(names, one, work.options.threads, work.troubles)
@@ -57,6 +59,7 @@ def _names(work: Work, registry: Any) -> list[str]:
                 if not token:
                     break
         except MlflowException as error:
+            work.source.check(error)
             what = "prompts" if condition else "models"
             work.troubles.fail("registry", what, error)
     return list(names)
@@ -80,7 +83,7 @@ class ModelCopy:
         if stored.description != (self._model.description or ""):
             self._registry.update_model(id=stored.id, description=self._model.description or "")
         here = {tag.key: tag.value for tag in stored.tags}
-        wanted = {**_texts(self._model.tags), SOURCE_TAG: self._mark}
+        wanted = {**self._tags(), SOURCE_TAG: self._mark}
         new = [
             ModelTag(key=key, value=value)
             for key, value in wanted.items()
@@ -119,23 +122,17 @@ class ModelCopy:
         return None
 
     def _made(self, project_id: str) -> Model:
-        """A new model; where several imports make it at once, it is the same one for all."""
-        former = ""
-        while True:
-            made = self._registry.create_model(
+        return made(
+            lambda former: self._registry.create_model(
                 project_id=project_id,
                 name=self._model.name,
                 description=self._model.description or "",
                 tags=[ModelTag(key=SOURCE_TAG, value=self._mark)],
                 idempotency_key=self._work.target.key("model", self._model.name, former),
-            )
-            try:
-                return self._registry.get_model(id=made.id)
-            except CallError as error:
-                # An answer from before: that model was deleted since.
-                if error.reason != "MODEL_NOT_FOUND" or made.id == former:
-                    raise
-                former = made.id
+            ),
+            lambda uuid: self._registry.get_model(id=uuid),
+            "MODEL_NOT_FOUND",
+        )
 
     def _set_aliases(self, stored: Model) -> None:
         here = {one.alias: one.ordinal for one in stored.aliases}
@@ -153,6 +150,15 @@ class ModelCopy:
                 lambda item: f"alias {item[0]}",
             )  # fmt: skip
 
+    def _tags(self) -> dict[str, str]:
+        """Its tags, also those that make it a prompt, with the experiments as they are here."""
+        # What is public of a model leaves out that it is a prompt.
+        found = {key: "" if one is None else str(one) for key, one in self._model._tags.items()}
+        if _EXPERIMENTS in found:
+            experiments = found[_EXPERIMENTS].split(",")
+            found[_EXPERIMENTS] = ",".join(map(self._work.target.experiment_id, experiments))
+        return found
+
     def _aliases(self) -> dict[str, str]:
         found = self._model.aliases or {}
         if isinstance(found, dict):
@@ -162,7 +168,7 @@ class ModelCopy:
     def _compare(self, stored: Model) -> None:
         wanted = {
             "description": self._model.description or "",
-            **{f"tag {key}": value for key, value in _texts(self._model.tags).items()},
+            **{f"tag {key}": value for key, value in self._tags().items()},
             **{f"alias {alias}": version for alias, version in self._aliases().items()},
         }
         here = {
@@ -176,12 +182,6 @@ class ModelCopy:
         sums = self._work.sums
         sums.count("models", 1, 1)
         sums.compare("models", self._model.name, digests.digest(wanted), digests.digest(ours))
-
-
-def _texts(tags: Any) -> dict[str, str]:
-    """Tags by key, in whichever form MLflow has them."""
-    pairs = tags.items() if isinstance(tags, dict) else ((one.key, one.value) for one in tags or ())
-    return {key: "" if value is None else str(value) for key, value in pairs}
 
 
 def _parts(tags: list[ModelTag]) -> Iterator[list[ModelTag]]:

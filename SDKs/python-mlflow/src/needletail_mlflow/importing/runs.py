@@ -177,7 +177,9 @@ class RunCopy:
                 if not _lessened(change, error):
                     raise
         is_gone = there.run.deleted_at is not None and not self._revived
-        if self._is_deleted and not is_gone and not target.goes_with(self._run):
+        # Files of what is deleted are not to be seen: the next import is to find them missing.
+        is_whole = not self._work.troubles.lacks_files(self._place)
+        if self._is_deleted and not is_gone and is_whole and not target.goes_with(self._run):
             target.tracking.delete_run(id=self._uuid)
 
     def _change(self, there: There) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 from needletail.errors import CallError
@@ -13,6 +13,7 @@ from needletail.tracking import LifeView, SearchInclude, Tag
 from needletail_mlflow import ids, times
 from needletail_mlflow.assessments import Assessments
 from needletail_mlflow.connection import Connection
+from needletail_mlflow.evaluation_datasets import EvaluationDatasets
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.importing import SOURCE_TAG
 from needletail_mlflow.inputs import Inputs
@@ -21,7 +22,7 @@ from needletail_mlflow.runs import Runs
 from needletail_mlflow.traces import Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlflow.entities import Experiment, Run
     from needletail.client import Client
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _PAGE = 1_000
 _KEY_DIGITS = 48
 _MOST_NESTED = 100
+Made = TypeVar("Made")
 
 
 class Target:
@@ -48,6 +50,7 @@ class Target:
         runs = Runs(self.connection, self.experiments, self.inputs, keeping)
         self.assessments = Assessments(self.connection)
         self.traces = Traces(self.connection, self.experiments, runs, self.assessments)
+        self.evaluations = EvaluationDatasets(self.connection, self.experiments)
         self.expected: dict[str, str] = {}
         """Of the runs that this import brings, ids in the source: of each its experiment's."""
         self.deleted_experiments: set[str] = set()
@@ -133,6 +136,18 @@ class Target:
     def known_experiment_uuid(self, experiment_id: str) -> str:
         """UUID of an experiment that was brought over."""
         return self._experiments[experiment_id].id
+
+    def experiment_id(self, source_id: str) -> str:
+        """How MLflow calls an experiment here; its own id where it is not here."""
+        found = self._experiments.get(source_id)
+        return self.experiments.public_id(found.id) if found else source_id
+
+    def has_experiment(self, experiment_id: str) -> bool:
+        """Whether an experiment of the source is here, and was not deleted here."""
+        found = self._experiments.get(experiment_id)
+        return found is not None and (
+            found.deleted_at is None or experiment_id in self.deleted_experiments
+        )
 
     def mark(self, source_id: str) -> Tag:
         """The tag of what has this id in the source."""
@@ -295,6 +310,26 @@ class Target:
                 tries += 1
                 if not _lessened(request, error):
                     raise
+
+
+def made(make: Callable[[str], Any], read: Callable[[str], Made], gone: str) -> Made:
+    """What several imports make at once by the same key: the same one for all.
+
+    Args:
+        make: Makes it; what it is given belongs into the key.
+        read: Reads it by its id.
+        gone: The reason for which it is not there.
+    """
+    former = ""
+    while True:
+        new = make(former)
+        try:
+            return read(new.id)
+        except CallError as error:
+            # An answer from before: that one was deleted since.
+            if error.reason != gone or new.id == former:
+                raise
+            former = new.id
 
 
 def _lessened(request: dict[str, Any], error: CallError) -> bool:

@@ -10,10 +10,13 @@ from mlflow.entities import LifecycleStage, Trace
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.client import TracingClient
+from needletail.artifacts import Owner
 from needletail.errors import CallError
 
 from needletail_mlflow import ids
 from needletail_mlflow.importing import crew, digests
+from needletail_mlflow.importing.patience import patiently
+from needletail_mlflow.importing.source import is_unknown
 from needletail_mlflow.importing.troubles import refuses
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Assessment, Experiment, TraceInfo
 
+    from needletail_mlflow.importing.files import Files
+    from needletail_mlflow.importing.source import Source
     from needletail_mlflow.importing.work import Work
 
 _PAGE = 100
@@ -28,11 +33,13 @@ _MOST_LINKED = 100
 _RUN = "mlflow.sourceRun"
 _RUN_OF_ASSESSMENT = "mlflow.assessment.sourceRunId"
 # Where spans and files of a trace are is told of each place anew.
-_OF_THE_PLACE = {"mlflow.artifactLocation", "mlflow.trace.spansLocation"}
-_UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "NOT_FOUND"}
+_LOCATION = "mlflow.artifactLocation"
+_OF_THE_PLACE = {_LOCATION, "mlflow.trace.spansLocation"}
+_ATTACHED = "mlflow-attachment://"
+_ATTACHMENTS = "attachments"
 
 
-def copy(work: Work, experiments: Sequence[Experiment]) -> None:
+def copy(work: Work, experiments: Sequence[Experiment], files: Files) -> None:
     """Brings the traces of experiments over."""
     work.progress.stage("traces")
     for experiment in experiments:
@@ -40,23 +47,37 @@ def copy(work: Work, experiments: Sequence[Experiment]) -> None:
             # It was deleted with an import before, and was whole then.
             continue
         try:
-            _Traces(work, experiment).copy()
+            _Traces(work, experiment, files).copy()
         except MlflowException as error:
             if isinstance(error.__cause__, CallError):
                 raise
-            if error.error_code in _UNKNOWN:
+            if is_unknown(error):
                 work.troubles.note("traces", "", "the source knows none: it is too old for them")
                 return
+            work.source.check(error)
             work.troubles.fail(f"experiment {experiment.name}", "traces", error)
+
+
+class _Client(TracingClient):
+    """MLflow's client of traces, on the store of a source."""
+
+    def __init__(self, source: Source) -> None:
+        self.tracking_uri = source.uri
+        self._source = source
+
+    @property
+    def store(self) -> Any:
+        return self._source.store
 
 
 class _Traces:
     """The traces of one experiment."""
 
-    def __init__(self, work: Work, experiment: Experiment) -> None:
+    def __init__(self, work: Work, experiment: Experiment, files: Files) -> None:
         self._work = work
+        self._files = files
         self._experiment = experiment
-        self._client = TracingClient(work.source.uri)
+        self._client = _Client(work.source)
         uuid = work.target.experiment(experiment).id
         self._public_id = work.target.experiments.public_id(uuid)
         self._uuid = uuid
@@ -89,14 +110,12 @@ class _Traces:
         return {one.info.trace_id: one for one in found}
 
     def _one(self, pair: tuple[TraceInfo, Trace | None]) -> None:
-        info, here = pair
-        work, place = self._work, f"trace {info.trace_id}"
-        work.progress.step()
-        try:
-            trace = self._client.get_trace(info.trace_id)
-        except Exception as error:  # noqa: BLE001 its spans may be in any store of artifacts
-            work.troubles.fail(place, "", error)
-            return
+        place = f"trace {pair[0].trace_id}"
+        patiently(self._work, place, lambda: self._copy(place, *pair))
+        self._work.progress.step()
+
+    def _copy(self, place: str, info: TraceInfo, here: Trace | None) -> None:
+        trace = self._client.get_trace(info.trace_id)
         wanted = self._wanted(trace)
         if here is None or _different(wanted, _facts(here)):
             try:
@@ -105,14 +124,28 @@ class _Traces:
                 cause = error.__cause__
                 if isinstance(cause, CallError) and not refuses(cause):
                     raise
-                work.troubles.fail(place, "", error)
+                self._work.troubles.fail(place, "", error)
             here = self._here([info.trace_id]).get(info.trace_id)
         self._compare(place, wanted, _facts(here) if here else {})
+        if here and any(_ATTACHED in str(value) for value in wanted.values()):
+            self._attach(place, trace.info)
+
+    def _attach(self, place: str, info: TraceInfo) -> None:
+        """Files that spans refer to."""
+        owner = Owner(trace_id=info.trace_id, project_id=self._work.target.connection.project_id)
+        manifests = self._files.copy(
+            place, info.tags.get(_LOCATION), owner, self._writable, _ATTACHMENTS
+        )
+        if manifests is not None:
+            self._files.compare(place, *manifests)
+
+    def _writable(self) -> None:
+        if self._experiment.lifecycle_stage == LifecycleStage.DELETED:
+            self._work.target.revive(self._experiment.experiment_id)
 
     def _write(self, trace: Trace, here: dict[str, Any]) -> None:
         target = self._work.target
-        if self._experiment.lifecycle_stage == LifecycleStage.DELETED:
-            target.revive(self._experiment.experiment_id)
+        self._writable()
         # Spans tell of their trace, too; what is told of the trace itself comes last, and counts.
         if trace.data.spans:
             target.traces.log_spans(self._public_id, trace.data.spans)

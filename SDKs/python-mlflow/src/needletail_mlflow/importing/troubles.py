@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from mlflow.exceptions import MlflowException
 from needletail.errors import CallError, Code
 
+from needletail_mlflow.importing.source import without_password
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -67,6 +69,13 @@ class Troubles:
         with self._lock:
             self.notes.append(Trouble(place, what, _text(why)))
 
+    def lacks_files(self, place: str) -> bool:
+        """Whether files of it did not come over."""
+        with self._lock:
+            return any(
+                where == place and what.startswith("artifact") for where, what in self._failed
+            )
+
     @property
     def is_stopped(self) -> bool:
         """Whether somebody asked for the end."""
@@ -119,4 +128,4 @@ def _text(why: object) -> str:
         # Without the id of the request, so that equal ones are told together.
         fields = "; ".join(f"{one.field}: {one.description}" for one in why.field_violations)
         return f"{why.message}{f' ({fields})' if fields else ''}" or why.code.name
-    return " ".join(str(why).split()) or type(why).__name__
+    return without_password(" ".join(str(why).split())) or type(why).__name__

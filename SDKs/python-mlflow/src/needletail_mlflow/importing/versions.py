@@ -192,7 +192,8 @@ class Versions:
         if source.startswith("models:/m-") and not self._work.target.model_files(model_id):
             self._work.troubles.fail(
                 f"model {self._name} version {version.version}", "files",
-                f"their logged model is not here, and they stay at {location or source}",
+                f"their logged model is not here, and they stay at {location or source}; if it is"
+                " deleted in the source, --deleted brings it, too",
             )  # fmt: skip
         return {
             "source": source,

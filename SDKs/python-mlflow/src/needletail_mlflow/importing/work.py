@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from needletail_mlflow.importing.target import Target
     from needletail_mlflow.importing.troubles import Troubles
 
-KINDS = ("artifacts", "models", "traces")
+KINDS = ("artifacts", "models", "traces", "evaluations")
 """What an import can be told to leave out."""
 
 
