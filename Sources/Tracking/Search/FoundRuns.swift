@@ -128,8 +128,9 @@ struct IncludedKinds {
     parameters = IncludedKeys("parameters", request.parameters, &validator)
     tags = IncludedKeys("tags", request.tags, &validator)
     metrics = IncludedKeys("metrics", request.metrics, &validator)
+    // No name has more characters than bytes.
     inputs = IncludedKeys(
-      "inputs", request.inputs, bytes: LinkBounds.datasetNameBytes, &validator)
+      "inputs", request.inputs, characters: LinkBounds.datasetNameBytes, &validator)
     models = IncludedKeys(
       "models", request.models, characters: LinkBounds.modelNameCharacters, &validator)
   }

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from needletail_mlflow.importing.reading import There
     from needletail_mlflow.importing.work import Work
 
-_KEY_BYTES = 250
+_KEY_CHARACTERS = 250
 _LATEST_US = 253_402_300_799_999_999
 _STEPS = range(-(2**63), 2**63)
-_CONTROLS = {chr(code) for code in (*range(32), 127)}
+_CONTROLS = {chr(code) for code in (*range(32), *range(127, 160))}
 
 
 class Histories:
@@ -77,13 +77,13 @@ class Histories:
 
     def _wanted_keys(self) -> Iterator[str]:
         for key in self._run.data.metrics:
-            if 0 < len(key.encode(errors="replace")) <= _KEY_BYTES and _CONTROLS.isdisjoint(key):
+            if 0 < len(key) <= _KEY_CHARACTERS and _CONTROLS.isdisjoint(key):
                 yield key
             else:
                 self.digests[key] = "not read"
                 self._work.troubles.fail(
-                    self._place, f"metric {key[:_KEY_BYTES]!r}",
-                    f"its name is not 1 to {_KEY_BYTES} bytes without control characters",
+                    self._place, f"metric {key[:_KEY_CHARACTERS]!r}",
+                    f"its name is not 1 to {_KEY_CHARACTERS} characters without control characters",
                 )  # fmt: skip
 
     def _new(self, key: str, *, is_known: bool) -> Iterator[Point]:
