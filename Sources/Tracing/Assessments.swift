@@ -260,7 +260,9 @@ extension Validator {
   /// Checks a change of an assessment; returns what is added to its metadata.
   fileprivate mutating func check(_ request: UpdateAssessmentRequest) -> String {
     let most = AssessmentBounds.textBytesMax
-    if let name = request.name { self.name("name", name, characters: AssessmentBounds.nameCharacters) }
+    if let name = request.name {
+      self.name("name", name, characters: AssessmentBounds.nameCharacters)
+    }
     if let value = request.valueJSON { jsonValue("value_json", value, bytesMax: most) }
     if let error = request.errorJSON {
       _ = jsonObject("error_json", error, bytesMax: most)

@@ -299,7 +299,7 @@ select
     series.value_sum,
     case when series.min_value <> 'NaN' then series.min_step end,
     case when series.max_value <> 'NaN' then series.max_step end,
-    series.last_value
+    series.last_value as settled_value
 from
     unnest(
         :run_ids::uuid[], :keys::text[], :point_counts::bigint[], :first_steps::bigint[],

@@ -62,7 +62,8 @@ struct NewInputs {
       }
       let tags = Description(
         "\(field).tags", input.tags.map { ($0.key, $0.value) },
-        keyCharacters: LinkBounds.tagKeyCharacters, valueBytesMax: LinkBounds.tagValueBytesMax, &validator)
+        keyCharacters: LinkBounds.tagKeyCharacters, valueBytesMax: LinkBounds.tagValueBytesMax,
+        &validator)
       let link = [dataset.name, dataset.digest, input.context].map { ExactText($0) }
       if !seen.insert(link).inserted {
         validator.refuse(field, "must not come twice with the same dataset and context")

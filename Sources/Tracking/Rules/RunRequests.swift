@@ -60,7 +60,9 @@ struct RunUpdate {
     self.request = request
     var validator = Validator()
     id = validator.id("id", request.id)
-    if let name = request.name { validator.name("name", name, characters: RunBounds.nameCharacters) }
+    if let name = request.name {
+      validator.name("name", name, characters: RunBounds.nameCharacters)
+    }
     if let description = request.description {
       validator.text("description", description, bytesMax: RunBounds.descriptionBytesMax)
     }
