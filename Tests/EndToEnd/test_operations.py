@@ -139,7 +139,9 @@ def test_migrations_go_up_and_down(scratch_url: str) -> None:
                 "select tablename as name from pg_tables where schemaname = 'public' union all"
                 " select indexname from pg_indexes where schemaname = 'public' union all"
                 " select proname || md5(prosrc) from pg_proc"
-                " where pronamespace = 'public'::regnamespace"
+                " where pronamespace = 'public'::regnamespace union all"
+                " select conname || pg_get_constraintdef(oid) from pg_constraint"
+                " where connamespace = 'public'::regnamespace and contype = 'c'"
             ).fetchall()
             return {row["name"] for row in rows}
 
