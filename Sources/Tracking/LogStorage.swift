@@ -50,7 +50,7 @@ struct LogGroup: AppendGroup {
         writerID: writer))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        organizationID: organizationID, runIDs: Array(runIDs), userID: call.principal.id,
+        runIDs: Array(runIDs), organizationID: organizationID, userID: call.principal.id,
         sufficientRoles: call.sufficientRoles, epochs: []))
     for lines in LogLines.joined(batches.flatMap(\.lines)) {
       batch.add(

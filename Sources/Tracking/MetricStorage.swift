@@ -90,7 +90,7 @@ struct MetricGroup: AppendGroup {
       Set(columns.map(\.run)).union(openings.map { RunInEpoch(id: $0.runID, epoch: $0.epoch) }))
     batch.add(
       MetricAppendsQueries.requireRunningRuns(
-        organizationID: call.principal.organizationID, runIDs: runs.map(\.id),
+        runIDs: runs.map(\.id), organizationID: call.principal.organizationID,
         userID: call.principal.id, sufficientRoles: call.sufficientRoles,
         epochs: runs.map(\.epoch)))
     write(columns, &batch, call)

@@ -127,7 +127,7 @@ final class SharedAppends {
       let runs = Array(Set(parts.flatMap { $0.group.columns.map(\.run) }))
       batch.add(
         MetricAppendsQueries.requireRunningRuns(
-          organizationID: organizationID, runIDs: runs.map(\.id), userID: userID,
+          runIDs: runs.map(\.id), organizationID: organizationID, userID: userID,
           sufficientRoles: call.sufficientRoles, epochs: runs.map(\.epoch)))
     }
     MetricGroup.write(parts.flatMap(\.group.columns), &batch, call)

@@ -123,17 +123,30 @@ with held as (
         run.status,
         run.project_id,
         run.metric_epoch
-    from runs as run
-    where
-        run.organization_id = :organization_id
-        and run.id = any(:run_ids::uuid[])
-        and run.deleted_at is null
-    order by run.id
-    for share of run
+    from (
+        select distinct item.id
+        from unnest(:run_ids::uuid[]) as item (id)
+        order by item.id
+    ) as wanted
+    -- A look for each: a plan that was made while there were few runs would go through all of them.
+    cross join
+        lateral (
+            select
+                stored.id,
+                stored.status,
+                stored.project_id,
+                stored.metric_epoch
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = wanted.id
+                and stored.deleted_at is null
+            for share of stored
+        ) as run
 ),
 
--- Once a project: many runs are of few.
-roles as (
+-- Once a project: many runs are of few, and a role costs more than all else here.
+roles as materialized (
     select
         project.project_id,
         needletail_project_role(project.project_id, :user_id) as role
