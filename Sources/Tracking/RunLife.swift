@@ -84,18 +84,9 @@ extension TrackingService {
       locking: RunLifeQueries.lockRunToRecover(
         userID: call.principal.id, organizationID: organizationID, id: id)
     ) { (row, batch) throws(CallError) in
-      guard let row else { throw runNotFound(id) }
-      try call.require(row.role, unseen: runNotFound(id))
-      // It would come back with its experiment.
-      guard row.hasExperiment else {
-        throw CallError(
-          TrackingErrorReason.experimentNotFound,
-          "The experiment \(row.experimentID) of run \(id) is deleted: the run goes with it.")
-      }
+      // With its experiment it would come back.
+      let (row, before) = try recoverable(row, id, "the run goes with it", call)
       try checkETag(etag, revision: row.revision)
-      var before = RunRecord(row)
-      before.deletedAt = row.deletedAt
-      before.purgeAfter = row.purgeAfter
       var record = before
       record.deletedAt = row.deletedAt ?? now
       record.purgeAfter = min(row.purgeAfter ?? now, now)
@@ -121,24 +112,32 @@ extension TrackingService {
       locking: RunLifeQueries.lockRunToRecover(
         userID: call.principal.id, organizationID: organizationID, id: id)
     ) { (row, batch) throws(CallError) in
-      guard let row else { throw runNotFound(id) }
-      try call.require(row.role, unseen: runNotFound(id))
-      guard row.hasExperiment else {
-        throw CallError(
-          TrackingErrorReason.experimentNotFound,
-          "The experiment \(row.experimentID) of run \(id) is deleted: bring that back first.")
-      }
+      let (row, before) = try recoverable(row, id, "bring that back first", call)
       try Recovery.check(
         "run \(id)", deletedAt: row.deletedAt, purgeAfter: row.purgeAfter, now: now)
-      var before = RunRecord(row)
-      before.deletedAt = row.deletedAt
-      before.purgeAfter = row.purgeAfter
       var record = RunRecord(row)
       setDeletion(&record, now, &batch, call)
       var response = UndeleteRunResponse()
       response.run = Run(record, now: now)
       return (response, Change("undelete", "undeleted", from: before, to: record))
     }
+  }
+
+  /// A run, deleted or not, that the caller may change and whose experiment is there.
+  private func recoverable(
+    _ row: RunLifeQueries.LockRunToRecoverRow?, _ id: UUID, _ advice: String, _ call: CallContext
+  ) throws(CallError) -> (row: RunLifeQueries.LockRunToRecoverRow, record: RunRecord) {
+    guard let row else { throw runNotFound(id) }
+    try call.require(row.role, unseen: runNotFound(id))
+    guard row.hasExperiment else {
+      throw CallError(
+        TrackingErrorReason.experimentNotFound,
+        "The experiment \(row.experimentID) of run \(id) is deleted: \(advice).")
+    }
+    var record = RunRecord(row)
+    record.deletedAt = row.deletedAt
+    record.purgeAfter = row.purgeAfter
+    return (row, record)
   }
 
   private func setDeletion(

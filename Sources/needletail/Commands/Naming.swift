@@ -37,16 +37,24 @@ func experimentID(
   let found = try await context.call(
     TrackingMethods.listExperiments, request, for: ListExperimentsResponse.self
   ).experiments
+  return try only(found, "experiment", argument, "give its id, or --project").id
+}
+
+/// The one that was found by its name.
+private func only<Found>(
+  _ found: [Found], _ kind: String, _ name: String, _ advice: String
+) throws(CommandFailure) -> Found {
   guard let first = found.first else {
     throw CommandFailure(
-      .notFound, reason: "EXPERIMENT_NOT_FOUND", "There is no experiment called \(argument).")
+      .notFound, reason: "\(kind.uppercased())_NOT_FOUND", "There is no \(kind) called \(name).")
   }
   guard found.count == 1 else {
+    let article = kind == "experiment" ? "an" : "a"
     throw CommandFailure(
-      .usage, reason: "EXPERIMENT_AMBIGUOUS",
-      "Several projects have an experiment called \(argument): give its id, or --project.")
+      .usage, reason: "\(kind.uppercased())_AMBIGUOUS",
+      "Several projects have \(article) \(kind) called \(name): \(advice).")
   }
-  return first.id
+  return first
 }
 
 /// The experiments that an option names, in its order.
@@ -71,16 +79,7 @@ func modelID(_ argument: String, _ context: CommandContext) async throws -> Stri
   let found = try await context.call(
     RegistryMethods.listModels, request, for: ListModelsResponse.self
   ).models
-  guard let first = found.first else {
-    throw CommandFailure(
-      .notFound, reason: "MODEL_NOT_FOUND", "There is no model called \(argument).")
-  }
-  guard found.count == 1 else {
-    throw CommandFailure(
-      .usage, reason: "MODEL_AMBIGUOUS",
-      "Several projects have a model called \(argument): give its id.")
-  }
-  return first.id
+  return try only(found, "model", argument, "give its id").id
 }
 
 /// Where runs are looked for: the project and the experiment that options name, if they name any.

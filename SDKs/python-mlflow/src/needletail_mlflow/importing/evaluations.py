@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow.exceptions import MlflowException
 from needletail.tracing import TracePair
 
 from needletail_mlflow.evaluation_datasets import mlflow_id
 from needletail_mlflow.importing import SOURCE_TAG, crew, digests
 from needletail_mlflow.importing.patience import patiently
-from needletail_mlflow.importing.source import is_unknown
+from needletail_mlflow.importing.source import pages
 from needletail_mlflow.importing.target import made
 from needletail_mlflow.searching import quoted
 
@@ -46,21 +45,12 @@ def copy(work: Work, experiments: Sequence[Experiment]) -> None:
 
 
 def _all(work: Work, experiment_ids: list[str] | None) -> Iterator[EvaluationDataset]:
-    token = None
-    while True:
-        try:
-            page = work.source.store.search_datasets(
-                experiment_ids=experiment_ids, max_results=_PAGE,
-                order_by=["created_time ASC"], page_token=token,
-            )  # fmt: skip
-        except (MlflowException, NotImplementedError) as error:
-            if is_unknown(error):
-                return
-            raise
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return pages(
+        lambda token: work.source.store.search_datasets(
+            experiment_ids=experiment_ids, max_results=_PAGE,
+            order_by=["created_time ASC"], page_token=token,
+        )
+    )  # fmt: skip
 
 
 class _Copy:

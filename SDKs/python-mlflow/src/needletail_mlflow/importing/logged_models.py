@@ -20,7 +20,7 @@ from needletail.tracking import LoggedModelStatus as Status
 
 from needletail_mlflow.importing import SOURCE_TAG, crew, digests, points
 from needletail_mlflow.importing.patience import patiently
-from needletail_mlflow.importing.source import is_unknown
+from needletail_mlflow.importing.source import is_unknown, pages
 from needletail_mlflow.logged_models import STORED_STATUSES
 
 if TYPE_CHECKING:
@@ -94,21 +94,12 @@ def _deleted(
 
 
 def _all(work: Work, experiment: Experiment) -> Iterator[LoggedModel]:
-    token = None
-    while True:
-        try:
-            page = work.source.store.search_logged_models(
-                experiment_ids=[experiment.experiment_id], max_results=_PAGE,
-                order_by=_OLDEST_FIRST, page_token=token,
-            )  # fmt: skip
-        except (MlflowException, NotImplementedError) as error:
-            if is_unknown(error):
-                return
-            raise
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return pages(
+        lambda token: work.source.store.search_logged_models(
+            experiment_ids=[experiment.experiment_id], max_results=_PAGE,
+            order_by=_OLDEST_FIRST, page_token=token,
+        )
+    )  # fmt: skip
 
 
 class ModelCopy:

@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import mlflow
@@ -21,10 +21,13 @@ from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from needletail_mlflow.importing import points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from mlflow.entities import Experiment, Run
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
+    from mlflow.store.entities.paged_list import PagedList
+
+Found = TypeVar("Found")
 
 _SERVERS = ("postgresql", "mysql", "mssql")
 _DATABASES = ("sqlite", *_SERVERS)
@@ -178,6 +181,22 @@ def is_unknown(error: Exception) -> bool:
     if isinstance(error, MlflowException):
         return error.error_code in _UNKNOWN
     return isinstance(error, NotImplementedError)
+
+
+def pages(search: Callable[[str | None], PagedList[Found]]) -> Iterator[Found]:
+    """All that a search finds, page by page; nothing where the store does not know what it is."""
+    token = None
+    while True:
+        try:
+            page = search(token)
+        except (MlflowException, NotImplementedError) as error:
+            if is_unknown(error):
+                return
+            raise
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def files(repository: ArtifactRepository, path: str = "") -> Iterator[str]:
