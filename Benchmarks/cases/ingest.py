@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from Benchmarks.cases import Bound, Case, Outcome, Peer, Settings, compare
+from Benchmarks.disk import told, watched_disk
 from Benchmarks.figures import Contender, MeasurementError, Round, Spread
 from Benchmarks.load import parse_load
 from Benchmarks.postgres import Cluster, cluster, programs
@@ -196,8 +197,14 @@ def _ordinary(settings: Settings, outcome: Outcome) -> None:
         cluster(settings.work / "pg") as database,
         server(settings.work / "server", postgres=database.url) as started,
     ):
+        with watched_disk(settings.work) as alone:
+            time.sleep(seconds)
         _hold(database, started, _RUNS, 2.0)
-        rounds = [_hold(database, started, _RUNS, seconds) for _ in range(settings.pairs)]
+        with watched_disk(settings.work) as beside:
+            rounds = [_hold(database, started, _RUNS, seconds) for _ in range(settings.pairs)]
+        outcome.notes.append(
+            f"the disk itself, 8 KiB made durable: alone {told(alone)}; beside {told(beside)}"
+        )
         outcome.bounds = [
             Bound(
                 f"cores of server and PostgreSQL, {_RUNS:,} runs × {_METRICS} metrics a second",
