@@ -10,6 +10,7 @@ values (
     :organization_id,
     :id,
     :experiment_id,
+    -- part: project_of_experiment
     coalesce(
         (
             select
@@ -27,6 +28,7 @@ values (
         ),
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ),
+    -- end of project_of_experiment
     :name,
     :description,
     :status,
@@ -152,6 +154,7 @@ select
 -- cache knows.
 -- name: getRun :optional
 select
+    -- part: run_columns
     run.id,
     run.experiment_id,
     run.project_id,
@@ -171,6 +174,7 @@ select
     run.forked_at_step,
     run.is_pinned,
     run.archived_at,
+    -- end of run_columns
     run.deleted_at,
     run.purge_after
 from runs as run
@@ -183,25 +187,7 @@ where
 -- until the transaction ends.
 -- name: lockRun :optional
 select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at,
+    part('run_columns'),
     needletail_project_role(run.project_id, :user_id) as "role?"
 from runs as run
 where
