@@ -102,11 +102,21 @@ with recursive line as (
         run.forked_from_run_id as id,
         run.forked_at_step as last_step,
         1 as depth
-    from runs as run
-    where
-        run.organization_id = :organization_id
-        and run.id = any(:run_ids::uuid[])
-        and run.forked_at_step is not null
+    from (select distinct item.id from unnest(:run_ids::uuid[]) as item (id)) as asked
+    -- A look for each: a plan that was made while there were few runs would go through all of them.
+    cross join
+        lateral (
+            select
+                stored.id,
+                stored.forked_from_run_id,
+                stored.forked_at_step
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = asked.id
+                and stored.forked_at_step is not null
+            limit 1  -- noqa: AM09
+        ) as run
     union all
     select
         line.run_id,
@@ -114,22 +124,34 @@ with recursive line as (
         least(line.last_step, run.forked_at_step),
         line.depth + 1
     from line
-    inner join runs as run
-        on run.organization_id = :organization_id and line.id = run.id
-    where run.forked_at_step is not null and line.depth < :forks_max::bigint
+    cross join
+        lateral (
+            select
+                stored.forked_from_run_id,
+                stored.forked_at_step
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = line.id
+                and stored.forked_at_step is not null
+            limit 1  -- noqa: AM09
+        ) as run
+    where line.depth < :forks_max::bigint
 )
 
 select
     line.run_id as "run_id!",
     line.id as "id?",
     line.last_step as "last_step!",
-    run.project_id as "project_id?"
+    (
+        select run.project_id
+        from runs as run
+        where
+            run.organization_id = :organization_id
+            and run.id = line.id
+            and run.deleted_at is null
+    ) as "project_id?"
 from line
-left join runs as run
-    on
-        run.organization_id = :organization_id
-        and line.id = run.id
-        and run.deleted_at is null
 order by line.run_id, line.depth;
 
 -- Demands a live experiment of a project, which nobody deletes until the transaction ends. Refuses

@@ -234,10 +234,19 @@ order by summary.run_id, summary.key;
 -- The projects of runs that are not deleted, or `include_deleted`.
 -- name: listProjectsOfRuns :many
 select
-    run.id,
-    run.project_id
-from runs as run
-where
-    run.organization_id = :organization_id
-    and run.id = any(:run_ids::uuid[])
-    and (:include_deleted or run.deleted_at is null);
+    run.id as "id!",
+    run.project_id as "project_id!"
+from
+    unnest(:run_ids::uuid[]) as asked (id),
+    -- A look for each, as in requireRunningRuns.
+    lateral (
+        select
+            stored.id,
+            stored.project_id
+        from runs as stored
+        where
+            stored.organization_id = :organization_id
+            and stored.id = asked.id
+            and (:include_deleted or stored.deleted_at is null)
+        limit 1  -- noqa: AM09
+    ) as run;
