@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .errors import QueryError
 from .names import upper_camel
 from .server import Server, ServerError, scratch_server
-from .statements import read_statements
+from .statements import read_service
 from .swift import swift_file
 
 if TYPE_CHECKING:
@@ -24,14 +24,7 @@ def generate(server: Server, root: Path) -> dict[Path, str]:
     files: dict[Path, str] = {}
     for folder in sorted(root.glob("Sources/*/Queries")):
         service = folder.parent
-        names: dict[str, Path] = {}
-        for source in sorted(folder.glob("*.sql")):
-            statements = read_statements(source)
-            for statement in statements:
-                if other := names.get(statement.name):
-                    problem = f"{statement.name} is in {other.name} too"
-                    raise QueryError(source, statement.line, problem)
-                names[statement.name] = source
+        for source, statements in read_service(folder).items():
             target = service / "Generated" / f"{upper_camel(source.stem)}Queries.swift"
             files[target] = swift_file(
                 service.name,

@@ -8,10 +8,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from .errors import QueryError
+from .parts import Parts, is_comment, is_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from .parts import Line
 
 
 class Cardinality(Enum):
@@ -40,8 +43,21 @@ class Statement:
     name: str
     cardinality: Cardinality
     documentation: tuple[str, ...]
+    named_text: str
     text: str
     parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A statement as a file has it; `line` is that of its name."""
+
+    file: Path
+    line: int
+    name: str
+    cardinality: str
+    comments: tuple[str, ...]
+    body: tuple[Line, ...]
 
 
 _NAME = re.compile(r"--\s*name:\s*(\S+)\s+:(\w+)\s*$")
@@ -58,38 +74,59 @@ _TOKEN = re.compile(
 )
 
 
-def read_statements(file: Path) -> list[Statement]:
-    """Read every statement of a file, in order."""
-    statements: list[Statement] = []
-    for line, comments, name, cardinality, body in _blocks(file):
-        if not _IDENTIFIER.match(name):
-            raise QueryError(file, line, f"{name} is no lowerCamelCase name")
-        if any(statement.name == name for statement in statements):
-            raise QueryError(file, line, f"{name} is there twice")
-        if cardinality not in {one.value for one in Cardinality}:
-            raise QueryError(file, line, f":{cardinality} is none of :one :optional :many :exec")
-        if not comments:
-            raise QueryError(file, line, f"{name} has no comment that says what it does")
-        text, parameters = number_parameters(body, file, line)
-        if ";" in _bare(text):
-            raise QueryError(file, line, f"{name} holds more than one statement")
-        statements.append(
-            Statement(file, line, name, Cardinality(cardinality), comments, text, parameters)
-        )
+def read_service(folder: Path) -> dict[Path, list[Statement]]:
+    """Read every statement of a folder Queries, by file and in order."""
+    files = {file: list(_blocks(file)) for file in sorted(folder.glob("*.sql"))}
+    blocks = [block for found in files.values() for block in found]
+    parts = Parts()
+    for block in blocks:
+        parts.collect(block.file, block.body)
+    _refuse_twice(blocks)
+    statements = {
+        file: [_statement(block, parts) for block in found] for file, found in files.items()
+    }
+    parts.refuse_unused()
     return statements
 
 
-def _blocks(file: Path) -> Iterator[tuple[int, tuple[str, ...], str, str, str]]:
-    """Cut a file into (line of the name, comments before it, name, cardinality, SQL)."""
+def _refuse_twice(blocks: Iterable[_Block]) -> None:
+    places: dict[str, Path] = {}
+    for block in blocks:
+        if other := places.get(block.name):
+            where = "there twice" if other == block.file else f"in {other.name} too"
+            raise QueryError(block.file, block.line, f"{block.name} is {where}")
+        places[block.name] = block.file
+
+
+def _statement(block: _Block, parts: Parts) -> Statement:
+    file, line, name = block.file, block.line, block.name
+    if not _IDENTIFIER.match(name):
+        raise QueryError(file, line, f"{name} is no lowerCamelCase name")
+    if block.cardinality not in {one.value for one in Cardinality}:
+        problem = f":{block.cardinality} is none of :one :optional :many :exec"
+        raise QueryError(file, line, problem)
+    if not block.comments:
+        raise QueryError(file, line, f"{name} has no comment that says what it does")
+    named = _strip(parts.put_in(file, block.body))
+    text, parameters = number_parameters(named, file, line)
+    if ";" in _bare(text):
+        raise QueryError(file, line, f"{name} holds more than one statement")
+    cardinality = Cardinality(block.cardinality)
+    return Statement(file, line, name, cardinality, block.comments, named, text, parameters)
+
+
+def _blocks(file: Path) -> Iterator[_Block]:
     comments: list[str] = []
-    current: tuple[int, tuple[str, ...], str, str] | None = None
-    body: list[str] = []
+    head: tuple[int, str, str] | None = None
+    body: list[Line] = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         if match := _NAME.match(line.strip()):
-            if current is not None:
-                raise QueryError(file, number, f"{current[2]} does not end with a semicolon")
-            current, comments = (number, tuple(comments), match[1], match[2]), []
-        elif current is None:
+            if head is not None:
+                raise QueryError(file, number, f"{head[1]} does not end with a semicolon")
+            head = number, match[1], match[2]
+        elif head is None:
+            if is_mark(line):
+                raise QueryError(file, number, "a part begins and ends within a statement")
             if line.startswith("--"):
                 comments.append(line.removeprefix("--").strip())
             elif line.strip():
@@ -98,17 +135,17 @@ def _blocks(file: Path) -> Iterator[tuple[int, tuple[str, ...], str, str, str]]:
                 # What is apart from a statement tells of the file.
                 comments = []
         else:
-            body.append(line)
-            if line.rstrip().endswith(";") and not line.lstrip().startswith("--"):
-                yield *current, _strip("\n".join(body))
-                current, body = None, []
-    if current is not None:
-        raise QueryError(file, current[0], f"{current[2]} does not end with a semicolon")
+            body.append((number, line))
+            if line.rstrip().endswith(";") and not is_comment(line):
+                yield _Block(file, *head, tuple(comments), tuple(body))
+                head, comments, body = None, [], []
+    if head is not None:
+        raise QueryError(file, head[0], f"{head[1]} does not end with a semicolon")
 
 
-def _strip(body: str) -> str:
+def _strip(body: Iterable[str]) -> str:
     """Drop lines of comment, blank edges and the semicolon."""
-    lines = [line.rstrip() for line in body.splitlines() if not line.lstrip().startswith("--")]
+    lines = [line.rstrip() for line in body if not is_comment(line)]
     return "\n".join(lines).strip().removesuffix(";").rstrip()
 
 

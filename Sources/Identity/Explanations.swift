@@ -14,7 +14,7 @@ extension IdentityService {
     }
     var response = ListPermissionsResponse()
     for (name, methods) in methods.sorted(by: { $0.key < $1.key }) {
-      let isOfAll = name == Router.selfPermission
+      let isOfAll = !Router.isGiven(name)
       var permission = Permission()
       permission.name = name
       permission.methods = methods.sorted()

@@ -212,22 +212,30 @@ final class Link: DescriptorHandler {
     wakeFlushWaiter()
   }
 
-  /// Asks the server to stop what it runs for this link; a helper thread waits for it.
+  /// Asks the server to stop what it runs for this link; a thread waits for it.
   ///
   /// The request may arrive late and stop something else, so the link must not be used after this.
+  /// It is left out where too many others wait: the statement's own timeout ends it then.
   func cancelStatement() {
     guard isOpen, let request = unsafe PQgetCancel(raw) else { return }
     let address = UInt(bitPattern: request)
-    let loop = loop
     loop.spawn {
-      await loop.offload {
+      let isTaken: Void? = await Link.cancellers.runIfFree {
         let request = unsafe OpaquePointer(bitPattern: address)
         var words = [CChar](repeating: 0, count: 256)
         _ = unsafe PQcancel(request, &words, 256)
         unsafe PQfreeCancel(request)
       }
+      if isTaken == nil { unsafe PQfreeCancel(OpaquePointer(bitPattern: address)) }
     }
   }
+
+  /// Send the requests, each over a connection of its own, which libpq waits for.
+  ///
+  /// Where packets are swallowed that takes minutes. The loop's own helpers must not wait along:
+  /// they look up where the server is that takes over.
+  private static let cancellers = HelperThreads(
+    "needletail-stop", countMax: 2, waitingMax: 1_024)
 }
 
 /// Takes an error report apart.

@@ -43,6 +43,11 @@ public struct Router: Sendable {
     return nil
   }
 
+  /// Whether a role includes `permission`, and a scope names it; otherwise every caller has it.
+  public static func isGiven(_ permission: String) -> Bool {
+    permission != selfPermission && permission != anonymousPermission
+  }
+
   /// What authenticated callers with `permissions` may call, by method index.
   package func allowed(by permissions: Set<String>) -> [Bool] {
     methods.map { method in
@@ -81,7 +86,5 @@ public struct Router: Sendable {
 
 extension MethodDescriptor {
   /// Whether the method asks for a permission that a role includes, and a scope names.
-  public var hasPermission: Bool {
-    permission != Router.selfPermission && permission != Router.anonymousPermission
-  }
+  public var hasPermission: Bool { Router.isGiven(permission) }
 }

@@ -38,7 +38,7 @@ extension TrackingService {
   ) async throws(CallError) -> [UUID: [RunsQueries.ListForkSourcesRow]] {
     let rows = try await call.read(
       RunsQueries.listForkSources(
-        organizationID: call.principal.organizationID, runIDs: runIDs,
+        runIDs: runIDs, organizationID: call.principal.organizationID,
         forksMax: RunBounds.forksMax))
     var sources: [UUID: [RunsQueries.ListForkSourcesRow]] = [:]
     for row in rows { sources[row.runID, default: []].append(row) }

@@ -17,7 +17,7 @@ extension TrackingService {
     let runs = try HistoriesRequest.runs(request)
     let rows = try await call.read(
       WatchExperimentQueries.listProjectsOfRuns(
-        organizationID: call.principal.organizationID, runIDs: runs,
+        runIDs: runs, organizationID: call.principal.organizationID,
         includeDeleted: request.includeDeleted))
     let projects = Dictionary(rows.map { ($0.id, $0.projectID) }) { first, _ in first }
     // All are looked for before the first point is sent.

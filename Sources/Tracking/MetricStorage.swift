@@ -72,8 +72,8 @@ struct MetricGroup: AppendGroup {
     if !openings.isEmpty {
       batch.add(
         MetricAppendsQueries.openEpochs(
-          userID: call.principal.id, organizationID: call.principal.organizationID,
-          runIDs: openings.map(\.runID), sufficientRoles: call.sufficientRoles, writerID: writer,
+          runIDs: openings.map(\.runID), organizationID: call.principal.organizationID,
+          userID: call.principal.id, sufficientRoles: call.sufficientRoles, writerID: writer,
           epochs: openings.map(\.epoch), fromSteps: openings.map(\.fromStep)))
     }
     MetricGroup.store(columns, &batch, call, opening: openings)

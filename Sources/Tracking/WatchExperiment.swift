@@ -72,6 +72,7 @@ private struct ExperimentWatch: Watch {
   let call: CallContext
   let catchesUp: Bool
   private(set) var hasEnded = false
+  private(set) var hasSkipped = false
   var pause: Duration? { ExperimentWatchBounds.pause }
 
   private var cursor: WatchCursor
@@ -105,7 +106,10 @@ private struct ExperimentWatch: Watch {
   /// Finds where to begin.
   mutating func begin(_ request: WatchExperimentRequest) async throws(CallError) {
     let now = try await cursor.begin(request.resumeToken, place: [.id, .transaction, .id])
-    if let now, request.skipHistory { cursor.reach(now) }
+    if let now, request.skipHistory {
+      hasSkipped = true
+      cursor.reach(now)
+    }
     guard readsPoints else { return }
     // Those that open from here on are among the changes.
     let open = try await call.read(

@@ -31,6 +31,7 @@ private struct LogWatch: Watch {
   let call: CallContext
   /// Whether the run has, and every line of it was sent.
   private(set) var hasEnded = false
+  private(set) var hasSkipped = false
   private var cursor: WatchCursor
 
   /// The last line sent.
@@ -51,7 +52,10 @@ private struct LogWatch: Watch {
   /// Finds where to begin.
   mutating func begin(_ request: WatchLogsRequest) async throws(CallError) {
     let now = try await cursor.begin(request.resumeToken, place: [.transaction, .id, .number])
-    if let now, request.skipHistory { cursor.reach(now) }
+    if let now, request.skipHistory {
+      hasSkipped = true
+      cursor.reach(now)
+    }
   }
 
   func message() -> WatchLogsResponse {

@@ -30,7 +30,7 @@ private struct RunWatch: Watch {
   private(set) var hasEnded = false
   private var cursor: WatchCursor
   /// What was asked to leave out: points of commits that this snapshot sees.
-  private var pointsSince: String?
+  private var skippedTo: String?
 
   /// The last chunk sent.
   private struct Place {
@@ -50,7 +50,7 @@ private struct RunWatch: Watch {
   mutating func begin(_ request: WatchRunRequest) async throws(CallError) {
     let now = try await cursor.begin(request.resumeToken, place: [.transaction, .id])
     if let now {
-      if request.skipHistory { pointsSince = now }
+      if request.skipHistory { skippedTo = now }
       return
     }
     // Whoever has seen the end already is not left waiting for it.
@@ -76,29 +76,55 @@ private struct RunWatch: Watch {
   mutating func look(
     _ send: (WatchRunResponse) async throws(CallError) -> Void
   ) async throws(CallError) -> Bool {
+    let hasToldRun = try await skip(send)
     let until = try await cursor.next()
     let change = try await change(since: cursor.snapshot, until: until)
-    let epochs = try await call.read(
-      MetricsQueries.listEpochsSeen(
-        sinceSnapshot: cursor.snapshot, organizationID: call.principal.organizationID,
-        runID: runID, untilSnapshot: until))
+    let epochs = try await epochs(until: until)
     // Said before the points: what is shadowed is not sent any more.
     var response = message()
     response.epochs = epochs.filter(\.isNew).map { RunEpoch($0) }
     if !response.epochs.isEmpty { try await send(response) }
     let hasSentPoints = try await sendPoints(
       until: until, EpochLimits(epochs.map { ($0.epoch, $0.fromStep) }), send)
-    pointsSince = nil
     cursor.reach(until)
-    guard change != nil || hasSentPoints || !response.epochs.isEmpty else { return false }
+    guard change != nil || hasSentPoints || !response.epochs.isEmpty else { return hasToldRun }
     response = message()
-    if let change {
-      let record = RunRecord(change)
-      hasEnded = record.status.isFinal
-      response.run = Run(record, now: WallClock.microseconds())
-    }
+    if let change { response.run = run(change) }
     try await send(response)
     return true
+  }
+
+  /// Sends the run and its epochs as they were when it was asked to leave out the points, in one
+  /// message: whoever resumes behind it has both, and the points left out are in its token.
+  private mutating func skip(
+    _ send: (WatchRunResponse) async throws(CallError) -> Void
+  ) async throws(CallError) -> Bool {
+    guard let now = skippedTo else { return false }
+    skippedTo = nil
+    let change = try await change(since: WatchCursor.beginning, until: now)
+    let epochs = try await epochs(until: now)
+    cursor.reach(now)
+    guard let change else { return false }
+    var response = message()
+    response.run = run(change)
+    response.epochs = epochs.map { RunEpoch($0) }
+    try await send(response)
+    return true
+  }
+
+  private func epochs(
+    until: String
+  ) async throws(CallError) -> [MetricsQueries.ListEpochsSeenRow] {
+    try await call.read(
+      MetricsQueries.listEpochsSeen(
+        sinceSnapshot: cursor.snapshot, organizationID: call.principal.organizationID,
+        runID: runID, untilSnapshot: until))
+  }
+
+  private mutating func run(_ change: MetricsQueries.GetRunChangeRow) -> Run {
+    let record = RunRecord(change)
+    hasEnded = record.status.isFinal
+    return Run(record, now: WallClock.microseconds())
   }
 
   /// Sends the points in the order of their commits, each message with the place it ends at.
@@ -115,7 +141,7 @@ private struct RunWatch: Watch {
       let rows = try await call.read(
         MetricsQueries.listChunksBetween(
           afterXid: place.xid, untilSnapshot: until,
-          sinceSnapshot: pointsSince ?? cursor.snapshot, pageSize: WatchBounds.chunksPerRead,
+          sinceSnapshot: cursor.snapshot, pageSize: WatchBounds.chunksPerRead,
           organizationID: call.principal.organizationID, runID: runID, afterID: place.chunkID,
           pointsMax: WatchBounds.pointsPerRead))
       if rows.contains(where: \.isSplit) { throw pointsMerged() }

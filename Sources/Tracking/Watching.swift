@@ -30,6 +30,8 @@ protocol Watch {
   var hasEnded: Bool { get }
   /// How long to let changes gather before the next look; nil = not at all.
   var pause: Duration? { get }
+  /// Whether the token is sent at once: whoever left out what was before has no other beginning.
+  var hasSkipped: Bool { get }
   /// A message that says how far the watcher has come.
   func message() -> Response
   /// Sends what was committed since the last look; says whether that was anything.
@@ -40,6 +42,7 @@ protocol Watch {
 
 extension Watch {
   var pause: Duration? { nil }
+  var hasSkipped: Bool { false }
 
   /// Looks whenever `signal` says so, and now and then without, until the end unless asked to
   /// stay.
@@ -47,7 +50,7 @@ extension Watch {
     _ signal: Signal, in projectID: UUID, unseen: CallError, stay: Bool,
     _ responses: ResponseStream<Response>, _ call: CallContext
   ) async throws(CallError) {
-    var quietLooks = 0
+    var quietLooks = hasSkipped ? WatchBounds.quietLooksPerToken - 1 : 0
     while true {
       // Who may no longer look is not told of what comes after.
       guard try await call.roleInProject(projectID) != nil else { throw unseen }

@@ -267,18 +267,22 @@ def test_permissions_are_listed_with_roles_methods_and_what_the_caller_has(
         listed = {p.name: p for p in identity.list_permissions().permissions}
         assert list(listed) == sorted(listed)
         granted = {name for name, found in listed.items() if found.is_granted}
-        assert granted == {"self", *identity.who_am_i().permissions}
+        assert granted == {"anonymous", "self", *identity.who_am_i().permissions}
     assert listed["run.update"].methods == tuple(
         f"{TRACKING}/{name}" for name in ("FinishRun", "ReopenRun", "UpdateRun")
     )
     assert listed["run.update"].roles == (OrganizationRole.ADMIN, OrganizationRole.DEVELOPER)
     assert listed["audit_log.list"].roles == (OrganizationRole.ADMIN,)
-    assert listed["self"].roles == tuple(list(OrganizationRole)[1:])
+    for of_all in ("anonymous", "self"):
+        assert listed[of_all].roles == tuple(list(OrganizationRole)[1:])
+    assert f"{IDENTITY}/Login" in listed["anonymous"].methods
+    explained = team.viewer.client.identity.explain_access(method=f"{IDENTITY}/Login")
+    assert explained.is_allowed
     keyring = Keyring(sql, served.connection, "scoped")
     narrow = keyring.join(scopes=("run.get",))
     with keyring.client(narrow) as client:
         found = client.identity.list_permissions().permissions
-        assert [p.name for p in found if p.is_granted] == ["run.get", "self"]
+        assert [p.name for p in found if p.is_granted] == ["anonymous", "run.get", "self"]
         refused("PERMISSION_MISSING", client.identity.explain_access, method=f"{TRACKING}/GetRun")
 
 

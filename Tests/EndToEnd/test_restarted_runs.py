@@ -179,3 +179,19 @@ def test_a_watcher_is_told_before_it_gets_points_of_the_epoch(
             if heard[-1:] == [("point", 2)] and len(heard) > 3:
                 break
     assert heard[3:] == [("epoch", 1), ("point", 2)]
+
+
+def test_points_that_a_watcher_skipped_do_not_come_after_a_break(
+    wire: Wire, client: needletail.Client, run_id: str
+) -> None:
+    _, new = restarted(wire, run_id)
+    with client.tracking.watch_run(run_id=run_id, skip_history=True) as watch:
+        first = next(watch)
+    assert first.run.id == run_id
+    assert [(one.epoch, one.from_step) for one in first.epochs] == [(1, 4)]
+    assert not first.series
+    new.send(of_epoch(2, run_id, 1, series([7])))
+    new.wait_for(2)
+    with client.tracking.watch_run(run_id=run_id, resume_token=first.resume_token) as watch:
+        parts = next(part for update in watch if (part := list(update.series)))
+    assert [step for part in parts for step in part.steps] == [7]

@@ -167,6 +167,26 @@ def test_points_and_ends_between_two_looks_are_both_told(
     assert follower.runs[run].status is RunStatus.COMPLETED
 
 
+def test_what_comes_during_a_break_is_told_to_whoever_skipped_what_was_before(
+    client: needletail.Client, experiment_id: str, new_run: Any
+) -> None:
+    old = new_run()
+    store(client, old, loss=[1])
+    asked = {"experiment_id": experiment_id, "point_keys": ["loss"]}
+    with client.tracking.watch_experiment(
+        **asked, skip_history=True, timeout_seconds=PATIENCE_SECONDS
+    ) as stream:
+        first = next(stream)
+    assert first.resume_token
+    assert not first.runs
+    assert not first.points
+    store(client, old, loss=[2])
+    follower = Follower(client, point_keys=["loss"], experiment_id=experiment_id)
+    follower.token = first.resume_token
+    follower.catch_up()
+    assert follower.points == {(old, "loss"): [2]}
+
+
 def test_points_and_summaries_come_live(
     client: needletail.Client, experiment_id: str, new_run: Any
 ) -> None:

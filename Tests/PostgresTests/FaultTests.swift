@@ -108,6 +108,48 @@ import Testing
     #expect(lastError.contains(cluster.folder))
   }
 
+  @Test("Requests to stop statements that nobody answers keep no look-up waiting")
+  func unansweredRequests() async throws {
+    let cluster = try TestCluster.start()
+    defer { cluster.destroy() }
+    let (errors, isFree) = try await withDatabase(
+      cluster.connection, { $0.poolSize = 10 }
+    ) { database in
+      let cancellation = Cancellation()
+      let work = Work(scope: .none, deadline: nil, cancellation: cancellation)
+      let journal = Journal()
+      let done = Signal()
+      // More than there are helpers of a loop.
+      for _ in 0..<8 {
+        database.loop.spawn {
+          let error = await failure { () async throws(PostgresError) in
+            try await database.transaction(work) { transaction throws(PostgresError) in
+              _ = try await transaction.run(text("select pg_sleep(60)::text"))
+            }
+          }
+          journal.entries.append("\(error as Any)")
+          done.notify()
+        }
+      }
+      let sleepers = number(
+        "select count(*) from pg_stat_activity where query like 'select pg_sleep%'")
+      while try await database.read(anyWork, sleepers) < 8 {}
+      try cluster.freeze(true)
+      defer { try? cluster.freeze(false) }
+      cancellation.cancel(.cancelled)
+      await until(done) { journal.entries.count == 8 }
+      let errors = Set(journal.entries)
+      journal.entries = []
+      database.loop.spawn {
+        await database.loop.offload {}
+        journal.entries.append("free")
+      }
+      return (errors, await eventually(database.loop) { !journal.entries.isEmpty })
+    }
+    #expect(errors == ["Optional(\(PostgresError.cancelled))"])
+    #expect(isFree)
+  }
+
   @Test("A server that an administrator stops is waited for, and a read in between succeeds")
   func restart() async throws {
     let cluster = try TestCluster.start()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from cluster import ROOT
 
+from Generators.sql.statements import read_service
+
 if TYPE_CHECKING:
     from cluster import Connection
 
@@ -46,13 +48,13 @@ class Statement:
 def statements() -> dict[str, Statement]:
     """Return every statement of Sources/*/Queries by name."""
     found: dict[str, Statement] = {}
-    for path in sorted((ROOT / "Sources").glob("*/Queries/*.sql")):
-        parts = re.split(r"^-- name: (\w+) :(\w+)$", path.read_text(), flags=re.MULTILINE)
-        for name, cardinality, body in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
-            assert name not in found, name
-            text = "\n".join(lines).strip().removesuffix(";")
-            found[name] = Statement(name, cardinality, text, path.name)
+    for folder in sorted((ROOT / "Sources").glob("*/Queries")):
+        for path, own in read_service(folder).items():
+            for one in own:
+                assert one.name not in found, one.name
+                found[one.name] = Statement(
+                    one.name, one.cardinality.value, one.named_text, path.name
+                )
     return found
 
 

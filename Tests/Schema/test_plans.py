@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from statements import statements
-from tenants import Tenant, acting, create_tenant
+from tenants import Tenant, acting, create_tenant, uuid7
 
 if TYPE_CHECKING:
     from cluster import Cluster, Connection
@@ -223,6 +223,53 @@ def test_rollups_are_read_one_by_one(cluster: Cluster, filled: tuple[str, Tenant
         assert len(conditions) == 3, (name, index)
         for column in columns:
             assert all(f"({column} " in condition for condition in conditions), conditions
+
+
+@pytest.mark.parametrize(
+    "name", ["requireRunningRuns", "openEpochs", "listProjectsOfRuns", "listForkSources"]
+)
+def test_a_plan_from_before_there_were_runs_looks_at_each_by_its_key(
+    connection: Connection, tenant: Tenant, name: str
+) -> None:
+    text, names = statements()[name].positional
+    first, second, writer = (uuid7() for _ in range(3))
+    epochs = "{1,1}" if name == "openEpochs" else "{0,0}"
+    arguments: dict[str, object] = {
+        "run_ids": f"{{{first},{second}}}", "epochs": epochs, "from_steps": "{0,0}",
+        "organization_id": tenant.organization_id, "user_id": tenant.user_id,
+        "sufficient_roles": "{contributor,owner}", "writer_id": writer,
+        "include_deleted": "false", "forks_max": 9,
+    }  # fmt: skip
+    values = ", ".join(f"'{arguments[one]}'" for one in names)
+    with acting(connection, tenant):
+        connection.execute("set local plan_cache_mode = force_generic_plan")
+        connection.execute("set local jit = off")
+        connection.execute(f"prepare early as {text}")
+        # The plan that is kept.
+        connection.execute(f"explain execute early ({values})")
+        connection.execute(
+            "insert into runs (organization_id, id, experiment_id, project_id, name, status,"
+            " started_at, created_by, forked_from_run_id, forked_at_step)"
+            " select %s, id, %s, %s, 'run', 'running', now(), %s, %s, 5"
+            " from (select unnest(%s::uuid[]) as id union all"
+            " select gen_random_uuid() from generate_series(1, 300)) as made",
+            [tenant.organization_id, tenant.experiment_id, tenant.project_id, tenant.user_id,
+             first, [first, second]],
+        )  # fmt: skip
+        row = connection.execute(
+            f"explain (analyze, format json, costs off, timing off) execute early ({values})"
+        ).fetchone()
+        connection.execute("deallocate early")
+    assert row is not None
+    looks = [
+        node for node in walk(row["QUERY PLAN"][0]["Plan"]) if node.get("Relation Name") == "runs"
+    ]
+    assert looks
+    for node in looks:
+        assert "(organization_id = " in node["Index Cond"], node
+        assert "(id = " in node["Index Cond"], node
+        assert node["Actual Rows"] <= 1, node
+        assert node.get("Rows Removed by Filter", 0) <= 1, node
 
 
 def test_no_other_index_is_taken_for_the_key_of_runs(connection: Connection) -> None:

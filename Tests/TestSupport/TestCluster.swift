@@ -145,6 +145,15 @@ public final class TestCluster: Sendable {
     ])
   }
 
+  /// Keeps the postmaster from doing anything, or lets it go on: connections that are new then
+  /// wait, and the others are served.
+  public func freeze(_ isFrozen: Bool) throws {
+    guard let postmaster = Leftovers.postmaster(of: folder) else {
+      throw SupportError("no postmaster runs in \(folder)")
+    }
+    Glibc.kill(postmaster, isFrozen ? SIGSTOP : SIGCONT)
+  }
+
   /// Starts the server again after ``kill()`` or ``stop()``.
   public func resume() throws {
     var last = ""

@@ -61,6 +61,7 @@ values (
 -- name: prepareApiKey :optional
 select
     (:allowed_cidrs::text[])::cidr[]::text[] as "allowed_cidrs!",
+    -- part: own_key_columns
     coalesce(
         (
             select own.scopes
@@ -77,6 +78,7 @@ select
             and own.id = :own_key_id
             and own.created_by <> own.user_id
     ) as "own_maker?"
+    -- end of own_key_columns
 from organization_memberships as membership
 inner join users as principal on membership.user_id = principal.id
 where
@@ -89,6 +91,7 @@ for share of membership;
 -- One key that the caller sees: its own, or any when it sees all.
 -- name: getApiKey :optional
 select
+    -- part: api_key_columns
     api_key.id,
     api_key.user_id,
     api_key.name,
@@ -103,6 +106,7 @@ select
     api_key.updated_at,
     api_key.is_from_login,
     api_key.revision
+    -- end of api_key_columns
 from api_keys as api_key
 where
     api_key.organization_id = :organization_id
@@ -114,37 +118,9 @@ where
 -- permits, and how new ranges are written.
 -- name: lockApiKey :optional
 select
-    api_key.id,
-    api_key.user_id,
-    api_key.name,
-    api_key.key_prefix,
-    api_key.scopes,
-    api_key.allowed_cidrs::text[] as "allowed_cidrs!",
-    api_key.created_by,
-    api_key.last_used_at,
-    api_key.expires_at,
-    api_key.revoked_at,
-    api_key.created_at,
-    api_key.updated_at,
-    api_key.is_from_login,
-    api_key.revision,
+    part('api_key_columns'),
     (:new_cidrs::text[])::cidr[]::text[] as "new_cidrs!",
-    coalesce(
-        (
-            select own.scopes
-            from api_keys as own
-            where own.organization_id = :organization_id and own.id = :own_key_id
-        ),
-        '{}'
-    ) as "own_scopes!",
-    (
-        select own.created_by
-        from api_keys as own
-        where
-            own.organization_id = :organization_id
-            and own.id = :own_key_id
-            and own.created_by <> own.user_id
-    ) as "own_maker?"
+    part('own_key_columns')
 from api_keys as api_key
 where
     api_key.organization_id = :organization_id
@@ -186,21 +162,7 @@ where organization_id = :organization_id and id = :id;
 -- A page of the keys that the caller sees, newest first, before `before_id` (absent: from the
 -- newest): of one user or of all, with or without those that are not taken any more.
 -- name: listApiKeys :many
-select
-    api_key.id,
-    api_key.user_id,
-    api_key.name,
-    api_key.key_prefix,
-    api_key.scopes,
-    api_key.allowed_cidrs::text[] as "allowed_cidrs!",
-    api_key.created_by,
-    api_key.last_used_at,
-    api_key.expires_at,
-    api_key.revoked_at,
-    api_key.created_at,
-    api_key.updated_at,
-    api_key.is_from_login,
-    api_key.revision
+select part('api_key_columns')
 from api_keys as api_key
 where
     api_key.organization_id = :organization_id

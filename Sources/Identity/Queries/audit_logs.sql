@@ -12,6 +12,7 @@ select
 -- name: listAuditLogs :many
 with page as (
     select
+        -- part: entry_columns
         entry.id,
         entry.actor_type,
         entry.actor_id,
@@ -28,6 +29,7 @@ with page as (
         entry.user_agent,
         entry.request_id,
         entry.created_at
+        -- end of entry_columns
     from audit_logs as entry
     where
         entry.organization_id = :organization_id
@@ -36,11 +38,13 @@ with page as (
         and (:actor_id?::uuid is null or entry.actor_id = :actor_id?)
         and (:api_key_id?::uuid is null or entry.api_key_id = :api_key_id?)
         and (:action?::text is null or entry.action collate "C" = :action?)
+        -- part: entry_filter
         and (:resource_type?::text is null or entry.resource_type = :resource_type?)
         and (:resource_id?::uuid is null or entry.resource_id = :resource_id?)
         and (:outcome?::text is null or entry.outcome = :outcome?)
         and (:from_time?::timestamptz is null or entry.created_at >= :from_time?)
         and (:until_time?::timestamptz is null or entry.created_at < :until_time?)
+        -- end of entry_filter
     order by entry.id desc
     limit :page_size::bigint
 ),
@@ -48,17 +52,20 @@ with page as (
 sizes as (
     select
         page.id,
+        -- part: entry_sizes
         row_number() over by_id as ordinal,
         count(*) over () as rows_read,
         sum(
             512 + octet_length(page.details_json) + octet_length(page.actor_label)
             + coalesce(octet_length(page.user_agent), 0)
         ) over by_id as size_bytes
+        -- end of entry_sizes
     from page
     window by_id as (order by page.id desc)
 )
 
 select
+    -- part: entry_page_columns
     page.id as "id!",
     page.actor_type as "actor_type!",
     page.actor_id as "actor_id?",
@@ -76,6 +83,7 @@ select
     page.request_id as "request_id?",
     page.created_at as "created_at!",
     sizes.rows_read as "rows_read!"
+    -- end of entry_page_columns
 from page
 inner join sizes on page.id = sizes.id
 where sizes.size_bytes <= :bytes_max::bigint or sizes.ordinal = 1
@@ -127,11 +135,7 @@ found as (
                 and entry.id < :before_id
                 and (:actor_id?::uuid is null or entry.actor_id = :actor_id?)
                 and (:api_key_id?::uuid is null or entry.api_key_id = :api_key_id?)
-                and (:resource_type?::text is null or entry.resource_type = :resource_type?)
-                and (:resource_id?::uuid is null or entry.resource_id = :resource_id?)
-                and (:outcome?::text is null or entry.outcome = :outcome?)
-                and (:from_time?::timestamptz is null or entry.created_at >= :from_time?)
-                and (:until_time?::timestamptz is null or entry.created_at < :until_time?)
+                and part('entry_filter')
             order by entry.id desc
             limit :page_size::bigint
         ) as entry
@@ -140,23 +144,7 @@ found as (
 ),
 
 page as (
-    select
-        entry.id,
-        entry.actor_type,
-        entry.actor_id,
-        entry.actor_label,
-        entry.api_key_id,
-        entry.action,
-        entry.outcome,
-        entry.reason,
-        entry.resource_type,
-        entry.resource_id,
-        entry.project_id,
-        entry.details::text as details_json,
-        host(entry.ip_address) as ip_address,
-        entry.user_agent,
-        entry.request_id,
-        entry.created_at
+    select part('entry_columns')
     from found
     inner join audit_logs as entry on found.id = entry.id
     where entry.organization_id = :organization_id
@@ -165,34 +153,12 @@ page as (
 sizes as (
     select
         page.id,
-        row_number() over by_id as ordinal,
-        count(*) over () as rows_read,
-        sum(
-            512 + octet_length(page.details_json) + octet_length(page.actor_label)
-            + coalesce(octet_length(page.user_agent), 0)
-        ) over by_id as size_bytes
+        part('entry_sizes')
     from page
     window by_id as (order by page.id desc)
 )
 
-select
-    page.id as "id!",
-    page.actor_type as "actor_type!",
-    page.actor_id as "actor_id?",
-    page.actor_label as "actor_label!",
-    page.api_key_id as "api_key_id?",
-    page.action as "action!",
-    page.outcome as "outcome!",
-    page.reason as "reason?",
-    page.resource_type as "resource_type!",
-    page.resource_id as "resource_id?",
-    page.project_id as "project_id?",
-    page.details_json as "details_json!",
-    page.ip_address as "ip_address?",
-    page.user_agent as "user_agent?",
-    page.request_id as "request_id?",
-    page.created_at as "created_at!",
-    sizes.rows_read as "rows_read!"
+select part('entry_page_columns')
 from page
 inner join sizes on page.id = sizes.id
 where sizes.size_bytes <= :bytes_max::bigint or sizes.ordinal = 1
@@ -201,23 +167,7 @@ order by page.id desc;
 -- All of these, oldest first: a whole export reads each entry once, whatever the index.
 -- name: exportAuditLogs :many
 with page as (
-    select
-        entry.id,
-        entry.actor_type,
-        entry.actor_id,
-        entry.actor_label,
-        entry.api_key_id,
-        entry.action,
-        entry.outcome,
-        entry.reason,
-        entry.resource_type,
-        entry.resource_id,
-        entry.project_id,
-        entry.details::text as details_json,
-        host(entry.ip_address) as ip_address,
-        entry.user_agent,
-        entry.request_id,
-        entry.created_at
+    select part('entry_columns')
     from audit_logs as entry
     where
         entry.organization_id = :organization_id
@@ -228,11 +178,7 @@ with page as (
         and (:action?::text is null or entry.action collate "C" = :action?)
         and (:action_from?::text is null or entry.action collate "C" >= :action_from?)
         and (:action_before?::text is null or entry.action collate "C" < :action_before?)
-        and (:resource_type?::text is null or entry.resource_type = :resource_type?)
-        and (:resource_id?::uuid is null or entry.resource_id = :resource_id?)
-        and (:outcome?::text is null or entry.outcome = :outcome?)
-        and (:from_time?::timestamptz is null or entry.created_at >= :from_time?)
-        and (:until_time?::timestamptz is null or entry.created_at < :until_time?)
+        and part('entry_filter')
     order by entry.id
     limit :page_size::bigint
 ),
@@ -240,34 +186,12 @@ with page as (
 sizes as (
     select
         page.id,
-        row_number() over by_id as ordinal,
-        count(*) over () as rows_read,
-        sum(
-            512 + octet_length(page.details_json) + octet_length(page.actor_label)
-            + coalesce(octet_length(page.user_agent), 0)
-        ) over by_id as size_bytes
+        part('entry_sizes')
     from page
     window by_id as (order by page.id)
 )
 
-select
-    page.id as "id!",
-    page.actor_type as "actor_type!",
-    page.actor_id as "actor_id?",
-    page.actor_label as "actor_label!",
-    page.api_key_id as "api_key_id?",
-    page.action as "action!",
-    page.outcome as "outcome!",
-    page.reason as "reason?",
-    page.resource_type as "resource_type!",
-    page.resource_id as "resource_id?",
-    page.project_id as "project_id?",
-    page.details_json as "details_json!",
-    page.ip_address as "ip_address?",
-    page.user_agent as "user_agent?",
-    page.request_id as "request_id?",
-    page.created_at as "created_at!",
-    sizes.rows_read as "rows_read!"
+select part('entry_page_columns')
 from page
 inner join sizes on page.id = sizes.id
 where sizes.size_bytes <= :bytes_max::bigint or sizes.ordinal = 1

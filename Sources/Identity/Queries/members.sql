@@ -1,12 +1,15 @@
 -- One person of the organization.
 -- name: getMember :optional
 select
+    -- part: membership_columns
     membership.id as membership_id,
     membership.role,
     membership.is_active,
     membership.invited_by,
     membership.joined_at,
     membership.revision,
+    -- end of membership_columns
+    -- part: member_columns
     member.id as user_id,
     coalesce(member.email, '') as "email!",
     member.display_name,
@@ -17,6 +20,7 @@ select
     member.last_login_at,
     member.created_at,
     member.updated_at
+    -- end of member_columns
 from organization_memberships as membership
 inner join users as member on membership.user_id = member.id
 where
@@ -29,22 +33,8 @@ where
 -- `before_id` (absent: from the newest).
 -- name: listMembers :many
 select
-    membership.id as membership_id,
-    membership.role,
-    membership.is_active,
-    membership.invited_by,
-    membership.joined_at,
-    membership.revision,
-    member.id as user_id,
-    coalesce(member.email, '') as "email!",
-    member.display_name,
-    coalesce(member.first_name, '') as "first_name!",
-    coalesce(member.last_name, '') as "last_name!",
-    coalesce(member.avatar_url, '') as "avatar_url!",
-    member.email_verified_at,
-    member.last_login_at,
-    member.created_at,
-    member.updated_at
+    part('membership_columns'),
+    part('member_columns')
 from organization_memberships as membership
 inner join users as member on membership.user_id = member.id
 where
@@ -61,24 +51,10 @@ limit :page_size::bigint;
 -- who was changed meanwhile comes as they are now; so does a person who just deleted themself.
 -- name: lockMembers :many
 select
-    membership.id as membership_id,
-    membership.role,
-    membership.is_active,
-    membership.invited_by,
-    membership.joined_at,
-    membership.revision,
+    part('membership_columns'),
     member.kind,
     member.is_active and member.deleted_at is null as "is_user_active!",
-    member.id as user_id,
-    coalesce(member.email, '') as "email!",
-    member.display_name,
-    coalesce(member.first_name, '') as "first_name!",
-    coalesce(member.last_name, '') as "last_name!",
-    coalesce(member.avatar_url, '') as "avatar_url!",
-    member.email_verified_at,
-    member.last_login_at,
-    member.created_at,
-    member.updated_at
+    part('member_columns')
 from organization_memberships as membership
 inner join users as member on membership.user_id = member.id
 where

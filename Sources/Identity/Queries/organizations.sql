@@ -1,6 +1,7 @@
 -- The organization with the bounds of its plan, or its own.
 -- name: getOrganization :optional
 select
+    -- part: organization_columns
     organization.id,
     organization.name,
     organization.slug,
@@ -14,26 +15,14 @@ select
     organization.created_at,
     organization.updated_at,
     organization.revision
+    -- end of organization_columns
 from organizations as organization
 inner join tier_limits as tier on organization.subscription_plan = tier.tier
 where organization.id = :organization_id and organization.deleted_at is null;
 
 -- The same, and nobody else changes it until the transaction ends.
 -- name: lockOrganization :optional
-select
-    organization.id,
-    organization.name,
-    organization.slug,
-    organization.is_personal,
-    organization.billing_email,
-    organization.subscription_plan as plan,
-    organization.subscription_status as status,
-    coalesce(organization.max_users, tier.max_users, 0) as "max_users!",
-    coalesce(organization.max_models, tier.max_models, 0) as "max_models!",
-    organization.settings::text as "settings_json!",
-    organization.created_at,
-    organization.updated_at,
-    organization.revision
+select part('organization_columns')
 from organizations as organization
 inner join tier_limits as tier on organization.subscription_plan = tier.tier
 where organization.id = :organization_id and organization.deleted_at is null
@@ -99,6 +88,7 @@ limit 1000;
 select
     organization.slug,
     organization.name,
+    -- part: caller_role
     (
         select caller.role
         from organization_memberships as caller
@@ -108,6 +98,7 @@ select
             and caller.is_active
             and caller.deleted_at is null
     ) as "caller_role?"
+    -- end of caller_role
 from organizations as organization
 where organization.id = :organization_id and organization.deleted_at is null
 for no key update of organization;
@@ -139,30 +130,10 @@ left join needletail_recoverable_organization(:slug, :email) as found on true;
 -- what the caller is in it.
 -- name: lockDeletedOrganization :optional
 select
-    organization.id,
-    organization.name,
-    organization.slug,
-    organization.is_personal,
-    organization.billing_email,
-    organization.subscription_plan as plan,
-    organization.subscription_status as status,
-    coalesce(organization.max_users, tier.max_users, 0) as "max_users!",
-    coalesce(organization.max_models, tier.max_models, 0) as "max_models!",
-    organization.settings::text as "settings_json!",
-    organization.created_at,
-    organization.updated_at,
-    organization.revision,
+    part('organization_columns'),
     organization.deleted_at,
     organization.purge_after,
-    (
-        select caller.role
-        from organization_memberships as caller
-        where
-            caller.organization_id = organization.id
-            and caller.user_id = :caller_id
-            and caller.is_active
-            and caller.deleted_at is null
-    ) as "caller_role?"
+    part('caller_role')
 from organizations as organization
 inner join tier_limits as tier on organization.subscription_plan = tier.tier
 where organization.id = :organization_id

@@ -20,6 +20,7 @@ values (
 -- One live project that the caller sees. `sees_all_projects` spares administrators the look.
 -- name: getProject :optional
 select
+    -- part: project_columns
     project.id,
     project.name,
     project.description,
@@ -32,6 +33,7 @@ select
     project.revision,
     project.deleted_at,
     project.purge_after
+    -- end of project_columns
 from projects as project
 where
     project.organization_id = :organization_id
@@ -41,19 +43,7 @@ where
 
 -- The same by its slug.
 -- name: getProjectBySlug :optional
-select
-    project.id,
-    project.name,
-    project.description,
-    project.slug,
-    project.visibility,
-    project.settings::text as "settings_json!",
-    project.created_by,
-    project.created_at,
-    project.updated_at,
-    project.revision,
-    project.deleted_at,
-    project.purge_after
+select part('project_columns')
 from projects as project
 where
     project.organization_id = :organization_id
@@ -72,18 +62,7 @@ for no key update of project;
 -- A project, deleted or not, with what decides whether the caller may change it.
 -- name: getProjectToChange :optional
 select
-    project.id,
-    project.name,
-    project.description,
-    project.slug,
-    project.visibility,
-    project.settings::text as "settings_json!",
-    project.created_by,
-    project.created_at,
-    project.updated_at,
-    project.revision,
-    project.deleted_at,
-    project.purge_after,
+    part('project_columns'),
     needletail_sees_project(project.id, :user_id) as "is_visible!",
     (
         select member.role
@@ -122,19 +101,7 @@ where organization_id = :organization_id and id = :id;
 -- A page of the live projects that the caller sees, newest first, before `before_id` (absent: from
 -- the newest).
 -- name: listProjects :many
-select
-    project.id,
-    project.name,
-    project.description,
-    project.slug,
-    project.visibility,
-    project.settings::text as "settings_json!",
-    project.created_by,
-    project.created_at,
-    project.updated_at,
-    project.revision,
-    project.deleted_at,
-    project.purge_after
+select part('project_columns')
 from projects as project
 where
     project.organization_id = :organization_id
@@ -147,19 +114,7 @@ limit :page_size::bigint;
 -- A page of the deleted projects that the caller may bring back: their own, for an administrator
 -- all.
 -- name: listDeletedProjects :many
-select
-    project.id,
-    project.name,
-    project.description,
-    project.slug,
-    project.visibility,
-    project.settings::text as "settings_json!",
-    project.created_by,
-    project.created_at,
-    project.updated_at,
-    project.revision,
-    project.deleted_at,
-    project.purge_after
+select part('project_columns')
 from projects as project
 where
     project.organization_id = :organization_id

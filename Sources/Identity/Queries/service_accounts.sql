@@ -1,6 +1,7 @@
 -- One service account of the organization.
 -- name: getServiceAccount :optional
 select
+    -- part: account_columns
     membership.id as membership_id,
     membership.role,
     membership.is_active,
@@ -10,6 +11,7 @@ select
     membership.revision,
     account.id as user_id,
     account.display_name
+    -- end of account_columns
 from organization_memberships as membership
 inner join users as account on membership.user_id = account.id
 where
@@ -21,16 +23,7 @@ where
 -- A page of the organization's service accounts, newest first, before the membership `before_id`
 -- (absent: from the newest).
 -- name: listServiceAccounts :many
-select
-    membership.id as membership_id,
-    membership.role,
-    membership.is_active,
-    membership.invited_by,
-    membership.created_at,
-    membership.updated_at,
-    membership.revision,
-    account.id as user_id,
-    account.display_name
+select part('account_columns')
 from organization_memberships as membership
 inner join users as account on membership.user_id = account.id
 where

@@ -28,6 +28,7 @@ from needletail_find_deleted_user(:email);
 -- A person of the organization.
 -- name: getUser :optional
 select
+    -- part: person_columns
     person.id as user_id,
     coalesce(person.email, '') as "email!",
     coalesce(person.email_folded, '') as "email_folded!",
@@ -42,26 +43,13 @@ select
     person.password_hash,
     person.settings::text as "settings_json!",
     person.revision
+    -- end of person_columns
 from users as person
 where person.id = :user_id and person.kind = 'person' and person.deleted_at is null;
 
 -- The same, and nobody else changes them until the transaction ends.
 -- name: lockUser :optional
-select
-    person.id as user_id,
-    coalesce(person.email, '') as "email!",
-    coalesce(person.email_folded, '') as "email_folded!",
-    person.display_name,
-    coalesce(person.first_name, '') as "first_name!",
-    coalesce(person.last_name, '') as "last_name!",
-    coalesce(person.avatar_url, '') as "avatar_url!",
-    person.email_verified_at,
-    person.last_login_at,
-    person.created_at,
-    person.updated_at,
-    person.password_hash,
-    person.settings::text as "settings_json!",
-    person.revision
+select part('person_columns')
 from users as person
 where person.id = :user_id and person.kind = 'person' and person.deleted_at is null
 for no key update of person;
@@ -70,20 +58,7 @@ for no key update of person;
 -- name: lockLogin :optional
 select
     membership.role,
-    person.id as user_id,
-    coalesce(person.email, '') as "email!",
-    coalesce(person.email_folded, '') as "email_folded!",
-    person.display_name,
-    coalesce(person.first_name, '') as "first_name!",
-    coalesce(person.last_name, '') as "last_name!",
-    coalesce(person.avatar_url, '') as "avatar_url!",
-    person.email_verified_at,
-    person.last_login_at,
-    person.created_at,
-    person.updated_at,
-    person.password_hash,
-    person.settings::text as "settings_json!",
-    person.revision
+    part('person_columns')
 from users as person
 inner join organization_memberships as membership
     on person.id = membership.user_id and membership.organization_id = :organization_id
@@ -156,21 +131,7 @@ where id = :user_id;
 -- A deleted person who can still come back, and nobody else changes them until the transaction
 -- ends.
 -- name: lockDeletedUser :optional
-select
-    person.id as user_id,
-    coalesce(person.email, '') as "email!",
-    coalesce(person.email_folded, '') as "email_folded!",
-    person.display_name,
-    coalesce(person.first_name, '') as "first_name!",
-    coalesce(person.last_name, '') as "last_name!",
-    coalesce(person.avatar_url, '') as "avatar_url!",
-    person.email_verified_at,
-    person.last_login_at,
-    person.created_at,
-    person.updated_at,
-    person.password_hash,
-    person.settings::text as "settings_json!",
-    person.revision
+select part('person_columns')
 from users as person
 where
     person.id = :user_id

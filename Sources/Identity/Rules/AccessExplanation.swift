@@ -86,7 +86,7 @@ struct AccessExplanation {
 
   /// Asks what is asked before a handler runs.
   mutating func permit(_ permission: String, _ caller: Caller) {
-    if permission == Router.selfPermission {
+    if !Router.isGiven(permission) {
       return ask(
         .organizationRole, true, or: .permissionDenied, "Every caller may call this method.")
     }

@@ -65,6 +65,7 @@ values (
 -- a time, stood for then, deleted since or not, or the newest in a stage.
 -- name: getVersion :optional
 select
+    -- part: version_columns
     version.id as "id!",
     version.model_id as "model_id!",
     version.model_name as "model_name!",
@@ -93,6 +94,7 @@ select
     version.revision as "revision!",
     version.deleted_at as "deleted_at?",
     version.aliases as "aliases!"
+    -- end of version_columns
 from registered_model_versions as version
 where
     version.organization_id = :organization_id
@@ -141,34 +143,7 @@ where
 -- the model that are in a stage, where one is given.
 -- name: getVersionToChange :optional
 select
-    version.id as "id!",
-    version.model_id as "model_id!",
-    version.model_name as "model_name!",
-    version.project_id as "project_id!",
-    version.ordinal as "ordinal!",
-    version.version as "version!",
-    version.status as "status!",
-    version.status_message as "status_message!",
-    version.stage as "stage!",
-    version.source as "source!",
-    version.source_run_id as "source_run_id?",
-    version.source_run as "source_run!",
-    version.run_link as "run_link!",
-    version.logged_model as "logged_model!",
-    version.description as "description!",
-    version.user_name as "user_name!",
-    version.requirements as "requirements!",
-    version.input_schema_text as "input_schema_json?",
-    version.output_schema_text as "output_schema_json?",
-    version.performance_metrics_text as "performance_metrics_json?",
-    version.training_metrics_text as "training_metrics_json?",
-    version.hyperparameters_text as "hyperparameters_json?",
-    version.created_by as "created_by!",
-    version.created_at as "created_at!",
-    version.updated_at as "updated_at!",
-    version.revision as "revision!",
-    version.deleted_at as "deleted_at?",
-    version.aliases as "aliases!",
+    part('version_columns'),
     needletail_project_role(version.project_id, :user_id) as "role?",
     array(
         select other.id
@@ -221,34 +196,7 @@ where organization_id = :organization_id and id = :id;
 -- to the one with which their longest texts are more than `bytes_max` bytes together.
 -- name: listLatestVersions :many
 select
-    version.id as "id!",
-    version.model_id as "model_id!",
-    version.model_name as "model_name!",
-    version.project_id as "project_id!",
-    version.ordinal as "ordinal!",
-    version.version as "version!",
-    version.status as "status!",
-    version.status_message as "status_message!",
-    version.stage as "stage!",
-    version.source as "source!",
-    version.source_run_id as "source_run_id?",
-    version.source_run as "source_run!",
-    version.run_link as "run_link!",
-    version.logged_model as "logged_model!",
-    version.description as "description!",
-    version.user_name as "user_name!",
-    version.requirements as "requirements!",
-    version.input_schema_text as "input_schema_json?",
-    version.output_schema_text as "output_schema_json?",
-    version.performance_metrics_text as "performance_metrics_json?",
-    version.training_metrics_text as "training_metrics_json?",
-    version.hyperparameters_text as "hyperparameters_json?",
-    version.created_by as "created_by!",
-    version.created_at as "created_at!",
-    version.updated_at as "updated_at!",
-    version.revision as "revision!",
-    version.deleted_at as "deleted_at?",
-    version.aliases as "aliases!",
+    part('version_columns'),
     found.bytes as "bytes!"
 from (
     select

@@ -63,6 +63,7 @@ where bound.max_models is not null;
 -- cache knows.
 -- name: getModel :optional
 select
+    -- part: model_columns
     model.id,
     model.project_id,
     model.name,
@@ -76,6 +77,7 @@ select
     model.created_at,
     model.updated_at,
     model.revision
+    -- end of model_columns
 from models as model
 where
     model.organization_id = :organization_id
@@ -87,19 +89,7 @@ where
 -- until the transaction ends.
 -- name: lockModel :optional
 select
-    model.id,
-    model.project_id,
-    model.name,
-    model.description,
-    model.metadata::text as "metadata_json!",
-    model.model_type,
-    model.framework,
-    model.task_type,
-    model.last_ordinal,
-    model.created_by,
-    model.created_at,
-    model.updated_at,
-    model.revision,
+    part('model_columns'),
     needletail_project_role(model.project_id, :user_id) as "role?"
 from models as model
 where
@@ -114,19 +104,7 @@ for no key update of model;
 -- transaction ends.
 -- name: lockAnyModel :optional
 select
-    model.id,
-    model.project_id,
-    model.name,
-    model.description,
-    model.metadata::text as "metadata_json!",
-    model.model_type,
-    model.framework,
-    model.task_type,
-    model.last_ordinal,
-    model.created_by,
-    model.created_at,
-    model.updated_at,
-    model.revision,
+    part('model_columns'),
     model.deleted_at,
     model.purge_after,
     needletail_project_role(model.project_id, :user_id) as "role?"
@@ -163,19 +141,7 @@ where organization_id = :organization_id and id = :id;
 -- A page of the organization's deleted models that can be brought back, newest first.
 -- name: listDeletedModels :many
 select
-    model.id,
-    model.project_id,
-    model.name,
-    model.description,
-    model.metadata::text as "metadata_json!",
-    model.model_type,
-    model.framework,
-    model.task_type,
-    model.last_ordinal,
-    model.created_by,
-    model.created_at,
-    model.updated_at,
-    model.revision,
+    part('model_columns'),
     model.deleted_at,
     model.purge_after
 from models as model

@@ -12,6 +12,7 @@ select
     needletail_project_role(run.project_id, :user_id) as "role?",
     dataset.id as "dataset_id?",
     dataset.long_profile_bytes as "long_profile_bytes?",
+    -- part: stored_profile_bytes
     coalesce(
         (
             select max(piece.end_byte)
@@ -22,6 +23,7 @@ select
         ),
         0
     ) as "stored_bytes!"
+    -- end of stored_profile_bytes
 from runs as run
 left join input_datasets as dataset
     on
@@ -49,16 +51,7 @@ select
     dataset.id,
     dataset.profile_text,
     dataset.long_profile_bytes,
-    coalesce(
-        (
-            select max(piece.end_byte)
-            from input_dataset_profiles as piece
-            where
-                piece.organization_id = :organization_id
-                and piece.dataset_id = dataset.id
-        ),
-        0
-    ) as "stored_bytes!"
+    part('stored_profile_bytes')
 from input_datasets as dataset
 where
     dataset.organization_id = :organization_id

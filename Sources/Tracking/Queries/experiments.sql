@@ -25,6 +25,7 @@ values (
 -- project, a cache knows.
 -- name: getExperiment :optional
 select
+    -- part: experiment_columns
     experiment.id,
     experiment.project_id,
     experiment.name,
@@ -35,6 +36,7 @@ select
     experiment.updated_at,
     experiment.revision,
     experiment.archived_at,
+    -- end of experiment_columns
     experiment.deleted_at,
     experiment.purge_after
 from experiments as experiment
@@ -47,16 +49,7 @@ where
 -- transaction ends.
 -- name: lockExperiment :optional
 select
-    experiment.id,
-    experiment.project_id,
-    experiment.name,
-    experiment.description,
-    experiment.config::text as "config_json!",
-    experiment.created_by,
-    experiment.created_at,
-    experiment.updated_at,
-    experiment.revision,
-    experiment.archived_at,
+    part('experiment_columns'),
     needletail_project_role(experiment.project_id, :user_id) as "role?"
 from experiments as experiment
 where
@@ -80,20 +73,11 @@ where organization_id = :organization_id and id = :id;
 -- newest). `sees_all_projects`: administrators see whatever is not deleted, which is a shorter
 -- look.
 -- name: listExperiments :many
-select
-    experiment.id,
-    experiment.project_id,
-    experiment.name,
-    experiment.description,
-    experiment.config::text as "config_json!",
-    experiment.created_by,
-    experiment.created_at,
-    experiment.updated_at,
-    experiment.revision,
-    experiment.archived_at
+select part('experiment_columns')
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
+    -- part: experiment_page
     and experiment.id
     < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
     and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
@@ -110,58 +94,25 @@ where
                 )
         else needletail_sees_project(experiment.project_id, :user_id)
     end
+    -- end of experiment_page
 order by experiment.id desc
 limit :page_size::bigint;
 
 -- A page of one project's experiments, newest first.
 -- name: listProjectExperiments :many
-select
-    experiment.id,
-    experiment.project_id,
-    experiment.name,
-    experiment.description,
-    experiment.config::text as "config_json!",
-    experiment.created_by,
-    experiment.created_at,
-    experiment.updated_at,
-    experiment.revision,
-    experiment.archived_at
+select part('experiment_columns')
 from experiments as experiment
 where
     experiment.organization_id = :organization_id
     and experiment.project_id = :project_id
-    and experiment.id
-    < coalesce(:before_id?::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)
-    and experiment.name_folded = coalesce(lower(:name?::text), experiment.name_folded)
-    and experiment.deleted_at is null
-    and (:include_archived or experiment.archived_at is null)
-    and case
-        when :sees_all_projects
-            then
-                not exists (
-                    select from deleted_projects as gone
-                    where
-                        gone.organization_id = experiment.organization_id
-                        and gone.project_id = experiment.project_id
-                )
-        else needletail_sees_project(experiment.project_id, :user_id)
-    end
+    and part('experiment_page')
 order by experiment.id desc
 limit :page_size::bigint;
 
 -- A page of the organization's deleted experiments that can be brought back, newest first.
 -- name: listDeletedExperiments :many
 select
-    experiment.id,
-    experiment.project_id,
-    experiment.name,
-    experiment.description,
-    experiment.config::text as "config_json!",
-    experiment.created_by,
-    experiment.created_at,
-    experiment.updated_at,
-    experiment.revision,
-    experiment.archived_at,
+    part('experiment_columns'),
     experiment.deleted_at,
     experiment.purge_after
 from experiments as experiment
@@ -191,16 +142,7 @@ limit :page_size::bigint;
 -- puts a run in it, until the transaction ends.
 -- name: lockExperimentWithRuns :optional
 select
-    experiment.id,
-    experiment.project_id,
-    experiment.name,
-    experiment.description,
-    experiment.config::text as "config_json!",
-    experiment.created_by,
-    experiment.created_at,
-    experiment.updated_at,
-    experiment.revision,
-    experiment.archived_at,
+    part('experiment_columns'),
     experiment.deleted_at,
     experiment.purge_after,
     needletail_project_role(experiment.project_id, :user_id) as "role?"

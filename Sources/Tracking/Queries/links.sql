@@ -83,6 +83,7 @@ where dataset.organization_id = :organization_id and dataset.project_id = :proje
 -- name: listRunInputs :many
 select
     page.id as "id!",
+    -- part: dataset_columns
     page.context as "context!",
     page.created_at as "created_at!",
     page.name as "name!",
@@ -115,9 +116,11 @@ select
         order by convert_to(tag.key, 'UTF8')
     ) as "tag_values!",
     page.bytes as "bytes!"
+    -- end of dataset_columns
 from (
     select
         found.id,
+        -- part: found_dataset
         found.context,
         found.created_at,
         found.tags,
@@ -130,10 +133,12 @@ from (
         found.long_profile_bytes,
         found.dataset_id,
         found.own_bytes,
+        -- end of found_dataset
         sum(found.own_bytes) over (order by found.id desc) as bytes
     from (
         select
             link.id,
+            -- part: linked_dataset
             link.context,
             link.created_at,
             link.tags,
@@ -145,6 +150,7 @@ from (
             dataset.profile_text,
             dataset.long_profile_bytes,
             dataset.id as dataset_id,
+            -- end of linked_dataset
             octet_length(dataset.source) + octet_length(dataset.schema_text)
             + octet_length(dataset.profile_text) + octet_length(link.tags::text)
                 as own_bytes

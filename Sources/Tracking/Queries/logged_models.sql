@@ -9,22 +9,7 @@ values (
     :organization_id,
     :id,
     :experiment_id,
-    coalesce(
-        (
-            select
-                needletail_require_role(
-                    experiment.project_id, :user_id, :sufficient_roles::text[],
-                    'EXPERIMENT_NOT_FOUND'
-                )
-            from experiments as experiment
-            where
-                experiment.organization_id = :organization_id
-                and experiment.id = :experiment_id
-                and experiment.deleted_at is null
-            for key share of experiment
-        ),
-        needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
-    ),
+    part('project_of_experiment'),
     :name,
     :model_type,
     :status,
@@ -38,6 +23,7 @@ values (
 -- look at its project, a cache knows.
 -- name: getLoggedModel :optional
 select
+    -- part: logged_model_columns
     model.id,
     model.experiment_id,
     model.project_id,
@@ -52,6 +38,7 @@ select
     model.revision,
     model.deleted_at,
     model.purge_after
+    -- end of logged_model_columns
 from logged_models as model
 inner join experiments as experiment
     on
@@ -80,20 +67,7 @@ for key share of experiment;
 -- live.
 -- name: getHeldLoggedModel :optional
 select
-    model.id,
-    model.experiment_id,
-    model.project_id,
-    model.name,
-    model.model_type,
-    model.status,
-    model.status_message,
-    model.source_run_id,
-    model.created_by,
-    model.created_at,
-    model.updated_at,
-    model.revision,
-    model.deleted_at,
-    model.purge_after,
+    part('logged_model_columns'),
     needletail_project_role(model.project_id, :user_id) as "role?",
     experiment.deleted_at is null as "has_experiment!"
 from logged_models as model
@@ -235,25 +209,15 @@ from unnest(:keys::text[], :parameter_values::text[]) as item (key, value);
 -- name: listFoundLoggedModelTags :many
 select
     found.logged_model_id as "logged_model_id!",
-    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
-    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
-        as "pair_values!",
-    found.bytes as "bytes!",
-    found.own_bytes as "own_bytes!"
+    part('found_pairs')
 from (
     select
         asked.place,
         asked.logged_model_id,
-        own.keys,
-        own.pair_values,
-        own.bytes as own_bytes,
-        (sum(own.bytes) over (order by asked.place))::bigint as bytes
+        part('own_pairs')
     from unnest(:logged_model_ids::uuid[]) with ordinality as asked (logged_model_id, place)
     cross join lateral (
-        select
-            array_agg(pair.key) as keys,
-            array_agg(pair.value) as pair_values,
-            sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+        select part('pairs')
         from (
             select
                 tag.key,
@@ -274,25 +238,15 @@ order by found.place;
 -- name: listFoundLoggedModelParameters :many
 select
     found.logged_model_id as "logged_model_id!",
-    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
-    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
-        as "pair_values!",
-    found.bytes as "bytes!",
-    found.own_bytes as "own_bytes!"
+    part('found_pairs')
 from (
     select
         asked.place,
         asked.logged_model_id,
-        own.keys,
-        own.pair_values,
-        own.bytes as own_bytes,
-        (sum(own.bytes) over (order by asked.place))::bigint as bytes
+        part('own_pairs')
     from unnest(:logged_model_ids::uuid[]) with ordinality as asked (logged_model_id, place)
     cross join lateral (
-        select
-            array_agg(pair.key) as keys,
-            array_agg(pair.value) as pair_values,
-            sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+        select part('pairs')
         from (
             select
                 parameter.key,

@@ -22,12 +22,14 @@ values (
 -- name: listLogLines :many
 select
     chunk.id,
+    -- part: log_line_columns
     line.line_number as "line_number!",
     chunk.rank,
     line.time_us as "time_us!",
     line.level::bigint as "level!",
     line.stream as "stream!",
     line.text as "text!"
+    -- end of log_line_columns
 from log_chunks as chunk
 cross join
     lateral unnest(
@@ -39,6 +41,7 @@ where
     and chunk.run_id = :run_id
     and chunk.id >= :after_id::uuid
     and (chunk.id > :after_id::uuid or line.line_number > :after_number::bigint)
+    -- part: log_line_filter
     and chunk.max_time_us >= :from_us::bigint
     and chunk.min_time_us < :until_us::bigint
     and chunk.level_mask & :level_mask::bigint <> 0
@@ -48,6 +51,7 @@ where
     and (1::bigint << line.level) & :level_mask::bigint <> 0
     and (cardinality(:streams::text[]) = 0 or line.stream = any(:streams::text[]))
     and (:contains::text = '' or position(lower(:contains::text) in lower(line.text)) > 0)
+    -- end of log_line_filter
 order by chunk.id, line.line_number
 limit :page_size::bigint;
 
@@ -56,12 +60,7 @@ limit :page_size::bigint;
 -- name: listLogLinesBackwards :many
 select
     chunk.id,
-    line.line_number as "line_number!",
-    chunk.rank,
-    line.time_us as "time_us!",
-    line.level::bigint as "level!",
-    line.stream as "stream!",
-    line.text as "text!"
+    part('log_line_columns')
 from log_chunks as chunk
 cross join
     lateral unnest(
@@ -73,15 +72,7 @@ where
     and chunk.run_id = :run_id
     and chunk.id <= :before_id::uuid
     and (chunk.id < :before_id::uuid or line.line_number < :before_number::bigint)
-    and chunk.max_time_us >= :from_us::bigint
-    and chunk.min_time_us < :until_us::bigint
-    and chunk.level_mask & :level_mask::bigint <> 0
-    and (cardinality(:ranks::bigint[]) = 0 or chunk.rank = any(:ranks::bigint[]))
-    and line.time_us >= :from_us::bigint
-    and line.time_us < :until_us::bigint
-    and (1::bigint << line.level) & :level_mask::bigint <> 0
-    and (cardinality(:streams::text[]) = 0 or line.stream = any(:streams::text[]))
-    and (:contains::text = '' or position(lower(:contains::text) in lower(line.text)) > 0)
+    and part('log_line_filter')
 order by chunk.id desc, line.line_number desc
 limit :page_size::bigint;
 
@@ -92,12 +83,7 @@ limit :page_size::bigint;
 select
     chunk.id,
     chunk.xid::text as "xid!",
-    line.line_number as "line_number!",
-    chunk.rank,
-    line.time_us as "time_us!",
-    line.level::bigint as "level!",
-    line.stream as "stream!",
-    line.text as "text!"
+    part('log_line_columns')
 from log_chunks as chunk
 cross join
     lateral unnest(
@@ -112,14 +98,6 @@ where
     and (chunk.id <> :after_id::uuid or line.line_number > :after_number::bigint)
     and not pg_visible_in_snapshot(chunk.xid, (:since_snapshot::text)::pg_snapshot)
     and pg_visible_in_snapshot(chunk.xid, (:until_snapshot::text)::pg_snapshot)
-    and chunk.max_time_us >= :from_us::bigint
-    and chunk.min_time_us < :until_us::bigint
-    and chunk.level_mask & :level_mask::bigint <> 0
-    and (cardinality(:ranks::bigint[]) = 0 or chunk.rank = any(:ranks::bigint[]))
-    and line.time_us >= :from_us::bigint
-    and line.time_us < :until_us::bigint
-    and (1::bigint << line.level) & :level_mask::bigint <> 0
-    and (cardinality(:streams::text[]) = 0 or line.stream = any(:streams::text[]))
-    and (:contains::text = '' or position(lower(:contains::text) in lower(line.text)) > 0)
+    and part('log_line_filter')
 order by chunk.xid, chunk.id, line.line_number
 limit :page_size::bigint;

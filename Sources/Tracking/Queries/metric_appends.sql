@@ -77,25 +77,43 @@ select
 with held as (
     select
         run.id,
-        needletail_project_role(run.project_id, :user_id) as role
-    from runs as run
-    where
-        run.organization_id = :organization_id
-        and run.id = any(:run_ids::uuid[])
-        and run.deleted_at is null
-    order by run.id
-    for no key update of run
+        run.project_id
+    from (
+        select distinct item.id
+        from unnest(:run_ids::uuid[]) as item (id)
+        order by item.id
+    ) as wanted
+    -- A look for each, as in requireRunningRuns.
+    cross join
+        lateral (
+            select
+                stored.id,
+                stored.project_id
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = wanted.id
+                and stored.deleted_at is null
+            for no key update of stored
+        ) as run
+),
+
+roles as materialized (
+    select
+        project.project_id,
+        needletail_project_role(project.project_id, :user_id) as role
+    from (select distinct held.project_id from held) as project
 )
 
 select
     count(
         case
-            when held.role is null
+            when roles.role is null
                 then
                     needletail_refuse(
                         'RUN_NOT_FOUND', jsonb_build_object('run_id', wanted.id), false
                     )
-            when held.role <> all(:sufficient_roles::text[])
+            when roles.role <> all(:sufficient_roles::text[])
                 then
                     needletail_refuse(
                         'PERMISSION_MISSING', jsonb_build_object('run_id', wanted.id), false
@@ -109,7 +127,8 @@ select
 from
     unnest(:run_ids::uuid[], :epochs::bigint[], :from_steps::bigint[])
         as wanted (id, epoch, from_step)
-left join held on wanted.id = held.id;
+left join held on wanted.id = held.id
+left join roles on held.project_id = roles.project_id;
 
 -- Holds the distinct `run_ids` in status running until the transaction ends: who finishes one of
 -- them waits, and so does who opens an epoch. Refuses RUN_NOT_FOUND, also where the caller does not

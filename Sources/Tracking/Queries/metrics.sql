@@ -43,6 +43,7 @@ select
     page.point_count,
     page.min_step,
     page.max_step,
+    -- part: page_points
     page.first_step,
     page.step_stride,
     page.step_offsets,
@@ -54,6 +55,7 @@ select
     page.time_highs,
     page.times_us,
     page.point_values,
+    -- end of page_points
     page.place = page.chunk_count and page.chunk_count < :page_size::bigint as "is_last!",
     pg_current_snapshot()::text as "snapshot!"
 from (
@@ -63,6 +65,7 @@ from (
         found.point_count,
         found.min_step,
         found.max_step,
+        -- part: found_points
         found.first_step,
         found.step_stride,
         found.step_offsets,
@@ -77,6 +80,7 @@ from (
         row_number() over whole as place,
         count(*) over () as chunk_count,
         sum(found.point_count) over whole - found.point_count as points_before
+        -- end of found_points
     from (
         select
             chunk.id,
@@ -84,6 +88,7 @@ from (
             chunk.point_count,
             chunk.min_step,
             chunk.max_step,
+            -- part: chunk_points
             chunk.first_step,
             chunk.step_stride,
             chunk.step_offsets,
@@ -95,6 +100,7 @@ from (
             chunk.time_highs,
             chunk.times_us,
             chunk.point_values
+            -- end of chunk_points
         from metric_chunks as chunk
         where
             chunk.organization_id = :organization_id
@@ -186,26 +192,7 @@ select
 
 -- The run, if its last change lies between two snapshots; one that is newer still comes next time.
 -- name: getRunChange :optional
-select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at
+select part('run_columns')
 from runs as run
 where
     run.organization_id = :organization_id
@@ -226,17 +213,7 @@ select
     page.key,
     page.epoch,
     page.point_count,
-    page.first_step,
-    page.step_stride,
-    page.step_offsets,
-    page.steps,
-    page.first_time_us,
-    page.time_stride_us,
-    page.time_offsets_us,
-    page.time_lows,
-    page.time_highs,
-    page.times_us,
-    page.point_values,
+    part('page_points'),
     coalesce(
         page.first_xid <= (:after_xid::text)::xid8
         and not pg_visible_in_snapshot(page.merged_xid, (:until_snapshot::text)::pg_snapshot)
@@ -253,20 +230,7 @@ from (
         found.key,
         found.epoch,
         found.point_count,
-        found.first_step,
-        found.step_stride,
-        found.step_offsets,
-        found.steps,
-        found.first_time_us,
-        found.time_stride_us,
-        found.time_offsets_us,
-        found.time_lows,
-        found.time_highs,
-        found.times_us,
-        found.point_values,
-        row_number() over whole as place,
-        count(*) over () as chunk_count,
-        sum(found.point_count) over whole - found.point_count as points_before
+        part('found_points')
     from (
         select
             chunk.id,
@@ -276,17 +240,7 @@ from (
             chunk.key,
             chunk.epoch,
             chunk.point_count,
-            chunk.first_step,
-            chunk.step_stride,
-            chunk.step_offsets,
-            chunk.steps,
-            chunk.first_time_us,
-            chunk.time_stride_us,
-            chunk.time_offsets_us,
-            chunk.time_lows,
-            chunk.time_highs,
-            chunk.times_us,
-            chunk.point_values
+            part('chunk_points')
         from metric_chunks as chunk
         where
             chunk.organization_id = :organization_id

@@ -56,6 +56,7 @@ chunks as (
 )
 
 select
+    -- part: bucket_columns
     coalesce(chunks.id, rollups.id) as "id!",
     coalesce(coalesce(chunks.merged_xid, rollups.merged_xid)::text, '') as "merged_xid!",
     coalesce(chunks.epoch, rollups.epoch) as "epoch!",
@@ -66,6 +67,7 @@ select
         else 0
     end as "rollup_exponent!",
     coalesce(chunks.point_count, 0) as "point_count!"
+    -- end of bucket_columns
 from chunks
 full join rollups on chunks.id = rollups.id
 order by coalesce(chunks.id, rollups.id)
@@ -111,17 +113,7 @@ chunks as (
         and coalesce(chunk.max_time_us >= :from_time_us::bigint, true)
 )
 
-select
-    coalesce(chunks.id, rollups.id) as "id!",
-    coalesce(coalesce(chunks.merged_xid, rollups.merged_xid)::text, '') as "merged_xid!",
-    coalesce(chunks.epoch, rollups.epoch) as "epoch!",
-    coalesce(chunks.max_step, rollups.max_step) as "max_step!",
-    case
-        when chunks.id is null or rollups.exponent <= :exponent::bigint
-            then coalesce(rollups.exponent, 0)
-        else 0
-    end as "rollup_exponent!",
-    coalesce(chunks.point_count, 0) as "point_count!"
+select part('bucket_columns')
 from chunks
 full join rollups on chunks.id = rollups.id
 order by coalesce(chunks.id, rollups.id)
@@ -214,17 +206,7 @@ inner join metric_rollups as rollup
 select
     chunk.epoch,
     chunk.point_count,
-    chunk.first_step,
-    chunk.step_stride,
-    chunk.step_offsets,
-    chunk.steps,
-    chunk.first_time_us,
-    chunk.time_stride_us,
-    chunk.time_offsets_us,
-    chunk.time_lows,
-    chunk.time_highs,
-    chunk.times_us,
-    chunk.point_values
+    part('chunk_points')
 from unnest(:ids::uuid[], :merged_xids::text[]) as wanted (id, merged_xid)
 inner join metric_chunks as chunk
     on

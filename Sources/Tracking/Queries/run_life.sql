@@ -20,25 +20,7 @@ for key share of experiment;
 -- Nobody else changes it until the transaction ends.
 -- name: lockRunToRecover :optional
 select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at,
+    part('run_columns'),
     run.deleted_at,
     run.purge_after,
     needletail_project_role(run.project_id, :user_id) as "role?",
@@ -90,25 +72,7 @@ where
 -- A page of the organization's deleted runs that can be brought back, newest first.
 -- name: listDeletedRuns :many
 select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at,
+    part('run_columns'),
     run.deleted_at,
     run.purge_after
 from runs as run

@@ -10,6 +10,7 @@ values (
     :organization_id,
     :id,
     :experiment_id,
+    -- part: project_of_experiment
     coalesce(
         (
             select
@@ -27,6 +28,7 @@ values (
         ),
         needletail_refuse('EXPERIMENT_NOT_FOUND', null, null::uuid)
     ),
+    -- end of project_of_experiment
     :name,
     :description,
     :status,
@@ -100,11 +102,21 @@ with recursive line as (
         run.forked_from_run_id as id,
         run.forked_at_step as last_step,
         1 as depth
-    from runs as run
-    where
-        run.organization_id = :organization_id
-        and run.id = any(:run_ids::uuid[])
-        and run.forked_at_step is not null
+    from (select distinct item.id from unnest(:run_ids::uuid[]) as item (id)) as asked
+    -- A look for each: a plan that was made while there were few runs would go through all of them.
+    cross join
+        lateral (
+            select
+                stored.id,
+                stored.forked_from_run_id,
+                stored.forked_at_step
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = asked.id
+                and stored.forked_at_step is not null
+            limit 1  -- noqa: AM09
+        ) as run
     union all
     select
         line.run_id,
@@ -112,22 +124,34 @@ with recursive line as (
         least(line.last_step, run.forked_at_step),
         line.depth + 1
     from line
-    inner join runs as run
-        on run.organization_id = :organization_id and line.id = run.id
-    where run.forked_at_step is not null and line.depth < :forks_max::bigint
+    cross join
+        lateral (
+            select
+                stored.forked_from_run_id,
+                stored.forked_at_step
+            from runs as stored
+            where
+                stored.organization_id = :organization_id
+                and stored.id = line.id
+                and stored.forked_at_step is not null
+            limit 1  -- noqa: AM09
+        ) as run
+    where line.depth < :forks_max::bigint
 )
 
 select
     line.run_id as "run_id!",
     line.id as "id?",
     line.last_step as "last_step!",
-    run.project_id as "project_id?"
+    (
+        select run.project_id
+        from runs as run
+        where
+            run.organization_id = :organization_id
+            and run.id = line.id
+            and run.deleted_at is null
+    ) as "project_id?"
 from line
-left join runs as run
-    on
-        run.organization_id = :organization_id
-        and line.id = run.id
-        and run.deleted_at is null
 order by line.run_id, line.depth;
 
 -- Demands a live experiment of a project, which nobody deletes until the transaction ends. Refuses
@@ -152,6 +176,7 @@ select
 -- cache knows.
 -- name: getRun :optional
 select
+    -- part: run_columns
     run.id,
     run.experiment_id,
     run.project_id,
@@ -171,6 +196,7 @@ select
     run.forked_at_step,
     run.is_pinned,
     run.archived_at,
+    -- end of run_columns
     run.deleted_at,
     run.purge_after
 from runs as run
@@ -183,25 +209,7 @@ where
 -- until the transaction ends.
 -- name: lockRun :optional
 select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at,
+    part('run_columns'),
     needletail_project_role(run.project_id, :user_id) as "role?"
 from runs as run
 where

@@ -7,26 +7,32 @@
 -- name: listFoundParameters :many
 select
     found.run_id as "run_id!",
+    -- part: found_pairs
     case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
     case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
         as "pair_values!",
     found.bytes as "bytes!",
     found.own_bytes as "own_bytes!"
+    -- end of found_pairs
 from (
     select
         asked.place,
         asked.run_id,
+        -- part: own_pairs
         own.keys,
         own.pair_values,
         own.bytes as own_bytes,
         (sum(own.bytes) over (order by asked.place))::bigint as bytes
+        -- end of own_pairs
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
     cross join
         lateral (
             select
+                -- part: pairs
                 array_agg(pair.key) as keys,
                 array_agg(pair.value) as pair_values,
                 sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+                -- end of pairs
             from (
                 select
                     parameter.key,
@@ -48,26 +54,16 @@ order by found.place;
 -- name: listFoundTags :many
 select
     found.run_id as "run_id!",
-    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
-    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
-        as "pair_values!",
-    found.bytes as "bytes!",
-    found.own_bytes as "own_bytes!"
+    part('found_pairs')
 from (
     select
         asked.place,
         asked.run_id,
-        own.keys,
-        own.pair_values,
-        own.bytes as own_bytes,
-        (sum(own.bytes) over (order by asked.place))::bigint as bytes
+        part('own_pairs')
     from unnest(:run_ids::uuid[]) with ordinality as asked (run_id, place)
     cross join
         lateral (
-            select
-                array_agg(pair.key) as keys,
-                array_agg(pair.value) as pair_values,
-                sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+            select part('pairs')
             from (
                 select
                     tag.key,
@@ -162,73 +158,21 @@ order by found.place;
 -- name: listFoundInputs :many
 select
     page.run_id as "run_id!",
-    page.context as "context!",
-    page.created_at as "created_at!",
-    page.name as "name!",
-    page.digest as "digest!",
-    page.source_type as "source_type!",
-    page.source as "source!",
-    page.schema_text as "schema_text!",
-    page.profile_text as "profile_text!",
-    case
-        when page.long_profile_bytes is null then octet_length(page.profile_text)
-        when
-            exists (
-                select from input_dataset_profiles as piece
-                where
-                    piece.organization_id = :organization_id
-                    and piece.dataset_id = page.dataset_id
-                    and piece.end_byte = page.long_profile_bytes
-            )
-            then page.long_profile_bytes
-        else 0
-    end as "profile_bytes!",
-    array(
-        select tag.key
-        from jsonb_each_text(page.tags) as tag
-        order by convert_to(tag.key, 'UTF8')
-    ) as "tag_keys!",
-    array(
-        select tag.value
-        from jsonb_each_text(page.tags) as tag
-        order by convert_to(tag.key, 'UTF8')
-    ) as "tag_values!",
-    page.bytes as "bytes!",
+    part('dataset_columns'),
     page.own_bytes as "own_bytes!"
 from (
     select
         found.place,
         found.id,
         found.run_id,
-        found.context,
-        found.created_at,
-        found.tags,
-        found.name,
-        found.digest,
-        found.source_type,
-        found.source,
-        found.schema_text,
-        found.profile_text,
-        found.long_profile_bytes,
-        found.dataset_id,
-        found.own_bytes,
+        part('found_dataset'),
         sum(found.own_bytes) over (order by found.place asc, found.id desc) as bytes
     from (
         select
             asked.place,
             link.id,
             link.run_id,
-            link.context,
-            link.created_at,
-            link.tags,
-            dataset.name,
-            dataset.digest,
-            dataset.source_type,
-            dataset.source,
-            dataset.schema_text,
-            dataset.profile_text,
-            dataset.long_profile_bytes,
-            dataset.id as dataset_id,
+            part('linked_dataset'),
             octet_length(dataset.name) + octet_length(link.context) + 256
             + octet_length(dataset.source) + octet_length(dataset.schema_text)
             + octet_length(dataset.profile_text) + octet_length(link.tags::text)
@@ -295,26 +239,16 @@ order by page.place asc, page.id desc;
 -- name: listFoundExperimentTags :many
 select
     found.experiment_id as "experiment_id!",
-    case when found.bytes <= :bytes_max::bigint then found.keys else '{}' end as "keys!",
-    case when found.bytes <= :bytes_max::bigint then found.pair_values else '{}' end
-        as "pair_values!",
-    found.bytes as "bytes!",
-    found.own_bytes as "own_bytes!"
+    part('found_pairs')
 from (
     select
         asked.place,
         asked.experiment_id,
-        own.keys,
-        own.pair_values,
-        own.bytes as own_bytes,
-        (sum(own.bytes) over (order by asked.place))::bigint as bytes
+        part('own_pairs')
     from unnest(:experiment_ids::uuid[]) with ordinality as asked (experiment_id, place)
     cross join
         lateral (
-            select
-                array_agg(pair.key) as keys,
-                array_agg(pair.value) as pair_values,
-                sum(octet_length(pair.key) + octet_length(pair.value)) as bytes
+            select part('pairs')
             from (
                 select
                     tag.key,

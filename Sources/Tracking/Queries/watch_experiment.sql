@@ -6,25 +6,7 @@
 -- nil UUID.
 -- name: listRunChanges :many
 select
-    run.id,
-    run.experiment_id,
-    run.project_id,
-    run.name,
-    run.description,
-    run.status,
-    run.started_at,
-    run.completed_at,
-    run.duration_ms,
-    run.created_by,
-    run.created_at,
-    run.updated_at,
-    run.revision,
-    run.parent_run_id,
-    needletail_source_texts(run.source) as "source?",
-    run.forked_from_run_id,
-    run.forked_at_step,
-    run.is_pinned,
-    run.archived_at,
+    part('run_columns'),
     run.deleted_at is not null as "is_gone!",
     run.xid::text as "xid!"
 from runs as run
@@ -143,17 +125,7 @@ select
     page.key,
     page.epoch,
     page.point_count,
-    page.first_step,
-    page.step_stride,
-    page.step_offsets,
-    page.steps,
-    page.first_time_us,
-    page.time_stride_us,
-    page.time_offsets_us,
-    page.time_lows,
-    page.time_highs,
-    page.times_us,
-    page.point_values,
+    part('page_points'),
     coalesce(
         page.run_id = :after_run_id
         and page.first_xid <= (:after_xid::text)::xid8
@@ -172,20 +144,7 @@ from (
         found.key,
         found.epoch,
         found.point_count,
-        found.first_step,
-        found.step_stride,
-        found.step_offsets,
-        found.steps,
-        found.first_time_us,
-        found.time_stride_us,
-        found.time_offsets_us,
-        found.time_lows,
-        found.time_highs,
-        found.times_us,
-        found.point_values,
-        row_number() over whole as place,
-        count(*) over () as chunk_count,
-        sum(found.point_count) over whole - found.point_count as points_before
+        part('found_points')
     from (
         select
             chunk.id,
@@ -196,17 +155,7 @@ from (
             chunk.key,
             chunk.epoch,
             chunk.point_count,
-            chunk.first_step,
-            chunk.step_stride,
-            chunk.step_offsets,
-            chunk.steps,
-            chunk.first_time_us,
-            chunk.time_stride_us,
-            chunk.time_offsets_us,
-            chunk.time_lows,
-            chunk.time_highs,
-            chunk.times_us,
-            chunk.point_values
+            part('chunk_points')
         from
             unnest(:run_ids::uuid[]) as wanted (run_id),
             lateral (
@@ -285,10 +234,19 @@ order by summary.run_id, summary.key;
 -- The projects of runs that are not deleted, or `include_deleted`.
 -- name: listProjectsOfRuns :many
 select
-    run.id,
-    run.project_id
-from runs as run
-where
-    run.organization_id = :organization_id
-    and run.id = any(:run_ids::uuid[])
-    and (:include_deleted or run.deleted_at is null);
+    run.id as "id!",
+    run.project_id as "project_id!"
+from
+    unnest(:run_ids::uuid[]) as asked (id),
+    -- A look for each, as in requireRunningRuns.
+    lateral (
+        select
+            stored.id,
+            stored.project_id
+        from runs as stored
+        where
+            stored.organization_id = :organization_id
+            and stored.id = asked.id
+            and (:include_deleted or stored.deleted_at is null)
+        limit 1  -- noqa: AM09
+    ) as run;

@@ -1,0 +1,14 @@
+-- part: book_columns
+-- Has a part.
+-- name: right :one
+select
+    -- part: book_columns
+    book.id,
+    book.name
+    -- end of book_columns
+from books as book;
+
+-- Names it.
+-- name: other :one
+select part('book_columns')
+from books as book;

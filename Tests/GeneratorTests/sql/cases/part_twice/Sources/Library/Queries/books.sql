@@ -1,0 +1,8 @@
+-- Has a part.
+-- name: wrong :one
+select
+    -- part: book_columns
+    book.id,
+    book.name
+    -- end of book_columns
+from books as book;
