@@ -12,6 +12,8 @@ extension Setting {
     number(
       "evaluation-records-max", "records of an evaluation dataset",
       \.tracing.evaluationRecordsMax, most: 1_000_000),
+    number(
+      "scorer-versions-max", "versions of a scorer", \.tracing.scorerVersionsMax, most: 100_000),
     Setting(
       name: "traces-kept-for",
       help: "time for which traces are kept, like 720h, or none: until somebody deletes them",

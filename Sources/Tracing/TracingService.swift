@@ -50,6 +50,14 @@ public struct TracingService: TracingHandlers {
         TracingErrorReason.recordLimitReached,
         "The evaluation dataset would have more records than the setting evaluation-records-max "
           + "allows; delete some, or begin another."),
+      "SCORER_EXPERIMENT_NOT_FOUND": .init(
+        TracingErrorReason.experimentNotFound, "There is no such experiment in the project."),
+      "SCORER_NOT_FOUND": .init(
+        TracingErrorReason.scorerNotFound, "There is no such scorer in the experiment."),
+      "SCORER_VERSION_LIMIT_REACHED": .init(
+        TracingErrorReason.scorerVersionLimitReached,
+        "The scorer would have more versions than the setting scorer-versions-max allows; delete "
+          + "some."),
       "TRACE_ASSESSMENT_LIMIT_REACHED": .init(
         TracingErrorReason.assessmentLimitReached,
         "The trace would have more assessments than the setting trace-assessments-max allows, or "
@@ -69,6 +77,8 @@ public struct TracingService: TracingHandlers {
         "There is no such evaluation dataset in the project."),
       "EXPERIMENT_NOT_FOUND": .init(
         TracingErrorReason.experimentNotFound, "There is no such experiment in the project."),
+      "SCORER_NOT_FOUND": .init(
+        TracingErrorReason.scorerNotFound, "There is no such scorer in the experiment."),
       "TRACE_NOT_FOUND": .init(
         TracingErrorReason.traceNotFound, "There is no such trace in the project."),
       "RUN_NOT_FOUND": .init(

@@ -10,6 +10,8 @@ public struct TracingSettings: Sendable {
   public var assessmentsMax: Int64 = 1_000
   /// Records of an evaluation dataset.
   public var evaluationRecordsMax: Int64 = 100_000
+  /// Versions of a scorer.
+  public var scorerVersionsMax: Int64 = 1_000
 
   /// Makes settings with every bound at its default.
   public init() {}

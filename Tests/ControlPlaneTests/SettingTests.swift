@@ -31,7 +31,7 @@ struct SettingTests {
       )
     }
     switch setting.name {
-    case "purge-batch-rows":
+    case "purge-batch-rows", "scorer-versions-max":
       return (["1", "7", "100000"], nonsense + numbers + ["0", "100001", "on", "1s"])
     case "compaction-batch-chunks", "trace-tags-max", "trace-metadata-max", "trace-assessments-max":
       return (["1", "7", "10000"], nonsense + numbers + ["0", "10001", "on", "1s"])

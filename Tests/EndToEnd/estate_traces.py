@@ -1,4 +1,4 @@
-"""The traces and evaluation datasets of an estate."""
+"""The traces, evaluation datasets and scorers of an estate."""
 
 from __future__ import annotations
 
@@ -79,3 +79,14 @@ def make_evaluation_datasets(estate: Estate, client: needletail.Client) -> None:
     first, second = tracing.list_evaluation_records(**where).records
     estate.ids["record"], estate.ids["other_record"] = first.id, second.id
     estate.ids["remove_experiment"] = estate.ids["experiment"]
+
+
+def register_scorers(estate: Estate, client: needletail.Client) -> None:
+    """Register two versions of a scorer, and another one."""
+    for name in (f"{estate.metric} other", estate.metric, estate.metric):
+        client.tracing.register_scorer(
+            project_id=estate.ids["project"],
+            experiment_id=estate.ids["experiment"],
+            name=name,
+            serialized_json=f'{{"key": "{estate.text}"}}',
+        )

@@ -159,6 +159,12 @@ VALUES: dict[str, Any] = {
     "WriteEvaluationRecords.records": [
         tracing_message("EvaluationRecord", inputs_json='{"mine": 1}', outputs_json="1")
     ],
+    # The estate's, which those that read and delete one find.
+    **{
+        f"{method}.name": "{metric}"
+        for method in ("GetScorer", "ListScorerVersions", "DeleteScorer")
+    },
+    "RegisterScorer.serialized_json": '{{"mine": 1}}',
     "MeasureTraces.subject": 1,
     "MeasureTraces.measure": "count",
     "MeasureTraces.group_by": ["name"],

@@ -26,7 +26,7 @@ LOGGED_MODELS = {
     *("logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics"),
 }
 # What experiments have beside runs.
-WITHIN = TRACES | LOGGED_MODELS
+WITHIN = TRACES | LOGGED_MODELS | {"scorers", "scorer_versions"}
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -202,6 +202,22 @@ def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID])
 
 
 def create_within(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
-    """Write traces and logged models of the tenant's experiment, with what ties them to runs."""
+    """Write what the tenant's experiment has beside runs, with what ties it to them."""
     create_traces(connection, tenant, runs)
     create_logged_models(connection, tenant, runs)
+    create_scorers(connection, tenant)
+
+
+def create_scorers(connection: Connection, tenant: Tenant) -> None:
+    """Write two scorers of the tenant's experiment, with two versions each."""
+    for name in ("one", "two"):
+        scorer = uuid7()
+        connection.execute(
+            "insert into scorers values (%s, %s, %s, %s, %s, 2)",
+            [tenant.organization_id, scorer, tenant.project_id, tenant.experiment_id, name],
+        )
+        for version in (1, 2):
+            connection.execute(
+                "insert into scorer_versions values (%s, %s, %s, '{}', 0, %s)",
+                [tenant.organization_id, scorer, version, tenant.user_id],
+            )

@@ -23,13 +23,14 @@ from needletail_mlflow.keeping import Keeping
 from needletail_mlflow.logged_models import LoggedModels
 from needletail_mlflow.metrics import Logged
 from needletail_mlflow.runs import Runs
+from needletail_mlflow.scorers import Scorers
 from needletail_mlflow.trace_metrics import TraceMetrics
 from needletail_mlflow.traces import Traces
 from needletail_mlflow.unkept import Unkept
 from needletail_mlflow.uri import parse_tracking_uri
 
 
-class TrackingStore(Unkept, AbstractStore):
+class TrackingStore(Scorers, Unkept, AbstractStore):
     """Experiments, runs and traces on Needletail.
 
     Nothing is connected before the first call. One object is good for any number of threads, and

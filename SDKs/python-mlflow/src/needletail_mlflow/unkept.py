@@ -28,9 +28,6 @@ class NotKeptError(_NotImplemented, NotImplementedError):
 class Unkept:
     """Methods of a tracking store that are refused; those that this MLflow has."""
 
-    def list_scorers(self, *_: Any, **__: Any) -> list[Any]:
-        return []
-
 
 def refusals(store: type) -> type:
     """A class that refuses whatever MLflow's own class has no answer for, in any version."""

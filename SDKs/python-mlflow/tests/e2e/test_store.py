@@ -308,8 +308,9 @@ def test_an_unknown_project_is_said_at_the_first_call(client: needletail.Client)
 
 
 def test_what_is_not_kept_is_refused_and_searches_find_none(store: TrackingStore) -> None:
-    with pytest.raises(MlflowException, match="register_scorer") as caught:
-        store.register_scorer("0", "judge", "{}")
+    with pytest.raises(MlflowException, match="upsert_online_scoring_config") as caught:
+        store.upsert_online_scoring_config("0", "judge", 0.5)
     assert caught.value.error_code == "NOT_IMPLEMENTED"
     assert isinstance(caught.value, NotImplementedError)
-    assert store.list_scorers("0") == []
+    assert store.get_online_scoring_configs(["nobody"]) == []
+    assert store.get_active_online_scorers() == []
