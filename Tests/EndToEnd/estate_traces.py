@@ -1,4 +1,4 @@
-"""The traces and evaluation datasets of an estate."""
+"""The traces, evaluation datasets and issues of an estate."""
 
 from __future__ import annotations
 
@@ -79,3 +79,20 @@ def make_evaluation_datasets(estate: Estate, client: needletail.Client) -> None:
     first, second = tracing.list_evaluation_records(**where).records
     estate.ids["record"], estate.ids["other_record"] = first.id, second.id
     estate.ids["remove_experiment"] = estate.ids["experiment"]
+
+
+def make_issues(estate: Estate, client: needletail.Client) -> None:
+    """Tell of two issues with all that there may be of one."""
+    text = estate.text
+    for kind in ("other_issue", "issue"):
+        estate.ids[kind] = client.tracing.create_issue(
+            project_id=estate.ids["project"],
+            experiment_id=estate.ids["experiment"],
+            name=text,
+            description=text,
+            severity=needletail.tracing.IssueSeverity.HIGH,
+            root_causes=[text],
+            categories=[text],
+            source_run_id=estate.ids["run"],
+            author=text,
+        ).id

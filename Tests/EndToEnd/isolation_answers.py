@@ -39,6 +39,7 @@ EXCEPTIONS = {
     "MeasureTraces.experiment_ids": EMPTY,
     "ListTraceSessions.experiment_id": EMPTY,
     "SearchEvaluationDatasets.experiment_ids": EMPTY,
+    "SearchIssues.experiment_ids": EMPTY,
     "DeleteEvaluationRecords.record_ids": OWN,
     "UpdateEvaluationDataset.remove_experiment_ids": OWN,
     "UnlinkTracesFromRun.trace_ids": OWN,

@@ -58,7 +58,7 @@ SERVICES = {
     "Sources/Tracing/Rules/TracingConstraints.swift": {
         "traces", "trace_tags", "trace_metadata", "trace_spans", "trace_assessments", "trace_runs",
         "evaluation_datasets", "evaluation_dataset_tags", "evaluation_dataset_experiments",
-        "evaluation_records",
+        "evaluation_records", "issues",
     },
 }  # fmt: skip
 
