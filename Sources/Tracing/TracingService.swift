@@ -58,6 +58,15 @@ public struct TracingService: TracingHandlers {
         TracingErrorReason.scorerVersionLimitReached,
         "The scorer would have more versions than the setting scorer-versions-max allows; delete "
           + "some."),
+      "ISSUE_NOT_FOUND": .init(
+        TracingErrorReason.issueNotFound, "There is no such issue in the project."),
+      "ISSUE_EXPERIMENT_NOT_FOUND": .init(
+        TracingErrorReason.experimentNotFound,
+        "The experiment of the issue is not there, or in another project."),
+      "ISSUE_RUN_NOT_FOUND": .init(
+        TracingErrorReason.runNotFound,
+        "The run that found the issue is not there, or in another project; leave source_run_id "
+          + "out."),
       "TRACE_ASSESSMENT_LIMIT_REACHED": .init(
         TracingErrorReason.assessmentLimitReached,
         "The trace would have more assessments than the setting trace-assessments-max allows, or "

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 
 import needletail
 from estate_rows import MEMBERS
-from estate_traces import make_evaluation_datasets, register_scorers, tell_traces
+from estate_traces import (
+    make_evaluation_datasets,
+    make_issues,
+    register_scorers,
+    tell_traces,
+)
 from guests import PHRASE, stored
 from method_requests import ANONYMOUS, short
 from needletail.identity import OrganizationRole
@@ -211,6 +216,7 @@ class Estate:
         tell_traces(self, client)
         make_evaluation_datasets(self, client)
         register_scorers(self, client)
+        make_issues(self, client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")

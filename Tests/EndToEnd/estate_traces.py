@@ -1,4 +1,4 @@
-"""The traces, evaluation datasets and scorers of an estate."""
+"""The traces, evaluation datasets, scorers and issues of an estate."""
 
 from __future__ import annotations
 
@@ -90,3 +90,20 @@ def register_scorers(estate: Estate, client: needletail.Client) -> None:
             name=name,
             serialized_json=f'{{"key": "{estate.text}"}}',
         )
+
+
+def make_issues(estate: Estate, client: needletail.Client) -> None:
+    """Tell of two issues with all that there may be of one."""
+    text = estate.text
+    for kind in ("other_issue", "issue"):
+        estate.ids[kind] = client.tracing.create_issue(
+            project_id=estate.ids["project"],
+            experiment_id=estate.ids["experiment"],
+            name=text,
+            description=text,
+            severity=needletail.tracing.IssueSeverity.HIGH,
+            root_causes=[text],
+            categories=[text],
+            source_run_id=estate.ids["run"],
+            author=text,
+        ).id

@@ -40,6 +40,7 @@ EXCEPTIONS = {
     "ListTraceSessions.experiment_id": EMPTY,
     "SearchEvaluationDatasets.experiment_ids": EMPTY,
     "ListScorers.experiment_ids": EMPTY,
+    "SearchIssues.experiment_ids": EMPTY,
     "DeleteEvaluationRecords.record_ids": OWN,
     "UpdateEvaluationDataset.remove_experiment_ids": OWN,
     "UnlinkTracesFromRun.trace_ids": OWN,

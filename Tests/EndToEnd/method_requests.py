@@ -53,6 +53,7 @@ KINDS: dict[str, str | None] = {
     "ListLoggedModelMetrics.logged_model_id": "logged_model",
     # A run of another organization is not looked up: it may be gone by now.
     "CreateLoggedModel.source_run_id": CHOSEN,
+    "CreateIssue.source_run_id": "run",
     "CreateEvaluationDataset.experiment_ids": "experiment",
     "add_experiment_ids": "experiment",
     "remove_experiment_ids": None,

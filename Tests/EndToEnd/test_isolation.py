@@ -255,6 +255,8 @@ NOT_CHOSEN = {
     ("experiments", "status"),
     ("idempotency_records", "method"),
     ("invitations", "role"),
+    ("issues", "severity"),
+    ("issues", "status"),
     ("organization_memberships", "role"),
     ("organizations", "subscription_plan"),
     ("organizations", "subscription_status"),

@@ -29,8 +29,8 @@ OWN = ("access", "api_key", "user")
 # What is asked of everybody, or of nobody.
 FREE = ("self", "anonymous")
 WORK = (
-    "artifact", "evaluation_dataset", "experiment", "logged_model", "model", "model_version",
-    "project", "project_member", "run", "scorer", "trace",
+    "artifact", "evaluation_dataset", "experiment", "issue", "logged_model", "model",
+    "model_version", "project", "project_member", "run", "scorer", "trace",
 )  # fmt: skip
 
 

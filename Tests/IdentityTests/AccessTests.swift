@@ -34,9 +34,9 @@ struct AccessTests {
   )
   func developer() {
     let work = [
-      "access.", "api_key.", "artifact.", "evaluation_dataset.", "experiment.", "logged_model.",
-      "model.", "model_version.", "organization.create", "project.", "project_member.", "run.",
-      "scorer.", "trace.", "user.", ".get", ".list",
+      "access.", "api_key.", "artifact.", "evaluation_dataset.", "experiment.", "issue.",
+      "logged_model.", "model.", "model_version.", "organization.create", "project.",
+      "project_member.", "run.", "scorer.", "trace.", "user.", ".get", ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(

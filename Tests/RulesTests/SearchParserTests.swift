@@ -12,6 +12,10 @@ private let schema = SearchSchema(
     SearchAttribute(
       ["status"], "status", .word(aliases: ["FINISHED": "DONE"], all: ["DONE", "OPEN"])),
     SearchAttribute(["id"], "id", .uuid),
+    SearchAttribute(
+      ["grade"], "grade", .word(aliases: [:], all: ["GOOD", "BAD"]), isNullable: true,
+      rank: "grade_rank"),
+    SearchAttribute(["grade_rank"], "grade_rank", .integer),
   ],
   pairs: [
     SearchPairs(numbers: ["metrics", "metric"], "numbers", owner: "thing_id", value: "number"),
@@ -66,6 +70,7 @@ struct SearchParserTests {
       ("`the name` = 'n'", named),
       ("attributes.\"the name\" = 'n'", named),
       ("status = 'finished'", clause(.attribute(3), .text(.equal, "done"))),
+      ("grade = 'good'", clause(.attribute(5), .text(.equal, "good"))),
       ("status IN ('Open')", clause(.attribute(3), .among(["open"], isNegated: false))),
       ("tags.t = 'x' AND name = 'n'", .all([mine, named])),
       ("tags.t = 'x' or name = 'n'", .any([mine, named])),
@@ -147,7 +152,8 @@ struct SearchParserTests {
     #expect(
       error?.expected
         == "one of attributes.name, attributes.start_time, attributes.size, attributes.status, "
-        + "attributes.id, metrics.<key>, tags.<key>, parts.maker")
+        + "attributes.id, attributes.grade, "
+        + "attributes.grade_rank, metrics.<key>, tags.<key>, parts.maker")
   }
 
   @Test("A field of several values has known keys, and is no order")
@@ -200,6 +206,9 @@ struct SearchParserTests {
       ("tags.`a b` desc", SearchOrder(tag("a b"), isDescending: true)),
       ("attributes.start_time DESC", SearchOrder(.attribute(1), isDescending: true)),
       ("\"the name\"", SearchOrder(.attribute(0), isDescending: false)),
+      // Words that have a rank are ordered by it, and compared as they are.
+      ("grade DESC", SearchOrder(.attribute(6), isDescending: true)),
+      ("grade_rank", SearchOrder(.attribute(6), isDescending: false)),
     ])
   func orders(text: String, expected: SearchOrder) throws {
     #expect(try SearchParser.order(text, schema) == expected)

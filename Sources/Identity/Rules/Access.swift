@@ -32,8 +32,8 @@ struct Access {
   ///
   /// Which projects they may change is for ``ProjectAccess`` to say.
   private static let workResources: Set<String> = [
-    "artifact", "evaluation_dataset", "experiment", "logged_model", "model", "model_version",
-    "project", "project_member", "run", "scorer", "trace",
+    "artifact", "evaluation_dataset", "experiment", "issue", "logged_model", "model",
+    "model_version", "project", "project_member", "run", "scorer", "trace",
   ]
 
   /// What everybody looks after for themselves: the handlers keep all but administrators to what is

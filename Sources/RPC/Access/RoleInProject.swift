@@ -31,7 +31,7 @@ public enum RoleInProject: String, Comparable, CaseIterable, Sendable {
     case "artifact", "experiment", "logged_model", "model", "model_version", "run":
       return parts[1] == "list" ? nil : isLooking ? .viewer : .contributor
     // These are listed of one project, which is seen or is not there.
-    case "trace", "evaluation_dataset", "scorer": return isLooking ? .viewer : .contributor
+    case "trace", "evaluation_dataset", "issue", "scorer": return isLooking ? .viewer : .contributor
     case "project":
       return parts[1] == "list" || parts[1] == "create" ? nil : isLooking ? .viewer : .owner
     case "project_member": return isLooking ? .viewer : .owner

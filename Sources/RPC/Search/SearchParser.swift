@@ -46,7 +46,7 @@ public struct SearchParser {
       parser.place += 1
     }
     guard parser.token.kind == .end else { throw parser.unexpected("ASC, DESC or the end") }
-    return SearchOrder(target, isDescending: isDescending)
+    return SearchOrder(schema.ordering(target), isDescending: isDescending)
   }
 
   private static func checkSize(

@@ -91,15 +91,19 @@ public struct SearchAttribute: Sendable {
   public let kind: SearchKind
   /// Whether it may be missing.
   public let isNullable: Bool
+  /// The name of the attribute that orders by this one go by: words have none of their own.
+  let rank: String?
 
   /// Makes an attribute.
   public init(
-    _ names: [String], _ column: StaticString, _ kind: SearchKind, isNullable: Bool = false
+    _ names: [String], _ column: StaticString, _ kind: SearchKind, isNullable: Bool = false,
+    rank: String? = nil
   ) {
     self.names = names
     self.column = column
     self.kind = kind
     self.isNullable = isNullable
+    self.rank = rank
   }
 }
 
@@ -281,6 +285,14 @@ extension SearchSchema {
     case .attribute(let index): attributes[index].kind
     case .pair(let index, _): pairs[index].kind
     }
+  }
+
+  /// What an order goes by that names a field.
+  func ordering(_ target: SearchTarget) -> SearchTarget {
+    guard case .attribute(let index) = target, let rank = attributes[index].rank,
+      let place = attributes.firstIndex(where: { $0.names.contains(rank) })
+    else { return target }
+    return .attribute(place)
   }
 
   /// Whether a field may be missing.

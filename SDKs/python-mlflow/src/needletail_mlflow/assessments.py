@@ -12,6 +12,7 @@ from needletail.errors import CallError
 from needletail.tracing import Assessment as Stored
 from needletail.tracing import AssessmentKind
 
+from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Assessments:
                 project_id=self._connection.project_id,
                 trace_id=trace_id,
                 assessment_id=assessment_id,
-                name=name,
+                name=_kept_name(kind, name) if name else name,
                 value_json=None if value is None else json.dumps(value.value),
                 error_json=_error_json(getattr(value, "error", None)),
                 rationale=rationale,
@@ -134,7 +135,7 @@ def told(stored: Stored, trace_id: str) -> Assessment:
     elif stored.kind is AssessmentKind.ISSUE:
         # Versions of MLflow without issues can not have written one.
         assessment = entities.IssueReference(
-            issue_id=stored.name, issue_name=value.get("issue_name"), **common
+            issue_id=_told_id(stored.name), issue_name=_issue_name(value, stored.name), **common
         )
         assessment.rationale = stored.rationale
     else:
@@ -158,7 +159,7 @@ def _kept(assessment: Assessment) -> Stored:
     return Stored(
         assessment_id=assessment.assessment_id or f"a-{uuid.uuid4().hex}",
         kind=kind,
-        name=assessment.name,
+        name=_kept_name(kind, assessment.name),
         value_json=json.dumps(value),
         error_json=_error_json(assessment.feedback.error if assessment.feedback else None),
         rationale=assessment.rationale,
@@ -181,6 +182,21 @@ def _value(assessment: Assessment) -> tuple[AssessmentKind, Any]:
     if getattr(assessment, "issue", None) is not None:
         return AssessmentKind.ISSUE, assessment.issue.to_dictionary()
     raise invalid("Assessment must have either feedback, expectation, or issue value")
+
+
+def _kept_name(kind: AssessmentKind, name: str) -> str:
+    # What says that a trace shows an issue has the issue's id as its name.
+    return (ids.issue_to_uuid(name) if kind is AssessmentKind.ISSUE else None) or name
+
+
+def _told_id(name: str) -> str:
+    uuid = ids.to_uuid(name)
+    return ids.issue_to_mlflow(uuid) if uuid == name else name
+
+
+def _issue_name(value: Any, name: str) -> str:
+    # Other clients write what they like.
+    return str((value.get("issue_name") if isinstance(value, dict) else None) or name)
 
 
 def _error_json(error: AssessmentError | None) -> str | None:

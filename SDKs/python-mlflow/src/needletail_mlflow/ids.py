@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _MODEL = "m-"
+_ISSUE = "iss-"
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -31,3 +32,15 @@ def model_to_uuid(model_id: object) -> str | None:
     """The UUID of a logged model's id; None = no UUID has it."""
     text = str(model_id)
     return to_uuid(text.removeprefix(_MODEL)) if text.startswith(_MODEL) else None
+
+
+def issue_to_mlflow(uuid: str) -> str:
+    """The UUID of an issue as MLflow writes it: `iss-` and 32 hexadecimal digits."""
+    return _ISSUE + to_mlflow(uuid)
+
+
+def issue_to_uuid(issue_id: object) -> str | None:
+    """The UUID of an issue's id; None = no UUID has it."""
+    text = str(issue_id)
+    digits = text.removeprefix(_ISSUE)
+    return to_uuid(digits) if text != digits and _HEX.match(digits) else None

@@ -40,13 +40,15 @@ OWN_TAGS = {
 }  # fmt: skip
 """Tags that MLflow does not see."""
 
+NOBODY = "00000000-0000-0000-0000-000000000000"
+"""An id that nothing has."""
+
 VIEWS = {
     ViewType.ACTIVE_ONLY: LifeView.LIVE,
     ViewType.DELETED_ONLY: LifeView.DELETED,
     ViewType.ALL: LifeView.ALL,
 }
 
-_NOBODY = "00000000-0000-0000-0000-000000000000"
 _ALIASES = {
     "created": "start_time", "Created": "start_time", "run name": "run_name",
     "Run name": "run_name", "Run Name": "run_name", "run_uuid": "run_id",
@@ -164,7 +166,7 @@ def _by_status(comparison: Comparison) -> str:
     # To MLflow a status that there is not is a text like any other: no run has it.
     if comparison["value"] in _STATUSES:
         return written(comparison)
-    return f"attributes.run_id {comparison['comparator']} '{_NOBODY}'"
+    return f"attributes.run_id {comparison['comparator']} '{NOBODY}'"
 
 
 def _run_order(kind: str, key: str, is_rising: bool) -> str:
@@ -189,12 +191,12 @@ def by_id(field: str, comparison: Comparison, to_uuid: Callable[[str], str | Non
     """A comparison of ids; `to_uuid` knows them."""
     operator, value = comparison["comparator"].upper(), comparison["value"]
     if operator in {"IN", "NOT IN"}:
-        known = [to_uuid(str(one)) or _NOBODY for one in value]
+        known = [to_uuid(str(one)) or NOBODY for one in value]
         return f"{field} {operator} ({', '.join(map(quoted, known))})"
     if operator in {"LIKE", "ILIKE"}:
         # Ids are UUIDs there: a pattern can only be a whole id, or its beginning.
         return f"{field} {operator} {quoted(_id_pattern(str(value)))}"
-    return f"{field} {operator} {quoted(to_uuid(str(value)) or _NOBODY)}"
+    return f"{field} {operator} {quoted(to_uuid(str(value)) or NOBODY)}"
 
 
 def _id_pattern(pattern: str) -> str:

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracing.constant import TraceMetadataKey
 from mlflow.utils.search_utils import SearchTraceUtils
 
+from needletail_mlflow import ids
 from needletail_mlflow.errors import invalid
 from needletail_mlflow.searching import Comparison, direction, quoted
 
@@ -62,6 +63,8 @@ def _written(comparison: Comparison) -> str:
     if (kind, key) == ("attribute", "status") and operator in {"=", "!="} and value not in _STATES:
         # To MLflow a state that there is not is a text like any other: no trace has it.
         return f"trace_id {operator} ''"
+    if kind == "issue":
+        value = ids.issue_to_uuid(value) or value
     return f"{_field(kind, key)} {operator}{_value(value)}"
 
 

@@ -19,6 +19,7 @@ from needletail_mlflow.errors import TRANSLATED
 from needletail_mlflow.evaluation_datasets import EvaluationDatasets
 from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
+from needletail_mlflow.issues import Issues
 from needletail_mlflow.keeping import Keeping
 from needletail_mlflow.logged_models import LoggedModels
 from needletail_mlflow.metrics import Logged
@@ -50,6 +51,7 @@ class TrackingStore(Scorers, Unkept, AbstractStore):
         self._models = LoggedModels(self._connection, self._experiments)
         self._assessments = Assessments(self._connection)
         self._measured = TraceMetrics(self._connection, self._experiments)
+        self._issues = Issues(self._connection, self._experiments)
         self._evaluated = EvaluationDatasets(self._connection, self._experiments)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
 
@@ -313,6 +315,31 @@ class TrackingStore(Scorers, Unkept, AbstractStore):
 
     def delete_assessment(self, trace_id, assessment_id):
         self._assessments.delete(trace_id, assessment_id)
+
+    # What is wrong with applications, as they show.
+
+    def create_issue(
+        self, experiment_id, name, description, status=None, severity=None, root_causes=None,
+        source_run_id=None, categories=None, created_by=None,
+    ):  # fmt: skip
+        return self._issues.create(
+            experiment_id, name, description, status, severity, root_causes, source_run_id,
+            categories, created_by,
+        )  # fmt: skip
+
+    def get_issue(self, issue_id):
+        return self._issues.get(issue_id)
+
+    def update_issue(self, issue_id, status=None, name=None, description=None, severity=None):
+        return self._issues.update(issue_id, status, name, description, severity)
+
+    def search_issues(
+        self, experiment_id=None, filter_string=None, max_results=None, page_token=None,
+        include_trace_count=False,
+    ):  # fmt: skip
+        return self._issues.search(
+            experiment_id, filter_string, max_results, page_token, include_trace_count
+        )
 
     # What applications are evaluated with.
 
