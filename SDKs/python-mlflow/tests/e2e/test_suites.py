@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from mlflow.entities import (
+    AssessmentSource,
+    AssessmentSourceType,
     ExperimentTag,
+    Feedback,
     Metric,
     RunStatus,
     RunTag,
@@ -20,7 +23,7 @@ from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_status import TraceStatus
 from mlflow.exceptions import MlflowException, MlflowTracingException
-from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
 from opentelemetry import trace as otel
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -271,3 +274,26 @@ def test_what_is_not_kept_says_so(store: TrackingStore) -> None:
         with pytest.raises(MlflowException, match=f"does not keep what {name} needs") as caught:
             getattr(store, name)()
         assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+def test_feedback_on_a_session_finds_all_its_traces(store: TrackingStore) -> None:
+    location = TraceLocation.from_experiment_id("0")
+    for trace_id, session in (("tr-1", "a"), ("tr-2", "a"), ("tr-3", "b")):
+        metadata = {TraceMetadataKey.TRACE_SESSION: session}
+        store.start_trace(
+            TraceInfo(trace_id, location, START, TraceState.OK, trace_metadata=metadata)
+        )
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    for name, metadata in (("whole", {TraceMetadataKey.TRACE_SESSION: "a"}), ("single", None)):
+        store.create_assessment(
+            Feedback(trace_id="tr-1", name=name, value="good", source=source, metadata=metadata)
+        )
+    for condition, expected in (
+        ('feedback.whole = "good"', {"tr-1", "tr-2"}),
+        ("feedback.whole IS NOT NULL", {"tr-1", "tr-2"}),
+        ("feedback.whole IS NULL", {"tr-3"}),
+        ('feedback.single = "good"', {"tr-1"}),
+        ("feedback.single IS NULL", {"tr-2", "tr-3"}),
+    ):
+        found, _ = store.search_traces(["0"], filter_string=condition)
+        assert {trace.trace_id for trace in found} == expected, condition
