@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from mlflow.entities import (
@@ -30,9 +29,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from needletail_mlflow import metrics, traces
 from needletail_mlflow.registry_store import RegistryStore
-
-if TYPE_CHECKING:
-    from needletail_mlflow.tracking_store import TrackingStore
+from needletail_mlflow.tracking_store import TrackingStore
 
 START = 1_700_000_000_000
 NAME, LOCATION = "mlflow.runName", "mlflow.artifactLocation"
@@ -297,3 +294,21 @@ def test_feedback_on_a_session_finds_all_its_traces(store: TrackingStore) -> Non
     ):
         found, _ = store.search_traces(["0"], filter_string=condition)
         assert {trace.trace_id for trace in found} == expected, condition
+
+
+def test_a_server_has_the_experiment_0_before_all_others(uri: str) -> None:
+    store = TrackingStore(uri, "needletail:/")
+    first = store.get_experiment(store.create_experiment("first"))
+    default = store.get_experiment("0")
+    assert default.creation_time <= first.creation_time
+    found = store.search_experiments(filter_string=f"creation_time > {default.creation_time}")
+    assert [one.experiment_id for one in found] == [first.experiment_id]
+
+
+def test_a_server_starts_without_needletail(gate, gated_uri: str) -> None:
+    gate.close()
+    store = TrackingStore(gated_uri, "needletail:/")
+    with pytest.raises(MlflowException):
+        store.get_experiment("0")
+    gate.open()
+    assert store.get_experiment("0").name == "Default"
