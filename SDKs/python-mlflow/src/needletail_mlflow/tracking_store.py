@@ -215,7 +215,7 @@ class TrackingStore(Unkept, AbstractStore):
     # Traces.
 
     def start_trace(self, trace_info):
-        return self._traces.start(trace_info)
+        return self._traces.tell(trace_info)
 
     def log_spans(self, location, spans, tracking_uri=None):
         del tracking_uri  # It is this store's.

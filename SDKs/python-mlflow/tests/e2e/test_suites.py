@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from mlflow.entities import (
@@ -18,6 +19,7 @@ from mlflow.entities import (
     TraceState,
     ViewType,
 )
+from mlflow.entities.assessment import FeedbackValue
 from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_status import TraceStatus
@@ -312,3 +314,47 @@ def test_a_server_starts_without_needletail(gate, gated_uri: str) -> None:
         store.get_experiment("0")
     gate.open()
     assert store.get_experiment("0").name == "Default"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [1, math.nan], {"a": math.inf}])
+def test_what_is_no_json_is_a_value_of_feedback_all_the_same(
+    store: TrackingStore, value: object
+) -> None:
+    make_trace(store, "tr-1")
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    feedback = Feedback(trace_id="tr-1", name="score", value=1.0, source=source)
+    stored = store.create_assessment(feedback)
+    later = FeedbackValue(value)
+    changed = store.update_assessment("tr-1", stored.assessment_id, feedback=later)
+    other = store.create_assessment(
+        Feedback(trace_id="tr-1", name="other", value=value, source=source)
+    )
+    for one in (changed, other, store.get_assessment("tr-1", other.assessment_id)):
+        assert repr(one.feedback.value) == repr(value)
+    # It is greater or less than no number.
+    for condition in ("> -1", "< 1"):
+        assert store.search_traces(["0"], filter_string=f"feedback.other {condition}")[0] == []
+
+
+def test_an_assessment_has_an_identifier_of_its_own(store: TrackingStore) -> None:
+    make_trace(store, "tr-1")
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    feedback = Feedback(trace_id="tr-1", name="score", value=1.0, source=source)
+    feedback.assessment_id = "a-1"
+    store.create_assessment(feedback)
+    with pytest.raises(MlflowException, match="constraint violation") as refused:
+        store.create_assessment(feedback)
+    assert refused.value.error_code == "INTERNAL_ERROR"
+
+
+def test_what_a_client_told_of_a_trace_stays(store: TrackingStore) -> None:
+    mark = getattr(TraceMetadataKey, "TRACE_INFO_FINALIZED", None)
+    told = make_trace(store, "tr-1")
+    store.log_spans("0", [make_span("tr-1", 1)])
+    assert store.get_trace_info("tr-1").trace_metadata == told.trace_metadata
+    assert told.trace_metadata == ({mark: "true"} if mark else {})
+    place = TraceLocation.from_experiment_id("0")
+    store.start_trace(TraceInfo("tr-2", place, START + 5, TraceState.OK, execution_duration=7))
+    store.log_spans("0", [make_span("tr-2", 1)])
+    found = store.get_trace_info("tr-2")
+    assert (found.request_time, found.execution_duration) == (START + 5, 7)
