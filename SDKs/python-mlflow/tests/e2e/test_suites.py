@@ -358,3 +358,15 @@ def test_what_a_client_told_of_a_trace_stays(store: TrackingStore) -> None:
     store.log_spans("0", [make_span("tr-2", 1)])
     found = store.get_trace_info("tr-2")
     assert (found.request_time, found.execution_duration) == (START + 5, 7)
+
+
+def test_a_deleted_experiment_has_its_name(store: TrackingStore) -> None:
+    experiment = store.create_experiment("popular")
+    for _ in range(2):
+        with pytest.raises(MlflowException, match=r"\(name=popular\) already exists") as refused:
+            store.create_experiment("popular")
+        assert refused.value.error_code == "RESOURCE_ALREADY_EXISTS"
+        if store.get_experiment(experiment).lifecycle_stage == "active":
+            store.delete_experiment(experiment)
+    store.restore_experiment(experiment)
+    assert store.get_experiment_by_name("popular").experiment_id == experiment
