@@ -63,7 +63,7 @@ def test_a_trace_is_shown_with_the_tree_of_its_spans(cli: Callable[..., str], be
     )  # fmt: skip
     bench.assess(trace, "good", 0.5)
     lines = cli("show", trace, "--project", "chat").splitlines()
-    for text in ("took", "3.5 s", "request", "what?", "metadata user", "feedback good"):
+    for text in ("took", "2.5 s", "request", "what?", "metadata user", "feedback good"):
         assert any(text in line for line in lines), text
     tree = lines[next(i for i, line in enumerate(lines) if line.startswith("SPAN")) + 1 :]
     assert [line.split("  OK")[0].rstrip() for line in tree] == [

@@ -118,6 +118,93 @@ def test_traces_are_found_by_their_assessments(bench: Bench) -> None:
     assert bench.found("feedback.score > 0.6") == []
 
 
+SESSION = "mlflow.trace.session"
+
+
+def test_what_is_thought_of_a_session_is_of_all_its_traces(bench: Bench) -> None:
+    def start(session: str) -> str:
+        return bench.start(metadata=pairs(mlflow__trace__session=session))
+
+    one, two, alone = start("s"), start("s"), start("other")
+    none = bench.start()
+    every = {one, two, alone, none}
+    of_session = {"metadata_json": json.dumps({SESSION: "s"})}
+    whole = bench.assess(one, "whole", "good", **of_session)
+    bench.assess(one, "score", 0.5, **of_session)
+    bench.assess(two, "score", 0.9)
+    bench.assess(one, "single", "bad")
+    bench.assess(alone, "single", "bad", metadata_json=json.dumps({"why": SESSION}))
+    # Of no session.
+    bench.assess(none, "whole", "good", **of_session)
+    bench.assess(two, "answer", 42, kind=AssessmentKind.EXPECTATION, **of_session)
+    for condition, expected in (
+        ("feedback.whole = 'good'", {one, two, none}),
+        ("feedback.whole LIKE 'g%'", {one, two, none}),
+        ("feedback.whole RLIKE '^go'", {one, two, none}),
+        ("feedback.whole != 'bad'", {one, two, none}),
+        ("feedback.whole = 'bad'", set()),
+        ("feedback.whole IS NOT NULL", {one, two, none}),
+        ("feedback.whole IS NULL", {alone}),
+        ("NOT feedback.whole = 'good'", {alone}),
+        ("feedback.whole = 'good' OR session_id = 'other'", every),
+        ("feedback.whole = 'good' AND session_id = 's'", {one, two}),
+        ("feedback.score < 0.6", {one, two}),
+        ("feedback.score > 0.6", {two}),
+        ("feedback.score IN ('0.5', '7')", {one, two}),
+        ("feedback.single = 'bad'", {one, alone}),
+        ("expectation.answer = '42'", {one, two}),
+        ("expectation.answer > 41", {one, two}),
+        ("feedback.answer = '42'", set()),
+    ):
+        assert set(bench.found(condition)) == expected, condition
+        assert bench.count(condition) == len(expected), condition
+    assert len(bench.found("feedback.whole = 'good'", page_size=1)) == 3
+    at = {**bench.at, "trace_id": one, "assessment_id": whole.assessment_id}
+    bench.tracing.delete_assessment(**at)
+    assert bench.found("feedback.whole = 'good'") == [none]
+
+
+def test_a_session_is_of_the_experiments_that_are_searched(
+    bench: Bench, client: needletail.Client
+) -> None:
+    second = Bench(client, bench.at, client.tracking.create_experiment(**bench.at, name=name()).id)
+    session = {"metadata": pairs(mlflow__trace__session=name())}
+    here, there = bench.start(**session), second.start(**session)
+    told = {"metadata_json": json.dumps({SESSION: "s"})}
+    # Other tests' traces have feedback, too.
+    tone = f"tone-{name()}"
+    bench.assess(here, tone, "kind", **told)
+    both = {"experiment_ids": [bench.experiment, second.experiment]}
+    for condition in (f"feedback.`{tone}` = 'kind'", f"feedback.`{tone}` IS NOT NULL"):
+        assert bench.found(condition) == [here]
+        assert second.found(condition) == []
+        assert set(bench.found(condition, **both)) == {here, there}
+        assert set(bench.found(condition, experiment_ids=[])) == {here, there}
+    assert second.found(f"feedback.`{tone}` IS NULL") == [there]
+    assert bench.found(f"feedback.`{tone}` IS NULL", **both) == []
+    client.tracking.delete_experiment(id=bench.experiment)
+    assert bench.found(f"feedback.`{tone}` = 'kind'", **both) == []
+
+
+def test_sessions_are_found_by_what_is_thought_of_them(bench: Bench) -> None:
+    for session in ("a", "b"):
+        told = {"metadata": pairs(mlflow__trace__session=session)}
+        bench.start(request_time_ms=100, **told)
+        last = bench.start(request_time_ms=200, **told)
+        if session == "a":
+            bench.assess(last, "whole", "good", metadata_json=json.dumps({SESSION: "a"}))
+        else:
+            bench.assess(last, "whole", "good")
+    at = {**bench.at, "experiment_id": bench.experiment}
+    found = bench.tracing.list_trace_sessions(
+        **at, last_time_ms_min=0, last_time_ms_max=1_000, filter="feedback.whole = 'good'"
+    )
+    assert [session.session_id for session in found.sessions] == ["a"]
+    assert bench.found("feedback.whole = 'good' AND timestamp = 100") == bench.found(
+        "session_id = 'a' AND timestamp = 100"
+    )
+
+
 def test_traces_are_found_by_regular_expressions(bench: Bench) -> None:
     first = bench.start(tags=pairs(mlflow__traceName="chat-12", team="a.b"))
     second = bench.start(tags=pairs(mlflow__traceName="Chat"), state=TraceState.ERROR)

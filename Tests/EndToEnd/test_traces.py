@@ -10,7 +10,7 @@ import pytest
 from needletail.identity import ProjectRole
 from needletail.tracing import Assessment, AssessmentKind, Span, TracePair, TraceSpans, TraceState
 from projects import open_team, refused
-from traces import Bench, name, pairs, read, span
+from traces import MILLION, Bench, name, pairs, read, span
 
 if TYPE_CHECKING:
     import needletail
@@ -114,6 +114,23 @@ def test_traces_are_deleted_by_name_and_by_age(bench: Bench) -> None:
     assert bench.found() == []
 
 
+def test_spans_leave_the_times_that_a_client_told(bench: Bench) -> None:
+    told = bench.start(request_time_ms=2_500, execution_ms=100)
+    bench.log(told, span(1), span(9))
+    assert (bench.one(told).request_time_ms, bench.one(told).execution_ms) == (2_500, 100)
+    # It has no end yet.
+    begun = bench.start(request_time_ms=2_500, state=TraceState.IN_PROGRESS)
+    bench.log(begun, span(2, 1, end_ns=None))
+    assert (bench.one(begun).request_time_ms, bench.one(begun).execution_ms) == (2_500, None)
+    late = bench.start(request_time_ms=2_500, state=TraceState.IN_PROGRESS)
+    bench.log(late, span(1))
+    assert (bench.one(late).request_time_ms, bench.one(late).execution_ms) == (2_500, 0)
+    bench.log(begun, span(1, end_ns=4_000 * MILLION))
+    found = bench.one(begun)
+    assert (found.request_time_ms, found.execution_ms) == (2_500, 1_500)
+    assert found.state == TraceState.OK
+
+
 def test_spans_make_their_trace_and_move_it(bench: Bench) -> None:
     trace = name()
     bench.log(trace, span(2, 1), metadata=pairs(tokens="5"), request_preview="q")
@@ -132,6 +149,7 @@ def test_spans_make_their_trace_and_move_it(bench: Bench) -> None:
     bench.log(trace, span(1, name="new"), metadata=pairs(tokens="9", more="1"))
     found = bench.one(trace)
     assert (found.state, read(found.metadata)) == (TraceState.OK, {"tokens": "7", "more": "1"})
+    assert (found.request_time_ms, found.execution_ms) == (1_000, 500)
     spans = [one.span for one in bench.spans(trace)]
     assert [one.name for one in spans if one] == ["new", "span 2", "span 3"]
 

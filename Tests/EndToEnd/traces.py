@@ -84,6 +84,11 @@ class Bench:
             if not token:
                 return found
 
+    def count(self, condition: str = "") -> int:
+        """Return how many traces a search finds."""
+        at = {**self.at, "experiment_ids": [self.experiment]}
+        return self.tracing.count_traces(**at, filter=condition).count
+
     def assess(self, trace: str, name: str, value: Any, **fields: Any) -> Assessment:
         """Write an assessment."""
         return self.tracing.create_assessment(

@@ -17,6 +17,8 @@ public struct Search: Sendable {
   let qualifiers: [SearchQualifier]
   /// Which rows of the first field of the order are read.
   var branch = SearchBranch.all
+  /// Fields of which resources lend one another values.
+  var lent: Set<SearchTarget> = []
   /// Adds ` and …` for whom may see what, and what else bounds the search.
   let restriction: @Sendable (inout ComposedStatement) -> Void
 

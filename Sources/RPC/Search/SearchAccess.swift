@@ -155,6 +155,9 @@ extension SearchCompiler {
         sql.add(" from ")
         addRows(clause, of: pairs, key, branch, to: &sql)
       }
+      guard isLent(clause) else { continue }
+      sql.add(" union all ")
+      addLentIDs(clause, to: &sql)
     }
   }
 

@@ -18,6 +18,10 @@ struct SearchCompiler {
   var isTrial = false
   /// Whether all rows are, to count those that satisfy the condition.
   var isCount = false
+  /// Adds ` and …` for what bounds the search.
+  var restriction: @Sendable (inout ComposedStatement) -> Void = { _ in }
+  /// Fields of which resources lend one another values.
+  var lent: Set<SearchTarget> = []
 
   /// The alias of the first field of an order.
   static let joined: StaticString = "k0"
@@ -107,6 +111,7 @@ struct SearchCompiler {
         if place > 0 { sql.add(" or ") }
         addExists(clause, of: pairs, key, branch, to: &sql)
       }
+      addLoans(clause, to: &sql)
       sql.add(")")
     }
   }

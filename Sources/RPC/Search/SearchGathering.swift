@@ -13,7 +13,7 @@ extension Search {
     sql.add("\nfrom ")
     sql.add(schema.table)
     joins(&sql)
-    addConditions(SearchCompiler(schema, organizationID: organizationID), to: &sql)
+    addConditions(compiler, to: &sql)
     tail(&sql)
     return sql.query(name) { reply throws(PostgresError) in
       try reply.many { row throws(PostgresError) in try decode(row) }

@@ -129,6 +129,11 @@ public struct SearchPairs: Sendable {
   public let knownKeys: [String]?
   /// The column that is compared with numbers, where that is another.
   let number: StaticString?
+  /// A table of the values that a resource has by another one of its kind; nil = there are none.
+  ///
+  /// Its rows have the columns that the search is bounded by, of the resource whose values they
+  /// are: what a search does not look at lends nothing to what it finds.
+  let lent: StaticString?
   /// The columns of a table that has no keys, by what callers call them; nil = it has keys.
   let columns: [String: StaticString]?
   /// Of such a table, what reads a field whose name begins so.
@@ -155,13 +160,15 @@ public struct SearchPairs: Sendable {
       knownKeys: keys, presence: presence)
   }
 
-  /// Makes keyed fields of which a resource may have several, each a text or a number.
+  /// Makes keyed fields of which a resource may have several, each a text or a number; in the table
+  /// `lent` are those that it has by another one.
   public init(
-    either names: [String], _ table: StaticString, owner: StaticString, number: StaticString
+    either names: [String], _ table: StaticString, owner: StaticString, number: StaticString,
+    lent: StaticString? = nil
   ) {
     self.init(
       names: names, table: table, owner: owner, value: "value", sorted: "value",
-      kind: .textOrNumber, number: number)
+      kind: .textOrNumber, number: number, lent: lent)
   }
 
   /// Makes fields of texts in the columns of a table of parts, such as the steps of a process.
@@ -202,8 +209,9 @@ public struct SearchPairs: Sendable {
   private init(
     names: [String], table: StaticString, owner: StaticString, value: StaticString,
     sorted: StaticString, settled: StaticString? = nil, kind: SearchKind,
-    knownKeys: [String]? = nil, number: StaticString? = nil, columns: [String: StaticString]? = nil,
-    open: SearchOpenField? = nil, series: SearchSeries? = nil, presence: SearchPresence? = nil
+    knownKeys: [String]? = nil, number: StaticString? = nil, lent: StaticString? = nil,
+    columns: [String: StaticString]? = nil, open: SearchOpenField? = nil,
+    series: SearchSeries? = nil, presence: SearchPresence? = nil
   ) {
     self.names = names
     self.table = table
@@ -214,6 +222,7 @@ public struct SearchPairs: Sendable {
     self.kind = kind
     self.knownKeys = knownKeys
     self.number = number
+    self.lent = lent
     self.columns = columns
     self.open = open
     self.series = series

@@ -47,6 +47,8 @@ extension Search {
   var compiler: SearchCompiler {
     var compiler = SearchCompiler(schema, organizationID: organizationID)
     compiler.qualifiers = qualifiers
+    compiler.restriction = restriction
+    compiler.lent = lent
     return compiler
   }
 

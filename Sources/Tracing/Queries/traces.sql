@@ -43,8 +43,9 @@ on conflict (organization_id, project_id, public_id) do update
 returning trace.id as "id!";
 
 -- Creates the traces that spans are of, in a live experiment, and moves those that are there, as
--- their spans tell: an end of -1 is absent, and so are empty previews. Nothing where there is no
--- such experiment. Until the transaction ends, nobody else writes them.
+-- their spans tell: an end of -1 is absent, and so are empty previews. Times that a trace's own
+-- client told stay. Nothing where there is no such experiment. Until the transaction ends, nobody
+-- else writes them.
 -- name: openTraces :many
 insert into traces as trace (
     organization_id, id, project_id, experiment_id, public_id, state, request_time_ms,
@@ -76,11 +77,22 @@ inner join resource_projects as experiment
 order by item.public_id
 on conflict (organization_id, project_id, public_id) do update
     set
-        request_time_ms = least(trace.request_time_ms, excluded.request_time_ms),
-        execution_ms = greatest(
-            trace.request_time_ms + trace.execution_ms,
-            excluded.request_time_ms + excluded.execution_ms
-        ) - least(trace.request_time_ms, excluded.request_time_ms),
+        request_time_ms = case
+            when trace.is_told then trace.request_time_ms
+            else least(trace.request_time_ms, excluded.request_time_ms)
+        end,
+        execution_ms = case
+            when not trace.is_told
+                then greatest(
+                    trace.request_time_ms + trace.execution_ms,
+                    excluded.request_time_ms + excluded.execution_ms
+                ) - least(trace.request_time_ms, excluded.request_time_ms)
+            when trace.execution_ms is null
+                then excluded.request_time_ms + excluded.execution_ms - least(
+                    trace.request_time_ms, excluded.request_time_ms + excluded.execution_ms
+                )
+            else trace.execution_ms
+        end,
         state = case
             when trace.state in ('unspecified', 'in_progress') and excluded.state <> 'in_progress'
                 then excluded.state

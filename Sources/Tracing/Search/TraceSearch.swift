@@ -47,10 +47,11 @@ enum TraceSearch {
         open: SearchOpenField(
           prefix: "attributes.", function: "needletail_span_attribute", of: "content")),
       SearchPairs(
-        either: ["feedback"], "trace_feedback", owner: "trace_id", number: "value_number"),
+        either: ["feedback"], "trace_feedback", owner: "trace_id", number: "value_number",
+        lent: "trace_session_feedback"),
       SearchPairs(
         either: ["expectation"], "trace_expectations", owner: "trace_id",
-        number: "value_number"),
+        number: "value_number", lent: "trace_session_expectations"),
       SearchPairs(several: ["issue"], "trace_issue_fields", owner: "trace_id", keys: ["id"]),
     ],
     shortcuts: [
@@ -95,9 +96,10 @@ extension TracingService {
     _ call: CallContext
   ) async throws(CallError) -> Search {
     try await requireLook(at: projectID, call)
-    return try call.search(
+    let search = try call.search(
       TraceSearch.schema, filter: filter, orderBy: orderBy, isNarrow: true, TraceSearch.reasons,
       restriction: TraceSearch.restriction(call, projectID, experimentIDs))
+    return try await call.lending(search, "tracing.lendAssessments", TraceSearch.reasons)
   }
 
   /// Finds traces by a filter, in any order.

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow import entities
 from mlflow.entities import AssessmentError, AssessmentSource, Expectation, Feedback
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR
 from needletail.errors import CallError
 from needletail.tracing import Assessment as Stored
 from needletail.tracing import AssessmentKind
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
     from needletail_mlflow.connection import Connection
 
+_NO_JSON = "needletail.mlflow.value"
+"""Member of a value with NaN or infinities, which are no JSON: the value as Python writes it."""
+
 
 class Assessments:
     """The assessments of a project's traces."""
@@ -31,7 +36,13 @@ class Assessments:
 
     def create(self, assessment: Assessment) -> Assessment:
         with TRANSLATED:
-            return told(self.write(assessment.trace_id, assessment), assessment.trace_id)
+            try:
+                stored = self.write(assessment.trace_id, assessment)
+            except CallError as error:
+                if error.reason != "ASSESSMENT_ID_TAKEN":
+                    raise
+                raise MlflowException(f"constraint violation: {error}", INTERNAL_ERROR) from error
+            return told(stored, assessment.trace_id)
 
     def get(self, trace_id, assessment_id) -> Assessment:
         with TRANSLATED:
@@ -54,7 +65,7 @@ class Assessments:
                 trace_id=trace_id,
                 assessment_id=assessment_id,
                 name=_kept_name(kind, name) if name else name,
-                value_json=None if value is None else json.dumps(value.value),
+                value_json=None if value is None else _dumped(value.value),
                 error_json=_error_json(getattr(value, "error", None)),
                 rationale=rationale,
                 metadata_json=json.dumps(metadata) if metadata else None,
@@ -120,7 +131,7 @@ class Assessments:
 
 def told(stored: Stored, trace_id: str) -> Assessment:
     """An assessment."""
-    value = json.loads(stored.value_json)
+    value = _loaded(stored.value_json)
     common: dict[str, Any] = {
         "source": AssessmentSource(source_type=stored.source_type, source_id=stored.source_id),
         "trace_id": trace_id,
@@ -160,7 +171,7 @@ def _kept(assessment: Assessment) -> Stored:
         assessment_id=assessment.assessment_id or f"a-{uuid.uuid4().hex}",
         kind=kind,
         name=_kept_name(kind, assessment.name),
-        value_json=json.dumps(value),
+        value_json=_dumped(value),
         error_json=_error_json(assessment.feedback.error if assessment.feedback else None),
         rationale=assessment.rationale,
         source_type=assessment.source.source_type,
@@ -197,6 +208,20 @@ def _told_id(name: str) -> str:
 def _issue_name(value: Any, name: str) -> str:
     # Other clients write what they like.
     return str((value.get("issue_name") if isinstance(value, dict) else None) or name)
+
+
+def _dumped(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps({_NO_JSON: json.dumps(value)})
+
+
+def _loaded(text: str) -> Any:
+    value = json.loads(text)
+    if isinstance(value, dict) and value.keys() == {_NO_JSON}:
+        return json.loads(value[_NO_JSON])
+    return value
 
 
 def _error_json(error: AssessmentError | None) -> str | None:

@@ -71,15 +71,15 @@ class Experiments:
         with TRANSLATED:
             # A name that "Default" may come to need is not taken before it.
             self._default()
+            # To MLflow a deleted experiment has its name as long as it can be restored.
+            if self._named(name) is not None:
+                raise self._taken(name, "It may be a deleted one, which can be restored.")
             try:
                 stored = self._create(name, config, wanted)
             except CallError as error:
                 if error.reason != "EXPERIMENT_NAME_TAKEN":
                     raise
-                raise MlflowException(
-                    f"Experiment(name={name}) already exists. Error: {error}",
-                    RESOURCE_ALREADY_EXISTS,
-                ) from error
+                raise self._taken(name, str(error)) from error
         self._locations[stored.id] = self._location(stored)
         return ids.to_mlflow(stored.id)
 
@@ -225,6 +225,11 @@ class Experiments:
             config_json=json.dumps({_CONFIG_KEY: config}) if config else "",
             tags=[Tag(key=key, value=value) for key, value in tags.items()],
         )
+
+    @staticmethod
+    def _taken(name, why: str) -> MlflowException:
+        text = f"Experiment(name={name}) already exists. Error: {why}"
+        return MlflowException(text, RESOURCE_ALREADY_EXISTS)
 
     def _default(self) -> str | None:
         """UUID of the experiment "0", which is made when it was never there."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 from mlflow.entities import RunTag, _DatasetSummary
+from mlflow.exceptions import MlflowException
 from mlflow.store.tracking import (
     SEARCH_MAX_RESULTS_DEFAULT,
     SEARCH_TRACES_DEFAULT_MAX_RESULTS,
@@ -34,8 +36,8 @@ from needletail_mlflow.uri import parse_tracking_uri
 class TrackingStore(Scorers, Unkept, AbstractStore):
     """Experiments, runs and traces on Needletail.
 
-    Nothing is connected before the first call. One object is good for any number of threads, and
-    goes on in forked children.
+    Nothing is connected before the first call, but for a server of MLflow's. One object is good for
+    any number of threads, and goes on in forked children.
     """
 
     DEFAULT_EXPERIMENT_ID = DEFAULT_ID
@@ -54,6 +56,10 @@ class TrackingStore(Scorers, Unkept, AbstractStore):
         self._issues = Issues(self._connection, self._experiments)
         self._evaluated = EvaluationDatasets(self._connection, self._experiments)
         self._traces = Traces(self._connection, self._experiments, self._runs, self._assessments)
+        if artifact_uri:
+            # A server of MLflow's: it has the experiment "0" from its start, whatever comes first.
+            with contextlib.suppress(MlflowException):
+                self._experiments.get(DEFAULT_ID)
 
     # Experiments.
 
@@ -212,7 +218,7 @@ class TrackingStore(Scorers, Unkept, AbstractStore):
     # Traces.
 
     def start_trace(self, trace_info):
-        return self._traces.start(trace_info)
+        return self._traces.tell(trace_info)
 
     def log_spans(self, location, spans, tracking_uri=None):
         del tracking_uri  # It is this store's.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import math
 
 import pytest
 from mlflow.entities import (
+    AssessmentSource,
+    AssessmentSourceType,
     ExperimentTag,
+    Feedback,
     Metric,
     RunStatus,
     RunTag,
@@ -16,20 +19,19 @@ from mlflow.entities import (
     TraceState,
     ViewType,
 )
+from mlflow.entities.assessment import FeedbackValue
 from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_status import TraceStatus
 from mlflow.exceptions import MlflowException, MlflowTracingException
-from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
 from opentelemetry import trace as otel
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from needletail_mlflow import metrics, traces
 from needletail_mlflow.registry_store import RegistryStore
-
-if TYPE_CHECKING:
-    from needletail_mlflow.tracking_store import TrackingStore
+from needletail_mlflow.tracking_store import TrackingStore
 
 START = 1_700_000_000_000
 NAME, LOCATION = "mlflow.runName", "mlflow.artifactLocation"
@@ -271,3 +273,100 @@ def test_what_is_not_kept_says_so(store: TrackingStore) -> None:
         with pytest.raises(MlflowException, match=f"does not keep what {name} needs") as caught:
             getattr(store, name)()
         assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+def test_feedback_on_a_session_finds_all_its_traces(store: TrackingStore) -> None:
+    location = TraceLocation.from_experiment_id("0")
+    for trace_id, session in (("tr-1", "a"), ("tr-2", "a"), ("tr-3", "b")):
+        metadata = {TraceMetadataKey.TRACE_SESSION: session}
+        store.start_trace(
+            TraceInfo(trace_id, location, START, TraceState.OK, trace_metadata=metadata)
+        )
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    for name, metadata in (("whole", {TraceMetadataKey.TRACE_SESSION: "a"}), ("single", None)):
+        store.create_assessment(
+            Feedback(trace_id="tr-1", name=name, value="good", source=source, metadata=metadata)
+        )
+    for condition, expected in (
+        ('feedback.whole = "good"', {"tr-1", "tr-2"}),
+        ("feedback.whole IS NOT NULL", {"tr-1", "tr-2"}),
+        ("feedback.whole IS NULL", {"tr-3"}),
+        ('feedback.single = "good"', {"tr-1"}),
+        ("feedback.single IS NULL", {"tr-2", "tr-3"}),
+    ):
+        found, _ = store.search_traces(["0"], filter_string=condition)
+        assert {trace.trace_id for trace in found} == expected, condition
+
+
+def test_a_server_has_the_experiment_0_before_all_others(uri: str) -> None:
+    store = TrackingStore(uri, "needletail:/")
+    first = store.get_experiment(store.create_experiment("first"))
+    default = store.get_experiment("0")
+    assert default.creation_time <= first.creation_time
+    found = store.search_experiments(filter_string=f"creation_time > {default.creation_time}")
+    assert [one.experiment_id for one in found] == [first.experiment_id]
+
+
+def test_a_server_starts_without_needletail(gate, gated_uri: str) -> None:
+    gate.close()
+    store = TrackingStore(gated_uri, "needletail:/")
+    with pytest.raises(MlflowException):
+        store.get_experiment("0")
+    gate.open()
+    assert store.get_experiment("0").name == "Default"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, [1, math.nan], {"a": math.inf}])
+def test_what_is_no_json_is_a_value_of_feedback_all_the_same(
+    store: TrackingStore, value: object
+) -> None:
+    make_trace(store, "tr-1")
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    feedback = Feedback(trace_id="tr-1", name="score", value=1.0, source=source)
+    stored = store.create_assessment(feedback)
+    later = FeedbackValue(value)
+    changed = store.update_assessment("tr-1", stored.assessment_id, feedback=later)
+    other = store.create_assessment(
+        Feedback(trace_id="tr-1", name="other", value=value, source=source)
+    )
+    for one in (changed, other, store.get_assessment("tr-1", other.assessment_id)):
+        assert repr(one.feedback.value) == repr(value)
+    # It is greater or less than no number.
+    for condition in ("> -1", "< 1"):
+        assert store.search_traces(["0"], filter_string=f"feedback.other {condition}")[0] == []
+
+
+def test_an_assessment_has_an_identifier_of_its_own(store: TrackingStore) -> None:
+    make_trace(store, "tr-1")
+    source = AssessmentSource(AssessmentSourceType.HUMAN, "ada")
+    feedback = Feedback(trace_id="tr-1", name="score", value=1.0, source=source)
+    feedback.assessment_id = "a-1"
+    store.create_assessment(feedback)
+    with pytest.raises(MlflowException, match="constraint violation") as refused:
+        store.create_assessment(feedback)
+    assert refused.value.error_code == "INTERNAL_ERROR"
+
+
+def test_what_a_client_told_of_a_trace_stays(store: TrackingStore) -> None:
+    mark = getattr(TraceMetadataKey, "TRACE_INFO_FINALIZED", None)
+    told = make_trace(store, "tr-1")
+    store.log_spans("0", [make_span("tr-1", 1)])
+    assert store.get_trace_info("tr-1").trace_metadata == told.trace_metadata
+    assert told.trace_metadata == ({mark: "true"} if mark else {})
+    place = TraceLocation.from_experiment_id("0")
+    store.start_trace(TraceInfo("tr-2", place, START + 5, TraceState.OK, execution_duration=7))
+    store.log_spans("0", [make_span("tr-2", 1)])
+    found = store.get_trace_info("tr-2")
+    assert (found.request_time, found.execution_duration) == (START + 5, 7)
+
+
+def test_a_deleted_experiment_has_its_name(store: TrackingStore) -> None:
+    experiment = store.create_experiment("popular")
+    for _ in range(2):
+        with pytest.raises(MlflowException, match=r"\(name=popular\) already exists") as refused:
+            store.create_experiment("popular")
+        assert refused.value.error_code == "RESOURCE_ALREADY_EXISTS"
+        if store.get_experiment(experiment).lifecycle_stage == "active":
+            store.delete_experiment(experiment)
+    store.restore_experiment(experiment)
+    assert store.get_experiment_by_name("popular").experiment_id == experiment
