@@ -37,6 +37,7 @@ _REMEDIES = {
 _NO_TLS = "WRONG_VERSION_NUMBER"
 _REMEDIES_BY_CODE = {
     Code.PERMISSION_DENIED: "use a key whose scopes and role allow it",
+    Code.DEADLINE_EXCEEDED: "it is there and does not answer: look at its log, or try again",
 }
 # What a client asked for, and not the server's state, is wrong with these.
 _WRONG_REQUESTS = {
