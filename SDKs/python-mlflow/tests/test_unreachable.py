@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import needletail
 import pytest
 from mlflow.exceptions import MlflowException
+from needletail._transport import tls
 
+from needletail_mlflow.errors import to_mlflow
 from needletail_mlflow.tracking_store import TrackingStore
 
 if TYPE_CHECKING:
@@ -85,3 +87,13 @@ def test_nobody_is_asked_before_the_first_use() -> None:
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_a_server_of_something_else_over_tls_is_another_port_and_no_wrong_certificate() -> None:
+    error = tls.wrong_protocol("host:443", "http/1.1")
+    assert error is not None
+    told = to_mlflow(error)
+    assert told.error_code == "INVALID_PARAMETER_VALUE"
+    assert "host:443 does not speak" in str(told)
+    assert "also at its port" in str(told)
+    assert "NEEDLETAIL_CA_FILE" not in str(told)
