@@ -39,11 +39,11 @@ def read(name: str = "digits", digest: str = "d1", context: str = "", **fields: 
     return NewRunInput(dataset=dataset(name, digest), context=context, **fields)
 
 
-def inputs(client: needletail.Client, run: str) -> list[tuple[str, str, str]]:
+def inputs(client: needletail.Client, run: str, page: int = 2) -> list[tuple[str, str, str]]:
     """Return name, digest and context of what a run read, oldest first."""
     found = [
         (one.dataset.name, one.dataset.digest, one.context)
-        for one in client.tracking.iterate_run_inputs(run_id=run, page_size=2)
+        for one in client.tracking.iterate_run_inputs(run_id=run, page_size=page)
         if one.dataset is not None
     ]
     return found[::-1]
@@ -193,11 +193,12 @@ def test_a_bad_model_is_named_and_none_is_linked(
 
 def test_the_links_of_a_run_are_bounded(client: needletail.Client, run_id: str) -> None:
     tracking = client.tracking
-    many = [read(f"{n}") for n in range(1_000)]
-    tracking.log_inputs(run_id=run_id, inputs=many)
+    many = [read(f"{n}") for n in range(10_000)]
+    for start in range(0, len(many), 1_000):
+        tracking.log_inputs(run_id=run_id, inputs=many[start : start + 1_000])
     refused("INPUT_LIMIT_REACHED", tracking.log_inputs, run_id=run_id, inputs=[read("one more")])
     tracking.log_inputs(run_id=run_id, inputs=many[:2])
-    assert len(inputs(client, run_id)) == 1_000
+    assert len(inputs(client, run_id, page=1_000)) == 10_000
     made = [NewRunModel(role=OUTPUT, name="m", step=step) for step in range(1_000)]
     tracking.log_models(run_id=run_id, models=made)
     one_more = [NewRunModel(role=INPUT, name="m")]

@@ -206,8 +206,9 @@ def test_a_database_of_another_mlflow_is_refused_and_not_upgraded(
     [
         ("postgresql://ada:geheim@host/mlflow", "psycopg2-binary"),
         ("mysql://ada:geheim@host/mlflow", "pymysql"),
-        ("mysql+mysqldb://ada:geheim@host/mlflow", "mysqldb"),
+        ("mysql+mysqldb://ada:geheim@host/mlflow", "mysqlclient"),
         ("mssql://ada:geheim@host/mlflow", "pymssql"),
+        ("mssql+pyodbc://ada:geheim@host/mlflow", "pyodbc"),
     ],
 )
 def test_a_driver_that_is_missing_is_told_with_what_to_install(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,12 +27,14 @@ class Outcome:
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         self.ends: list[tuple[str, bytes]] = []
+        self.texts: list[str] = []
 
     def message(self, message: bytes) -> None:
         self.messages.append(message)
 
     def ended(self, error: CallError | None, message: bytes) -> None:
         self.ends.append((error.reason or error.code.name if error else "", message))
+        self.texts.append(str(error or ""))
 
     def writable(self) -> None:
         pass
@@ -57,6 +60,7 @@ class World:
             end_of_requests=options.get("end_of_requests", True),
             deadline=None if timeout is None else self.now + timeout,
             open_by=self.now + 10 if timeout is None else None,
+            connect_seconds=options.get("connect_seconds", math.inf),
         )
         self.engine.start(call, self.now)
         return call, outcome
@@ -238,6 +242,57 @@ def test_the_deadline_cancels() -> None:
     assert world.sent(link) == ["1 cancel"]
     world.receive(link, frame(1, end={"message": b"late"}))
     assert len(outcome.ends) == 1
+
+
+def test_a_call_that_never_had_a_connection_says_so_at_its_deadline() -> None:
+    world = World()
+    _, outcome = world.call(timeout=1.0)
+    world.pass_time(1.1)
+    assert outcome.ends == [("CONNECT_FAILED", b"")]
+
+
+def test_a_call_in_a_pause_of_dialling_tells_why_there_is_one() -> None:
+    world = World()
+    world.call()
+    world.engine.disconnected(world.dialled()[0], "no route to host", world.now)
+    _, outcome = world.call(timeout=0.01)
+    world.pass_time(0.02)
+    assert outcome.ends == [("CONNECT_FAILED", b"")]
+    assert "no route to host" in outcome.texts[0]
+
+
+@pytest.mark.parametrize("timeout", [None, 8.0])
+def test_the_patience_for_a_connection_ends_before_the_deadline(timeout: float | None) -> None:
+    world = World()
+    _, outcome = world.call(timeout=timeout, connect_seconds=2.0)
+    world.pass_time(1.9)
+    assert outcome.ends == []
+    world.pass_time(0.2)
+    assert outcome.ends == [("CONNECT_FAILED", b"")]
+
+
+def test_an_answer_is_waited_for_longer_than_a_connection() -> None:
+    world = World()
+    _, outcome = world.call(connect_seconds=2.0)
+    link = world.connect()
+    world.pass_time(9.0)
+    world.receive(link, frame(1, end={"message": b"late"}))
+    assert outcome.ends == [("", b"late")]
+
+
+def test_the_patience_begins_anew_when_a_connection_is_lost() -> None:
+    world = World()
+    _, under_way = world.call(connect_seconds=2.0)
+    link = world.connect()
+    world.pass_time(4.0)
+    _, waiting = world.call(connect_seconds=2.0)
+    world.receive(link, frame(2, end={"status": {"code": 8, "reason": "RATE_LIMITED"}}))
+    world.engine.disconnected(link, "reset", world.now)
+    world.pass_time(1.9)
+    assert (under_way.ends, waiting.ends) == ([], [])
+    world.pass_time(0.2)
+    assert under_way.ends == [("CONNECTION_LOST", b"")]
+    assert waiting.ends == [("RATE_LIMITED", b"")]
 
 
 def test_a_drain_sends_the_unstarted_elsewhere_and_then_hangs_up() -> None:

@@ -14,18 +14,23 @@ select
         from
             unnest(:names::text[], :digests::text[], :contexts::text[])
             with ordinality as asked (name, digest, context, place)
-        inner join input_datasets as dataset
-            on
-                dataset.organization_id = run.organization_id
-                and dataset.project_id = run.project_id
-                and asked.name = dataset.name
-                and asked.digest = dataset.digest
-        inner join run_inputs as link
-            on
-                dataset.organization_id = link.organization_id
-                and dataset.id = link.dataset_id
-                and asked.context = link.context
-        where link.run_id = run.id
+        where
+            exists (
+                select from run_inputs as link
+                where
+                    link.organization_id = run.organization_id
+                    and link.run_id = run.id
+                    and link.dataset_id = (
+                        select dataset.id
+                        from input_datasets as dataset
+                        where
+                            dataset.organization_id = run.organization_id
+                            and dataset.project_id = run.project_id
+                            and dataset.name = asked.name
+                            and dataset.digest = asked.digest
+                    )
+                    and link.context = asked.context
+            )
         order by asked.place
     ) as "linked_places!"
 from runs as run

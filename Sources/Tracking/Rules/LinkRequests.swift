@@ -23,7 +23,7 @@ enum LinkBounds {
   /// Links in one request.
   static let perRequestMax = 1_000
   /// Links of one run to datasets.
-  static let inputsMax = 1_000
+  static let inputsMax = 10_000
   /// Links of one run to models.
   static let modelsMax = 1_000
   /// Links that the audit log names of one change.

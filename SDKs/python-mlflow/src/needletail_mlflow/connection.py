@@ -70,7 +70,9 @@ class Connection:
             return self._shared
         with TRANSLATED:
             self._said = _said()
-            self._shared = _shared(settings_module.resolve(self.place.url))
+            self._shared = _shared(
+                settings_module.resolve(self.place.url, connect_timeout_seconds=patience_seconds())
+            )
         return self._shared
 
     def _find_project(self) -> str:

@@ -33,10 +33,11 @@ _REMEDIES = {
     TLS_FAILED: "set NEEDLETAIL_CA_FILE to the file of the authority that the server's operator"
     " gave out, and MLFLOW_TRACKING_URI to a name that is in its certificate",
 }
-# What OpenSSL says where an HTTP server answers.
-_NO_TLS = "WRONG_VERSION_NUMBER"
+# What is said where an HTTP server answers, or a server of something else over TLS.
+_OTHERS = ("WRONG_VERSION_NUMBER", "does not speak", "NO_APPLICATION_PROTOCOL", "PROTOCOL_VERSION")
 _REMEDIES_BY_CODE = {
     Code.PERMISSION_DENIED: "use a key whose scopes and role allow it",
+    Code.DEADLINE_EXCEEDED: "it is there and does not answer: look at its log, or try again",
 }
 # What a client asked for, and not the server's state, is wrong with these.
 _WRONG_REQUESTS = {
@@ -79,7 +80,7 @@ def to_mlflow(error: CallError | SettingsError) -> MlflowException:
     code = _CODES.get(error.code, databricks_pb2.INTERNAL_ERROR)
     if error.reason in _WRONG_REQUESTS:
         code = databricks_pb2.INVALID_PARAMETER_VALUE
-    is_other_port = error.reason == TLS_FAILED and _NO_TLS in error.message
+    is_other_port = error.reason == TLS_FAILED and any(one in error.message for one in _OTHERS)
     remedy = _REMEDIES.get(
         CONNECT_FAILED if is_other_port else error.reason
     ) or _REMEDIES_BY_CODE.get(error.code)

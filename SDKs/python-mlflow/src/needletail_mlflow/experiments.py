@@ -54,6 +54,8 @@ class Experiments:
         self._lock = threading.Lock()
         self._default_uuid: str | None = None
         self._refusal: CallError | None = None
+        # UUIDs of experiments that are not "0".
+        self._others: set[str] = set()
         # Where artifacts of an experiment go, by its UUID: it never changes.
         self._locations: dict[str, str] = {}
 
@@ -85,10 +87,14 @@ class Experiments:
 
     def get(self, experiment_id) -> Experiment:
         with TRANSLATED:
+            if str(experiment_id) == DEFAULT_ID and self._is_to_come():
+                return _default_to_come()
             return self._told(self._stored(experiment_id))
 
     def get_by_name(self, name) -> Experiment | None:
         with TRANSLATED:
+            if name == Experiment.DEFAULT_EXPERIMENT_NAME and self._is_to_come():
+                return _default_to_come()
             found = self._named(name)
             return None if found is None else self._told(found)
 
@@ -132,7 +138,7 @@ class Experiments:
     ) -> PagedList[Experiment]:
         check_max_results(max_results)
         with TRANSLATED:
-            self._default()
+            is_to_come = self._is_to_come()
             order = experiment_order(order_by)
             condition = experiment_filter(filter_string, self.uuid)
             found: list[Stored] = []
@@ -148,7 +154,14 @@ class Experiments:
                 found += page.experiments
                 token = page.next_page_token
                 if not token or len(found) >= max_results:
-                    return PagedList([self._told(one) for one in found], token or None)
+                    break
+            if is_to_come:
+                self._others.update(one.id for one in found)
+            told = [self._told(one) for one in found]
+            is_meant = not filter_string and view_type != ViewType.DELETED_ONLY
+            if is_to_come and is_meant and not token and len(told) < max_results:
+                told.append(_default_to_come())
+            return PagedList(told, token or None)
 
     def set_tag(self, experiment_id, tag) -> None:
         _validate_experiment_tag(tag.key, tag.value)
@@ -181,7 +194,11 @@ class Experiments:
 
     def public_id(self, uuid: str) -> str:
         """How MLflow calls an experiment."""
-        return DEFAULT_ID if uuid == self._default() else ids.to_mlflow(uuid)
+        if uuid not in self._others:
+            if uuid == self._default():
+                return DEFAULT_ID
+            self._others.add(uuid)
+        return ids.to_mlflow(uuid)
 
     def run_artifacts(self, experiment_uuid: str, run_uuid: str) -> str:
         """Where the artifacts of a run are."""
@@ -231,11 +248,17 @@ class Experiments:
         text = f"Experiment(name={name}) already exists. Error: {why}"
         return MlflowException(text, RESOURCE_ALREADY_EXISTS)
 
+    def _is_to_come(self) -> bool:
+        """Whether there is no experiment "0" yet, as nobody came who may make it."""
+        return not self._default()
+
     def _default(self) -> str | None:
         """UUID of the experiment "0", which is made when it was never there."""
-        if self._default_uuid is None:
+        if not self._default_uuid:
+            # Looked up before the lock is held: threads wait together for a server that is away.
+            _ = self._connection.project_id
             with self._lock:
-                if self._default_uuid is None:
+                if not self._default_uuid:
                     self._default_uuid = self._find_default() or self._make_default()
         return self._default_uuid
 
@@ -361,6 +384,11 @@ class Experiments:
     @staticmethod
     def _no_such(experiment_id) -> MlflowException:
         return missing(f"No Experiment with id={experiment_id} exists")
+
+
+def _default_to_come() -> Experiment:
+    """What MLflow has from the start, for those who may only read."""
+    return Experiment(DEFAULT_ID, Experiment.DEFAULT_EXPERIMENT_NAME, "", LifecycleStage.ACTIVE)
 
 
 def _deleted_at(stored: Stored) -> tuple[bool, int]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import needletail
 import pytest
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from needletail_mlflow.tracking_store import TrackingStore
@@ -99,8 +100,16 @@ def test_a_key_without_the_scope_in_a_project_that_is_new(uri, client, said) -> 
     made = client.identity.create_api_key(name=uuid.uuid4().hex, scopes=READING)
     said(NEEDLETAIL_API_KEY=made.secret)
     refused(uri, "PERMISSION_DENIED", "needs the permission experiment.create.*use a key whose")
-    with pytest.raises(MlflowException, match="No Experiment with id=0"):
-        TrackingStore(uri).get_experiment("0")
+    reader = TrackingStore(uri)
+    assert reader.get_experiment("0").name == "Default"
+    assert reader.get_experiment_by_name("Default").experiment_id == "0"
+    assert [one.experiment_id for one in reader.search_experiments()] == ["0"]
+    assert reader.search_runs(["0"], "", ViewType.ALL) == []
+    said()
+    run = TrackingStore(uri).create_run("0", "somebody", 1, [], "first").info.run_id
+    said(NEEDLETAIL_API_KEY=made.secret)
+    assert reader.get_run(run).info.experiment_id == "0"
+    assert [one.info.run_id for one in reader.search_runs(["0"], "", ViewType.ALL)] == [run]
 
 
 def test_a_port_where_no_tls_is_spoken(said) -> None:

@@ -262,6 +262,27 @@ def test_histories_come_in_pages_and_samples(store: TrackingStore) -> None:
     assert len(store.get_metric_history_bulk([run_id], "loss", 7)) == 7
 
 
+def test_a_run_may_read_thousands_of_datasets(store: TrackingStore) -> None:
+    run_id = make_run(store).info.run_id
+    names = [f"shard {number}" for number in range(2_500)]
+    store.log_inputs(
+        run_id, [DatasetInput(Dataset(name, name, "local", "file:///"), []) for name in names]
+    )
+    for run in (store.get_run(run_id), store.search_runs(["0"], "", ViewType.ACTIVE_ONLY)[0]):
+        assert [one.dataset.name for one in run.inputs.dataset_inputs] == names
+
+
+@pytest.mark.parametrize("use", ["get", "name", "search"])
+def test_the_default_experiment_is_there_at_first_sight(store: TrackingStore, use: str) -> None:
+    found = {
+        "get": lambda: store.get_experiment("0"),
+        "name": lambda: store.get_experiment_by_name("Default"),
+        "search": lambda: store.search_experiments()[0],
+    }[use]()
+    assert found is not None
+    assert (found.experiment_id, found.name, found.lifecycle_stage) == ("0", "Default", "active")
+
+
 def test_inputs_and_outputs_come_with_the_run(store: TrackingStore) -> None:
     run_id = make_run(store).info.run_id
     dataset = Dataset("digits", "5c1ab2", "local", "file:///digits", "{}", None)

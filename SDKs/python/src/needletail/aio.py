@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import math
 import os
 from typing import TYPE_CHECKING, Generic
 
@@ -37,6 +38,7 @@ def connect(
     key_file: str | None = None,
     profile: str | None = None,
     timeout_seconds: float | None = None,
+    connect_timeout_seconds: float = math.inf,
 ) -> Client:
     """Makes a client; the settings are those of `needletail.connect`.
 
@@ -53,6 +55,7 @@ def connect(
             key_file=key_file,
             profile=profile,
             timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
         )
     )
 

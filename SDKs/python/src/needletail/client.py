@@ -43,6 +43,7 @@ def connect(
     key_file: str | None = None,
     profile: str | None = None,
     timeout_seconds: float | None = None,
+    connect_timeout_seconds: float = math.inf,
 ) -> Client:
     """Makes a client. The connection is opened by the first call, and again whenever it broke.
 
@@ -56,6 +57,7 @@ def connect(
         key_file: PEM of its private key.
         profile: Name of a stored profile; it then comes before the environment.
         timeout_seconds: Of every unary call that names none; 30 by default.
+        connect_timeout_seconds: How long every call waits for a connection, where that is less.
 
     Raises:
         SettingsError: A setting is missing or can't be used.
@@ -70,6 +72,7 @@ def connect(
             key_file=key_file,
             profile=profile,
             timeout_seconds=timeout_seconds,
+            connect_timeout_seconds=connect_timeout_seconds,
         )
     )
 
@@ -189,6 +192,7 @@ def make_call(
         idempotency_key=key,
         deadline=deadline,
         open_by=now + settings.timeout_seconds if deadline is None else None,
+        connect_seconds=settings.connect_timeout_seconds,
     )
 
 

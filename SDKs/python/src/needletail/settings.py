@@ -10,6 +10,7 @@ own, so that its key never goes there.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -67,6 +68,9 @@ class Settings:
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
     """Of a unary call that names none, and for opening a stream."""
 
+    connect_timeout_seconds: float = math.inf
+    """How long a call waits for a connection, where that is less than for its answer."""
+
     @property
     def address(self) -> str:
         """For messages: `host:port`."""
@@ -84,6 +88,7 @@ def resolve(
     key_file: str | None = None,
     profile: str | None = None,
     timeout_seconds: float | None = None,
+    connect_timeout_seconds: float = math.inf,
 ) -> Settings:
     """Puts the settings together.
 
@@ -124,6 +129,8 @@ def resolve(
     patience = DEFAULT_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
     if not patience > 0:
         raise SettingsError("timeout_seconds must be above 0")
+    if not connect_timeout_seconds > 0:
+        raise SettingsError("connect_timeout_seconds must be above 0")
     return Settings(
         host=host,
         port=port,
@@ -135,6 +142,7 @@ def resolve(
         organization_id=stored.get("organization_id") or "",
         project_id=stored.get("project_id") or "",
         timeout_seconds=patience,
+        connect_timeout_seconds=connect_timeout_seconds,
     )
 
 

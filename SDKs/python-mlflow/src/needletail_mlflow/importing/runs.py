@@ -249,6 +249,9 @@ class RunCopy:
         run = self._run
         read, made = told_links(there.found.inputs, there.found.models)
         self._same("runs", "", self._facts(), self._facts_here(there), count=1)
+        if self._status in _ENDED and not run.info.end_time:
+            why = "the source has none: here the run ended when it began"
+            self._work.troubles.note(self._place, "time of its end", why)
         self._same("parameters", "parameter ", self._parameters(), there.parameters)
         self._same("tags", "tag ", self._tags(), there.tags)
         self._same("metrics", "metric ", histories.digests, histories.digests_here(there))

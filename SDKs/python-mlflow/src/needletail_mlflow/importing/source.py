@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import re
@@ -17,6 +18,7 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+from mlflow.utils.rest_utils import http_request
 
 from needletail_mlflow.importing import points
 
@@ -38,7 +40,10 @@ _DRIVERS = {
     "mysql": {"pymysql": "pymysql", "mysqldb": "MySQLdb", "mysqlconnector": "mysql.connector"},
     "mssql": {"pymssql": "pymssql", "pyodbc": "pyodbc"},
 }
+# Of kinds of servers, and of drivers that are called otherwise.
 _PACKAGES = {"postgresql": "psycopg2-binary", "mysql": "pymysql", "mssql": "pymssql"}
+_PACKAGES |= {"psycopg2": "psycopg2-binary", "mysqldb": "mysqlclient"}
+_PACKAGES |= {"mysqlconnector": "mysql-connector-python"}
 _RUNS_PER_PAGE = 200
 # Every page of a file store reads all of its files.
 _RUNS_PER_PAGE_OF_FILES = 5_000
@@ -112,6 +117,14 @@ class Source:
                     del os.environ[_TRIES]
                 else:
                     os.environ[_TRIES] = before
+
+    @functools.cached_property
+    def is_mlflow_2(self) -> bool:
+        """Whether it is a server of MLflow 2, which fails when it is asked for one trace."""
+        if _scheme(self.uri) not in {"http", "https"}:
+            return False
+        answer = http_request(self.store.get_host_creds(), "/version", "GET")
+        return answer.ok and answer.text.startswith("2.")
 
     # Experiments and runs.
 
@@ -331,8 +344,8 @@ def _check_tables(uri: str) -> None:
         raise SourceError(
             f"the database has the schema of another MLflow, {found}; {mlflow.__version__}, which"
             f" is installed here, reads {wanted}: give the address of its server, http://…, or"
-            " install its MLflow here; or copy the database, and upgrade the copy by"
-            " 'mlflow db upgrade'"
+            " copy the database, and upgrade the copy by 'mlflow db upgrade'; or install its MLflow"
+            " here, if that is 3.10 or newer"
         )
 
 
@@ -347,7 +360,7 @@ def _with_driver(uri: str) -> str:
             return f"{kind}+{driver}://{rest}"
     if named and named not in _DRIVERS[kind]:
         return uri
-    package = named or _PACKAGES[kind]
+    package = _PACKAGES.get(named or kind, named)
     raise SourceError(f"a driver is missing to read {kind}: pip install {package}")
 
 

@@ -10,6 +10,7 @@ from mlflow.entities import LifecycleStage, Trace
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.client import TracingClient
+from mlflow.tracing.utils.artifact_utils import get_artifact_uri_for_trace
 from needletail.artifacts import Owner
 from needletail.errors import CallError
 
@@ -59,15 +60,25 @@ def copy(work: Work, experiments: Sequence[Experiment], files: Files) -> None:
 
 
 class _Client(TracingClient):
-    """MLflow's client of traces, on the store of a source."""
+    """MLflow's client of traces, on the store of a source, for one trace that was found."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, found: TraceInfo) -> None:
         self.tracking_uri = source.uri
         self._source = source
+        self._found = found
 
     @property
     def store(self) -> Any:
         return self._source.store
+
+    def get_trace_info(self, trace_id: str) -> TraceInfo:
+        if self._source.is_mlflow_2:
+            return self._found
+        return super().get_trace_info(trace_id)
+
+    def _get_artifact_repo_for_trace(self, trace_info: TraceInfo) -> Any:
+        # MLflow's own asks the server that is set for all of the process.
+        return self._source.repository(get_artifact_uri_for_trace(trace_info))
 
 
 class _Traces:
@@ -77,7 +88,6 @@ class _Traces:
         self._work = work
         self._files = files
         self._experiment = experiment
-        self._client = _Client(work.source)
         uuid = work.target.experiment(experiment).id
         self._public_id = work.target.experiments.public_id(uuid)
         self._uuid = uuid
@@ -115,7 +125,7 @@ class _Traces:
         self._work.progress.step()
 
     def _copy(self, place: str, info: TraceInfo, here: Trace | None) -> None:
-        trace = self._client.get_trace(info.trace_id)
+        trace = _Client(self._work.source, info).get_trace(info.trace_id)
         wanted = self._wanted(trace)
         if here is None or _different(wanted, _facts(here)):
             try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from needletail._core.link import Link
     from needletail.errors import CallError
+
+_MILLISECONDS = 1_000
+_MAX_TIMEOUT_MS = (1 << 32) - 1
 
 
 class Sink(Protocol):
@@ -47,6 +51,12 @@ class PendingCall:
     open_by: float | None = None
     """Until when a call without a deadline waits for a connection."""
 
+    connect_seconds: float = math.inf
+    """How long it waits for a connection, each time that there is none."""
+
+    connect_by: float = math.inf
+    """Until when it does so now."""
+
     link: Link | None = None
     stream: int = 0
     tries: int = 0
@@ -62,6 +72,27 @@ class PendingCall:
     unsent: collections.deque[tuple[bytes, bool]] = dataclasses.field(
         default_factory=collections.deque
     )
+
+    @property
+    def ends_by(self) -> float:
+        """When it is over, unless it is under way and has no deadline."""
+        limit = self.open_by if self.deadline is None else self.deadline
+        return math.inf if limit is None else limit
+
+    def has_waited(self, now: float, *, is_connected: bool) -> bool:
+        """Whether it has no connection, and no patience left to wait for one."""
+        if not self.is_waiting:
+            return False
+        if is_connected:
+            return self.deadline is None and now >= self.ends_by
+        return now >= min(self.ends_by, self.connect_by)
+
+    def timeout_ms(self, now: float) -> int:
+        """What the server is told of the caller's patience; 0 = nothing."""
+        if self.deadline is None:
+            return 0
+        left = max(1, round((self.deadline - now) * _MILLISECONDS))
+        return left if left <= _MAX_TIMEOUT_MS else 0
 
     @property
     def may_restart(self) -> bool:

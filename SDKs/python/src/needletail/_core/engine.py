@@ -33,10 +33,6 @@ if TYPE_CHECKING:
 
 WELCOME_PATIENCE_SECONDS = 10.0
 MAX_REFUSALS = 10
-# Why a server refuses a call before it is started, so that nothing has happened.
-_REFUSALS = frozenset({"TOO_MANY_STREAMS", "RATE_LIMITED"})
-_MILLISECONDS = 1_000
-_MAX_TIMEOUT_MS = (1 << 32) - 1
 
 
 class Engine:
@@ -61,6 +57,7 @@ class Engine:
         self._timers = Timers()
         self._actions: list[Action] = []
         self._failures = 0
+        self._problem: CallError | None = None
         self._dial_not_before = 0.0
         self._is_closed = False
 
@@ -71,10 +68,8 @@ class Engine:
         if self._is_closed:
             self._finish(call, outcomes.closed())
             return
-        for when in (call.deadline, call.open_by):
-            if when is not None:
-                self._timers.add(when, call)
-        self._enqueue(call)
+        self._timers.add(call.ends_by, call)
+        self._enqueue(call, now)
         self._dispatch(now)
 
     def send(self, call: PendingCall, message: bytes, *, end_of_requests: bool) -> None:
@@ -186,9 +181,19 @@ class Engine:
 
     # Calls.
 
-    def _enqueue(self, call: PendingCall) -> None:
+    @property
+    def _is_connected(self) -> bool:
+        return self._current is not None and self._current.is_welcomed
+
+    def _enqueue(self, call: PendingCall, now: float) -> None:
         call.is_waiting = True
         self._waiting.append(call)
+        if not self._is_connected:
+            self._wait_for_connection(call, now)
+
+    def _wait_for_connection(self, call: PendingCall, now: float) -> None:
+        call.connect_by = now + call.connect_seconds
+        self._timers.add(call.connect_by, call)
 
     def _dispatch(self, now: float) -> None:
         if not self._waiting:
@@ -223,16 +228,12 @@ class Engine:
         return None
 
     def _open(self, call: PendingCall, link: Link, now: float) -> None:
-        timeout_ms = 0
-        if call.deadline is not None:
-            left = max(1, round((call.deadline - now) * _MILLISECONDS))
-            timeout_ms = left if left <= _MAX_TIMEOUT_MS else 0
         call.is_waiting = False
         try:
             stream = link.machine.open(
                 call.method,
                 call.request,
-                timeout_ms=timeout_ms,
+                timeout_ms=call.timeout_ms(now),
                 idempotency_key=call.idempotency_key,
                 end_of_requests=call.end_of_requests,
             )
@@ -260,7 +261,7 @@ class Engine:
     def _handle(self, link: Link, event: events.Event, now: float) -> None:
         if isinstance(event, events.Welcomed):
             link.is_welcomed = True
-            self._failures = 0
+            self._failures, self._problem = 0, None
         elif isinstance(event, events.Draining):
             if self._current is link:
                 self._current = None
@@ -310,7 +311,7 @@ class Engine:
     ) -> None:
         if error is None:
             self._finish(call, None, message)
-        elif error.code is Code.RESOURCE_EXHAUSTED and error.reason in _REFUSALS:
+        elif outcomes.is_refusal(error):
             call.refusals += 1
             can_retry = call.may_restart and call.refusals <= MAX_REFUSALS
             self._retry_or_fail(call, error, now, can_retry=can_retry)
@@ -328,25 +329,23 @@ class Engine:
         at_once: bool = False,
     ) -> None:
         pause = 0.0 if at_once else pause_seconds(self._jitter, call.tries, error)
-        limit = call.deadline if call.deadline is not None else call.open_by
         is_advised_too_long = (error.retry_after or 0.0) > MAX_ADVICE_SECONDS
-        is_late = limit is not None and now + pause >= limit
-        if not can_retry or is_advised_too_long or is_late:
+        if not can_retry or is_advised_too_long or now + pause >= call.ends_by:
             self._finish(call, error)
             return
         call.link, call.stream, call.last_error = None, 0, error
         call.not_before = now + pause
         if pause:
             self._timers.add(call.not_before, call)
-        self._enqueue(call)
+        self._enqueue(call, now)
 
     def _check_time(self, call: PendingCall, now: float) -> None:
-        if call.deadline is not None and now >= call.deadline:
-            late = outcomes.late()
-            self._abandon(call, call.last_error if call.is_waiting and call.last_error else late)
-        elif call.open_by is not None and now >= call.open_by and call.is_waiting:
-            late = outcomes.unavailable(CONNECT_FAILED, self._server, "no connection in time")
-            self._abandon(call, call.last_error or late)
+        if call.has_waited(now, is_connected=self._is_connected):
+            away = outcomes.unavailable(CONNECT_FAILED, self._server, "no connection in time")
+            self._abandon(call, self._problem or call.last_error or away)
+        elif call.deadline is not None and now >= call.deadline:
+            refusal = call.is_waiting and call.last_error
+            self._abandon(call, refusal or outcomes.late(self._server))
 
     def _abandon(self, call: PendingCall, error: CallError) -> None:
         if call.link is not None:
@@ -373,6 +372,8 @@ class Engine:
             self._back_off(now, error)
         self._drop(link)
         self._actions.append(Hangup(link.number))
+        for call in self._waiting if link.is_welcomed else ():
+            self._wait_for_connection(call, now)
         for call in list(link.calls.values()):
             self._retry_or_fail(call, error, now, can_retry=call.may_repeat)
         link.calls.clear()
@@ -380,8 +381,7 @@ class Engine:
     def _back_off(self, now: float, error: CallError) -> None:
         self._failures += 1
         self._dial_not_before = now + pause_seconds(self._jitter, self._failures, error)
-        for call in self._waiting:
-            call.last_error = error
+        self._problem = error
 
     def _hang_up_idle(self) -> None:
         for link in list(self._links.values()):

@@ -17,6 +17,14 @@ from needletail.errors import (
 if TYPE_CHECKING:
     from needletail._core.frames import FrameTooLargeError
 
+# Why a server refuses a call before it is started, so that nothing has happened.
+_REFUSALS = frozenset({"TOO_MANY_STREAMS", "RATE_LIMITED"})
+
+
+def is_refusal(error: CallError) -> bool:
+    """Whether the server had no room to start the call."""
+    return error.code is Code.RESOURCE_EXHAUSTED and error.reason in _REFUSALS
+
 
 def closed() -> CallError:
     """The client was closed."""
@@ -28,9 +36,9 @@ def cancelled() -> CallError:
     return call_error(Code.CANCELLED, CALL_CANCELLED, "cancelled by the caller")
 
 
-def late() -> CallError:
+def late(server: str) -> CallError:
     """The caller's clock ran out."""
-    return call_error(Code.DEADLINE_EXCEEDED, DEADLINE_EXCEEDED, "no answer in time")
+    return call_error(Code.DEADLINE_EXCEEDED, DEADLINE_EXCEEDED, f"{server}: no answer in time")
 
 
 def draining() -> CallError:

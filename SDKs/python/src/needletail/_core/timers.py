@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ class Timers:
         self._order = itertools.count()
 
     def add(self, when: float, call: PendingCall) -> None:
-        """Wants a call to be looked at."""
-        heapq.heappush(self._heap, (when, next(self._order), call))
+        """Wants a call to be looked at; never, if the moment is infinitely far."""
+        if when < math.inf:
+            heapq.heappush(self._heap, (when, next(self._order), call))
 
     def due(self, now: float) -> Iterator[PendingCall]:
         """The calls whose moment has come, less those that have ended."""
