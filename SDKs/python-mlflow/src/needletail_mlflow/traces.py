@@ -22,6 +22,7 @@ from needletail.tracing import TracePair
 from needletail_mlflow import spans
 from needletail_mlflow._version import is_at_least
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
+from needletail_mlflow.late_links import LateLinks
 from needletail_mlflow.searching import check_max_results, quoted
 from needletail_mlflow.trace_searching import LINKED_PROMPTS, trace_filter, trace_order
 from needletail_mlflow.trace_telling import (
@@ -74,6 +75,7 @@ class Traces:
         self._runs = runs
         self._assessments = assessed
         self._telling = Telling(experiments)
+        self._late = LateLinks(connection)
 
     # What MLflow calls.
 
@@ -102,6 +104,7 @@ class Traces:
                 )
             except CallError as error:
                 raise self._inactive_or(error, info.experiment_id) from error
+            self._late.arrived([info.trace_id])
             if answer.created:
                 # Its spans may go among its artifacts, as those of earlier clients do.
                 self._set_tags(info.trace_id, tags=_pairs({SPANLESS: "1"}))
@@ -155,6 +158,7 @@ class Traces:
                     )
                 except CallError as error:
                     raise self._inactive_or(error, location) from error
+            self._late.arrived(traces)
         return logged
 
     def info(self, trace_id) -> TraceInfo:
@@ -337,19 +341,19 @@ class Traces:
         if not trace_ids:
             return
         if len(trace_ids) > _MOST_LINKED:
-            raise invalid(
-                f"Cannot {verb} more than {_MOST_LINKED} traces to a run in "
-                f"a single request. Provided {len(trace_ids)} traces."
-            )
+            text = f"Cannot {verb} more than {_MOST_LINKED} traces to a run in a single request."
+            raise invalid(f"{text} Provided {len(trace_ids)} traces.")
         with TRANSLATED:
+            uuid, named = self._runs.uuid(run_id), list(dict.fromkeys(trace_ids))
+            if verb == "link":
+                self._late.keep(named, uuid)
             try:
-                call(
-                    project_id=self._connection.project_id,
-                    run_id=self._runs.uuid(run_id),
-                    trace_ids=list(dict.fromkeys(trace_ids)),
-                )
+                call(project_id=self._connection.project_id, run_id=uuid, trace_ids=named)
             except CallError as error:
+                self._late.forget(named, uuid)
                 raise self._runs.inactive_or(error, run_id) from error
+            there = [one.trace_id for one in self._found(named)] if verb == "link" else named
+            self._late.forget(there, uuid)
 
     def _uuids(self, locations) -> list[str]:
         found = [self._experiments.uuid(one) for one in locations or ()]

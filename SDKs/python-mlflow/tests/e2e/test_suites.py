@@ -370,3 +370,17 @@ def test_a_deleted_experiment_has_its_name(store: TrackingStore) -> None:
             store.delete_experiment(experiment)
     store.restore_experiment(experiment)
     assert store.get_experiment_by_name("popular").experiment_id == experiment
+
+
+def test_a_trace_is_linked_before_it_comes(store: TrackingStore, run_id: str) -> None:
+    condition = f"attribute.run_id = '{run_id}'"
+    make_trace(store, "tr-1")
+    store.link_traces_to_run(["tr-1", "tr-2", "tr-3", "tr-4"], run_id)
+    assert [trace.trace_id for trace in store.search_traces(["0"], condition)[0]] == ["tr-1"]
+    store.unlink_traces_from_run(["tr-4"], run_id)
+    for trace_id in ("tr-2", "tr-4"):
+        make_trace(store, trace_id)
+    store.log_spans("0", [make_span("tr-3", 1)])
+    found, _ = store.search_traces(["0"], condition)
+    assert {trace.trace_id for trace in found} == {"tr-1", "tr-2", "tr-3"}
+    assert store._traces._late._runs == {}
