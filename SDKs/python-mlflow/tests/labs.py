@@ -28,6 +28,7 @@ from mlflow.entities import (
 from needletail import artifacts
 from needletail.tracking import LifeView, SearchInclude
 
+import judging
 from needletail_mlflow import ids
 from needletail_mlflow.importing import SOURCE_TAG
 from needletail_mlflow.importing.command import main
@@ -113,6 +114,7 @@ class Lab:
                 self.logged_model()
                 self.trace()
                 self.evaluation()
+                judging.fill(self)
         return self
 
     def run(self, name: str, experiment: str, status: str | None, parent: str = "") -> str:
@@ -352,7 +354,7 @@ def here(client: needletail.Client, project: str, *, whole: bool = False) -> dic
             ),
             dataset.update_time_ms if whole else 0,
         )  # fmt: skip
-    return found
+    return found | judging.here(client, project_id, names, sources, whole=whole)
 
 
 def runs_of(found: dict[str, Any]) -> list[str]:

@@ -14,8 +14,9 @@ from needletail import artifacts
 from needletail import client as client_module
 from needletail.errors import CallError, Code
 
+from judging import needs_issues
 from labs import START, Lab, bring, here, new_project, runs_of
-from needletail_mlflow.importing import appending, evaluations
+from needletail_mlflow.importing import appending, evaluations, issues, scorers
 from needletail_mlflow.importing.command import (
     DENIED,
     DONE,
@@ -63,6 +64,8 @@ def die_at(
         ("history", (1, 5)),
         ("unary", (6, 12, 20, 28, 37, 45, 60, 75, 90)),
         ("evaluation", (1, 2)),
+        pytest.param("issue", (1, 1), marks=needs_issues),
+        ("scorer", (1, 1)),
         ("points", (1, 3)),
         ("upload", (1, 6)),
     ],
@@ -81,6 +84,8 @@ def test_an_import_that_was_killed_goes_on_to_the_same_end(
         "points": (appending.Appender, "finish"),
         # Between making a dataset and knowing of it.
         "evaluation": (evaluations._Copy, "_read"),
+        "issue": (issues._Copy, "_create"),
+        "scorer": (scorers._Copy, "_register"),
         "upload": (artifacts, "upload_file"),
     }
     lab, whole = filled["sqlite"], new_project(client)

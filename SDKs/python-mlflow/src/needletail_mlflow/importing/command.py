@@ -88,8 +88,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=os.environ.get("NEEDLETAIL_IMPORT_NAME", "needletail-import-mlflow"),
         description="Copies what an MLflow server or store has into a project of Needletail, and"
         " compares: experiments, runs with all that they logged, artifacts, registered models,"
-        " traces and evaluation datasets. It may be stopped at any time: run it again, and only"
-        " what is missing is copied.",
+        " traces, issues, evaluation datasets and scorers. It may be stopped at any time: run it"
+        " again, and only what is missing is copied.",
         epilog="Exit codes: 0 all is equal, 1 something differs or could not be copied, 2 wrong"
         " command line or setting, 3 not permitted, 4 not found, 6 the source or the server is"
         " unavailable, 130 stopped.",
@@ -104,7 +104,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--experiment", action="append", default=[], metavar="NAME",
         help="name or id of an experiment to copy, any number of times; else all")  # fmt: skip
     add("--deleted", action="store_true", help="also what is deleted in the source")
-    add("--without", action="append", default=[], choices=KINDS, help="leave these out")
+    add("--without", action="append", default=[], choices=KINDS,
+        help="leave these out; issues go with traces, scorers with evaluations")  # fmt: skip
     add("--source-name", default="", metavar="NAME",
         help="what the source is called in tags; else its address: give the same name where the"
         " address of a source has changed")  # fmt: skip
@@ -142,7 +143,9 @@ def _run(given: argparse.Namespace, troubles: Troubles) -> int:
         )
         importer = Importer(work)
         found = importer.look()
-        if not given.dry_run:
+        if given.dry_run:
+            importer.count(found)
+        else:
             importer.copy(found)
     if given.dry_run:
         lines = (f"{count:>12,} {noun}" for noun, count in found.counts.items())

@@ -16,8 +16,9 @@ _BITS = 256
 _SHOWN_DIGITS = 16
 _ORDER = (
     "experiments", "runs", "parameters", "tags", "metrics", "points", "datasets",
-    "links to models", "logged models", "artifacts", "models", "model versions", "traces",
-    "spans", "assessments", "evaluation datasets", "evaluation records",
+    "links to models", "logged models", "artifacts", "models", "model versions", "issues",
+    "traces", "spans", "assessments", "evaluation datasets", "evaluation records", "scorers",
+    "scorer versions",
 )  # fmt: skip
 
 

@@ -33,21 +33,22 @@ Facts = dict[str, str]
 def copy(work: Work, experiments: Sequence[Experiment]) -> None:
     """Brings the evaluation datasets of experiments over; all of them, where all come."""
     work.progress.stage("evaluation datasets")
-    ids = [one.experiment_id for one in experiments]
 
     def one(dataset: EvaluationDataset) -> None:
         patiently(work, f"evaluation dataset {dataset.name}", lambda: _Copy(work, dataset).copy())
         work.progress.step()
 
-    if ids or not work.options.experiments:
-        wanted = ids if work.options.experiments else None
-        crew.each(_all(work, wanted), one, work.options.threads, work.troubles)
+    crew.each(listed(work, experiments), one, work.options.threads, work.troubles)
 
 
-def _all(work: Work, experiment_ids: list[str] | None) -> Iterator[EvaluationDataset]:
+def listed(work: Work, experiments: Sequence[Experiment]) -> Iterator[EvaluationDataset]:
+    """The evaluation datasets of experiments; all of them, where all come."""
+    ids = [one.experiment_id for one in experiments] if work.options.experiments else None
+    if ids == []:
+        return iter(())
     return pages(
         lambda token: work.source.store.search_datasets(
-            experiment_ids=experiment_ids, max_results=_PAGE,
+            experiment_ids=ids, max_results=_PAGE,
             order_by=["created_time ASC"], page_token=token,
         )
     )  # fmt: skip

@@ -12,8 +12,10 @@ from needletail_mlflow.importing import (
     crew,
     evaluations,
     experiments,
+    issues,
     logged_models,
     models,
+    scorers,
     traces,
 )
 from needletail_mlflow.importing.files import Files
@@ -80,6 +82,19 @@ class Importer:
                     counts[noun] = counts.get(noun, 0) + count
         return found
 
+    def count(self, found: Found) -> None:
+        """Counts what copying would find by itself, but for models and traces."""
+        work, counts = self._work, found.counts
+        work.progress.stage("counting")
+        if "traces" not in work.options.without:
+            counts["issues"] = sum(
+                sum(1 for _ in issues.listed(work.source, one)) for one in found.experiments
+            )
+        if "evaluations" not in work.options.without:
+            listed = evaluations.listed(work, found.experiments)
+            counts["evaluation datasets"] = sum(1 for _ in listed)
+            counts["scorers"] = sum(1 for _ in scorers.listed(work.source, found.experiments))
+
     def copy(self, found: Found) -> None:
         """Brings over what was found."""
         work = self._work
@@ -101,11 +116,13 @@ class Importer:
             if "models" not in work.options.without:
                 models.copy(work)
             if "traces" not in work.options.without:
+                issues.copy(work, living)
                 traces.copy(work, living, files)
         finally:
             files.close()
         if "evaluations" not in work.options.without:
             evaluations.copy(work, living)
+            scorers.copy(work, living)
         for experiment in living:
             if experiment.experiment_id in work.target.deleted_experiments:
                 runs = work.target.runs_of(experiment.experiment_id)

@@ -55,6 +55,8 @@ class Target:
         """Of the runs that this import brings, ids in the source: of each its experiment's."""
         self.deleted_experiments: set[str] = set()
         """Ids in the source of the experiments that are deleted there."""
+        self.issues: dict[str, str] = {}
+        """Ids in the source of issues: of each how MLflow calls it here."""
         self._source = source
         self._troubles = troubles
         self._experiments: dict[str, StoredExperiment] = {}

@@ -174,6 +174,9 @@ class _Traces:
         for one in info.assessments or ():
             assessment = copying.copy(one)
             assessment.run_id = self._run(one.run_id) or one.run_id
+            # Versions of MLflow without issues have no such assessments.
+            if getattr(one, "issue", None) is not None:
+                assessment.name = self._work.target.issues.get(one.name, one.name)
             if one.metadata:
                 assessment.metadata = self._with_run(one.metadata, _RUN_OF_ASSESSMENT)
             moved.assessments.append(assessment)
