@@ -271,6 +271,16 @@ def test_the_patience_for_a_connection_ends_before_the_deadline(timeout: float |
     assert outcome.ends == [("CONNECT_FAILED", b"")]
 
 
+def test_pauses_of_dialling_are_shorter_than_the_patience_for_a_connection() -> None:
+    world = World()
+    for _ in range(20):
+        _, outcome = world.call(connect_seconds=0.5)
+        world.pass_time(0.3)
+        world.engine.disconnected(world.dialled()[0], "refused", world.now)
+        world.pass_time(0.3)
+        assert outcome.ends == [("CONNECT_FAILED", b"")]
+
+
 def test_an_answer_is_waited_for_longer_than_a_connection() -> None:
     world = World()
     _, outcome = world.call(connect_seconds=2.0)

@@ -16,7 +16,7 @@ from needletail._core.actions import Action, Dial, Hangup
 from needletail._core.connection import Connection
 from needletail._core.frames import FrameTooLargeError, ProtocolError
 from needletail._core.link import Link
-from needletail._core.timers import MAX_ADVICE_SECONDS, Timers, pause_seconds
+from needletail._core.timers import MAX_ADVICE_SECONDS, Timers, dial_pause_seconds, pause_seconds
 from needletail.errors import (
     CONNECT_FAILED,
     CONNECTION_LOST,
@@ -380,8 +380,8 @@ class Engine:
 
     def _back_off(self, now: float, error: CallError) -> None:
         self._failures += 1
-        self._dial_not_before = now + pause_seconds(self._jitter, self._failures, error)
-        self._problem = error
+        pause = dial_pause_seconds(self._jitter, self._failures, error, self._waiting)
+        self._dial_not_before, self._problem = now + pause, error
 
     def _hang_up_idle(self) -> None:
         for link in list(self._links.values()):

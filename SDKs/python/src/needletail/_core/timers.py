@@ -8,7 +8,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from needletail._core.call import PendingCall
     from needletail.errors import CallError
@@ -22,7 +22,10 @@ _MAX_DOUBLINGS = 16
 
 
 def pause_seconds(
-    jitter: Callable[[float, float], float], tries: int, error: CallError | None = None
+    jitter: Callable[[float, float], float],
+    tries: int,
+    error: CallError | None = None,
+    at_most: float = MAX_BACKOFF_SECONDS,
 ) -> float:
     """Exponential back-off with full jitter, on top of what the server advises to wait.
 
@@ -31,7 +34,21 @@ def pause_seconds(
     doubled = FIRST_BACKOFF_SECONDS * 2 ** min(tries, _MAX_DOUBLINGS)
     advice = error.retry_after if error is not None else None
     waited = min(advice or 0.0, MAX_ADVICE_SECONDS)
-    return waited + jitter(0.0, min(MAX_BACKOFF_SECONDS, doubled))
+    return waited + jitter(0.0, min(MAX_BACKOFF_SECONDS, at_most, doubled))
+
+
+def dial_pause_seconds(
+    jitter: Callable[[float, float], float],
+    failures: int,
+    error: CallError,
+    waiting: Iterable[PendingCall],
+) -> float:
+    """How long to wait before the next connection: at most half of what a call waits for one.
+
+    So whoever calls as soon as the server is back finds it within that time.
+    """
+    patience = min((call.connect_seconds for call in waiting), default=math.inf)
+    return pause_seconds(jitter, failures, error, patience / 2)
 
 
 class Timers:
