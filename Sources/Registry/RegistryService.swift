@@ -1,7 +1,8 @@
 internal import Messages
 public import RPC
 
-/// `needletail.registry.v1.Registry`: models, their versions, stages and aliases.
+/// `needletail.registry.v1.Registry`: models, their versions, stages and aliases,
+/// and webhooks.
 ///
 /// The method table is generated from the .proto; a method's handler is in the file of its
 /// resource.

@@ -174,6 +174,12 @@ class Estate:
             )  # fmt: skip
         for alias in (text, f"{text}-too"):
             registry.set_model_alias(model_id=self.ids["model"], alias=alias, ordinal=1)
+        for kind in ("other_webhook", "webhook"):
+            self.ids[kind] = registry.create_webhook(
+                project_id=self.ids["project"], name=f"{text}-{kind}", description=text,
+                url=f"https://{text}.example.com/{text}", events=["model_version.created"],
+                sealed_secret=text,
+            ).id  # fmt: skip
 
     def _upload(self, client: needletail.Client) -> None:
         """Bring two files, and the beginning of another."""

@@ -135,6 +135,11 @@ VALUES: dict[str, Any] = {
     "CreateModelVersion.tags": [registry_message("ModelTag", key="mine", value="mine")],
     "SetModelAlias.alias": "{text}",
     "SetModelAlias.ordinal": 1,
+    "CreateWebhook.name": "mine",
+    "CreateWebhook.url": "https://mine.example.com",
+    "CreateWebhook.events": ["model_version.created"],
+    "CreateWebhook.sealed_secret": "mine",
+    "UpdateWebhook.name": "mine",
     "DeleteModelAlias.alias": "{text}",
     "TransitionModelVersionStage.stage": 3,
     # Points without a place on an axis are left out, and so would all be.

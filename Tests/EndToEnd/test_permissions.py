@@ -30,7 +30,7 @@ OWN = ("access", "api_key", "user")
 FREE = ("self", "anonymous")
 WORK = (
     "artifact", "evaluation_dataset", "experiment", "issue", "logged_model", "model",
-    "model_version", "project", "project_member", "run", "scorer", "trace",
+    "model_version", "project", "project_member", "run", "scorer", "trace", "webhook",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ struct AccessTests {
     let work = [
       "access.", "api_key.", "artifact.", "evaluation_dataset.", "experiment.", "issue.",
       "logged_model.", "model.", "model_version.", "organization.create", "project.",
-      "project_member.", "run.", "scorer.", "trace.", "user.", ".get", ".list",
+      "project_member.", "run.", "scorer.", "trace.", "user.", "webhook.", ".get", ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(

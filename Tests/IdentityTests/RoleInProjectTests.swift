@@ -35,7 +35,8 @@ struct RoleInProjectTests {
       ("project.delete", .owner), ("project_member.list", .viewer),
       ("project_member.update", .owner), ("project.list", nil), ("project.create", nil),
       ("organization.update", nil), ("api_key.get", nil), ("self", nil), ("", nil), ("run", nil),
-      ("runs.get", nil), ("run.get.x", nil),
+      ("runs.get", nil), ("run.get.x", nil), ("webhook.get", .contributor),
+      ("webhook.list", .contributor), ("webhook.delete", .contributor),
     ])
   func table(permission: String, needed: RoleInProject?) {
     #expect(RoleInProject.needed(by: permission) == needed)

@@ -25,8 +25,8 @@ TRACES = {
 LOGGED_MODELS = {
     *("logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics"),
 }
-# What experiments have beside runs.
-WITHIN = TRACES | LOGGED_MODELS | {"scorers", "scorer_versions"}
+# What a project and its experiments have beside runs.
+WITHIN = TRACES | LOGGED_MODELS | {"scorers", "scorer_versions", "webhooks"}
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -202,10 +202,11 @@ def create_traces(connection: Connection, tenant: Tenant, runs: list[uuid.UUID])
 
 
 def create_within(connection: Connection, tenant: Tenant, runs: list[uuid.UUID]) -> None:
-    """Write what the tenant's experiment has beside runs, with what ties it to them."""
+    """Write what the tenant's project and experiment have beside runs, and what ties it to them."""
     create_traces(connection, tenant, runs)
     create_logged_models(connection, tenant, runs)
     create_scorers(connection, tenant)
+    create_webhooks(connection, tenant)
 
 
 def create_scorers(connection: Connection, tenant: Tenant) -> None:
@@ -221,3 +222,13 @@ def create_scorers(connection: Connection, tenant: Tenant) -> None:
                 "insert into scorer_versions values (%s, %s, %s, '{}', 0, %s)",
                 [tenant.organization_id, scorer, version, tenant.user_id],
             )
+
+
+def create_webhooks(connection: Connection, tenant: Tenant) -> None:
+    """Write three webhooks of the tenant's project."""
+    for name in ("one", "two", "three"):
+        connection.execute(
+            "insert into webhooks values (%s, %s, %s, %s, '', 'https://a', '{a.b}', '', 'active',"
+            " %s, now(), now())",
+            [tenant.organization_id, uuid7(), tenant.project_id, name, tenant.user_id],
+        )

@@ -43,7 +43,7 @@ SERVICES = {
     },
     "Sources/Registry/Rules/RegistryConstraints.swift": {
         "models", "model_tags", "model_aliases", "model_versions", "model_version_tags",
-        "model_version_stages",
+        "model_version_stages", "webhooks",
     },
     "Sources/Tracking/Rules/TrackingConstraints.swift": {
         "experiments", "runs", "writers", "metric_chunks", "run_metric_summaries",

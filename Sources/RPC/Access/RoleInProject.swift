@@ -32,6 +32,8 @@ public enum RoleInProject: String, Comparable, CaseIterable, Sendable {
       return parts[1] == "list" ? nil : isLooking ? .viewer : .contributor
     // These are listed of one project, which is seen or is not there.
     case "trace", "evaluation_dataset", "issue", "scorer": return isLooking ? .viewer : .contributor
+    // Only those who may change webhooks see what their secrets are encrypted to.
+    case "webhook": return .contributor
     case "project":
       return parts[1] == "list" || parts[1] == "create" ? nil : isLooking ? .viewer : .owner
     case "project_member": return isLooking ? .viewer : .owner

@@ -1,4 +1,5 @@
-/// What a refusal of the database means to a caller: models, versions, stages and aliases.
+/// What a refusal of the database means to a caller: models, versions, stages,
+/// aliases and webhooks.
 ///
 /// A handler checks its input first; these are the last wall, and the answer where two calls
 /// race. A test compares the names with the migrated schema.
@@ -65,5 +66,14 @@ enum RegistryConstraints {
     "models_pkey": internalFault,
     "models_project_id_fkey": "PROJECT_NOT_FOUND",
     "models_task_type_check": "FIELD_INVALID",
+    "webhooks_created_by_fkey": internalFault,
+    "webhooks_description_check": "FIELD_INVALID",
+    "webhooks_events_check": "FIELD_INVALID",
+    "webhooks_name_check": "FIELD_INVALID",
+    "webhooks_pkey": internalFault,
+    "webhooks_project_id_fkey": "PROJECT_NOT_FOUND",
+    "webhooks_sealed_secret_check": "FIELD_INVALID",
+    "webhooks_status_check": internalFault,
+    "webhooks_url_check": "FIELD_INVALID",
   ]
 }

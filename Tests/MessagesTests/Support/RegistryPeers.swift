@@ -50,5 +50,17 @@ extension Peer {
     Peer(ListStageTransitionsRequest.self, Needletail_Registry_V1_ListStageTransitionsRequest.self),
     Peer(
       ListStageTransitionsResponse.self, Needletail_Registry_V1_ListStageTransitionsResponse.self),
+    Peer(Webhook.self, Needletail_Registry_V1_Webhook.self),
+    Peer(CreateWebhookRequest.self, Needletail_Registry_V1_CreateWebhookRequest.self),
+    Peer(CreateWebhookResponse.self, Needletail_Registry_V1_CreateWebhookResponse.self),
+    Peer(GetWebhookRequest.self, Needletail_Registry_V1_GetWebhookRequest.self),
+    Peer(GetWebhookResponse.self, Needletail_Registry_V1_GetWebhookResponse.self),
+    Peer(ListWebhooksRequest.self, Needletail_Registry_V1_ListWebhooksRequest.self),
+    Peer(ListWebhooksResponse.self, Needletail_Registry_V1_ListWebhooksResponse.self),
+    Peer(WebhookEvents.self, Needletail_Registry_V1_WebhookEvents.self),
+    Peer(UpdateWebhookRequest.self, Needletail_Registry_V1_UpdateWebhookRequest.self),
+    Peer(UpdateWebhookResponse.self, Needletail_Registry_V1_UpdateWebhookResponse.self),
+    Peer(DeleteWebhookRequest.self, Needletail_Registry_V1_DeleteWebhookRequest.self),
+    Peer(DeleteWebhookResponse.self, Needletail_Registry_V1_DeleteWebhookResponse.self),
   ]
 }

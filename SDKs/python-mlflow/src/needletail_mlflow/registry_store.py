@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import (
     SEARCH_MODEL_VERSION_MAX_RESULTS_DEFAULT,
     SEARCH_REGISTERED_MODEL_MAX_RESULTS_DEFAULT,
@@ -18,6 +17,7 @@ from needletail_mlflow.model_versions import ModelVersions
 from needletail_mlflow.registered_models import RegisteredModels
 from needletail_mlflow.unkept import refusals
 from needletail_mlflow.uri import parse_tracking_uri
+from needletail_mlflow.webhooks import Webhooks
 
 _EXPERIMENT = re.compile(r"experiment_id\s*=\s*(['\"])(?P<id>[^'\"]+)\1")
 _EXPERIMENT_ID = re.compile(r"[0-9a-fA-F-]{1,36}")
@@ -35,6 +35,7 @@ class RegistryStore(_Refused, AbstractStore):
         self._connection = Connection(parse_tracking_uri(store_uri or ""))
         self._models = RegisteredModels(self._connection)
         self._versions = ModelVersions(self._connection, self._models, tracking_uri)
+        self._webhooks = Webhooks(self._connection)
 
     # Models.
 
@@ -118,15 +119,28 @@ class RegistryStore(_Refused, AbstractStore):
     def _await_model_version_creation(self, mv, await_creation_for):
         """A version is ready when it is created."""
 
-    # Webhooks, which there are none of: a server asks for them with every change.
+    # Webhooks, which `mlflow server` delivers.
+
+    def create_webhook(self, name, url, events, description=None, secret=None, status=None):
+        return self._webhooks.create(name, url, events, description, secret, status)
+
+    def get_webhook(self, webhook_id):
+        return self._webhooks.get(webhook_id)
 
     def list_webhooks(self, max_results=None, page_token=None):
-        del max_results, page_token
-        return PagedList([], None)
+        return self._webhooks.list(max_results, page_token)
 
     def list_webhooks_by_event(self, event, max_results=None, page_token=None):
-        del event, max_results, page_token
-        return PagedList([], None)
+        return self._webhooks.list_by_event(event, max_results, page_token)
+
+    def update_webhook(
+        self, webhook_id, name=None, description=None, url=None, events=None, secret=None,
+        status=None,
+    ):  # fmt: skip
+        return self._webhooks.update(webhook_id, name, description, url, events, secret, status)
+
+    def delete_webhook(self, webhook_id):
+        self._webhooks.delete(webhook_id)
 
     # Prompts are models with tags; MLflow's own methods do the rest.
 

@@ -143,10 +143,3 @@ def test_mlflow_registers_where_it_tracks(uri: str, monkeypatch: pytest.MonkeyPa
             assert file.read() == "weights"
     finally:
         mlflow.set_tracking_uri(None)
-
-
-def test_there_are_no_webhooks(registry: RegistryStore) -> None:
-    assert registry.list_webhooks() == []
-    with pytest.raises(MlflowException, match="Needletail does not keep") as caught:
-        registry.delete_webhook("w-1")
-    assert caught.value.error_code == "NOT_IMPLEMENTED"
