@@ -19,15 +19,16 @@ extension TracingService {
     try validator.finish()
 
     let id = call.nextID()
+    let time = now
     let organizationID = call.principal.organizationID
     let place = EvaluationPlace(projectID: projectID, id: id)
     return try await call.commit(
       holding: requireChange(in: projectID, call),
       EvaluationDatasetsQueries.createEvaluationDataset(
         organizationID: organizationID, id: id, projectID: projectID, name: request.name,
-        nowMs: now, author: request.author),
+        nowMs: time, author: request.author),
       check(experimentIDs, in: projectID, call),
-      link(place, adding: experimentIDs, removing: [], call),
+      link(place, adding: experimentIDs, removing: [], at: time, call),
       write(tags, of: place, call), check(place, call),
       locking: query([id], in: projectID, call)
     ) { (rows, _) throws(CallError) in
@@ -90,7 +91,7 @@ extension TracingService {
       EvaluationDatasetsQueries.holdEvaluationDataset(
         organizationID: organizationID, projectID: place.projectID, id: place.id),
       check(added, in: place.projectID, call),
-      link(place, adding: added, removing: removed, call),
+      link(place, adding: added, removing: removed, at: now, call),
       EvaluationDatasetsQueries.deleteEvaluationDatasetTags(
         organizationID: organizationID, id: place.id, keys: request.deleteTagKeys),
       write(tags, of: place, call), check(place, call),
@@ -150,11 +151,12 @@ extension TracingService {
   }
 
   private func link(
-    _ place: EvaluationPlace, adding: [UUID], removing: [UUID], _ call: CallContext
+    _ place: EvaluationPlace, adding: [UUID], removing: [UUID], at timeMs: Int64,
+    _ call: CallContext
   ) -> Query<Int> {
     EvaluationDatasetsQueries.linkEvaluationDataset(
       organizationID: call.principal.organizationID, id: place.id, removedIDs: removing,
-      addedIDs: adding, nowMs: now)
+      addedIDs: adding, nowMs: timeMs)
   }
 
   private func write(
