@@ -36,3 +36,21 @@ public struct ProjectVisibility: Sendable {
     sql.add(")))")
   }
 }
+
+extension ComposedStatement {
+  /// Adds ` and …` on the column `experiment_id` of `alias`: one of these; none = any.
+  public mutating func addExperiments(_ ids: [UUID], of alias: StaticString) {
+    if ids.isEmpty { return }
+    add("\n    and ")
+    add(alias, "experiment_id")
+    // One has what is of it in order in the index.
+    guard ids.count > 1 else {
+      add(" = ")
+      add(uuid: ids[0])
+      return
+    }
+    add(" = any(")
+    add(uuids: ids)
+    add(")")
+  }
+}

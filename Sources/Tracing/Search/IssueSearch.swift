@@ -39,15 +39,7 @@ enum IssueSearch {
     { sql in
       sql.add("\n    and issue.project_id = ")
       sql.add(uuid: projectID)
-      if experimentIDs.count == 1 {
-        // One has its issues in their order in the index.
-        sql.add("\n    and issue.experiment_id = ")
-        sql.add(uuid: experimentIDs[0])
-      } else if !experimentIDs.isEmpty {
-        sql.add("\n    and issue.experiment_id = any(")
-        sql.add(uuids: experimentIDs)
-        sql.add(")")
-      }
+      sql.addExperiments(experimentIDs, of: "issue")
     }
   }
 }

@@ -69,15 +69,7 @@ enum TraceSearch {
     return { sql in
       sql.add("\n    and trace.project_id = ")
       sql.add(uuid: projectID)
-      if experimentIDs.count == 1 {
-        // One has its traces in their order in the index.
-        sql.add("\n    and trace.experiment_id = ")
-        sql.add(uuid: experimentIDs[0])
-      } else if !experimentIDs.isEmpty {
-        sql.add("\n    and trace.experiment_id = any(")
-        sql.add(uuids: experimentIDs)
-        sql.add(")")
-      }
+      sql.addExperiments(experimentIDs, of: "trace")
       // The experiments are asked once, and not once a row.
       sql.add("\n    and trace.experiment_id = any(array(select experiment.resource_id")
       sql.add(" from resource_projects as experiment where experiment.organization_id = ")

@@ -64,15 +64,7 @@ enum LoggedModelSearch {
         sql.add("\n    and model.project_id = ")
         sql.add(uuid: projectID)
       }
-      if bounds.experimentIDs.count == 1 {
-        // One has its models in their order in the index.
-        sql.add("\n    and model.experiment_id = ")
-        sql.add(uuid: bounds.experimentIDs[0])
-      } else if !bounds.experimentIDs.isEmpty {
-        sql.add("\n    and model.experiment_id = any(")
-        sql.add(uuids: bounds.experimentIDs)
-        sql.add(")")
-      }
+      sql.addExperiments(bounds.experimentIDs, of: "model")
       visibility.add("model", to: &sql)
       addMeasured(datasets, to: &sql)
     }

@@ -82,15 +82,7 @@ enum RunSearch {
         sql.add("\n    and run.project_id = ")
         sql.add(uuid: projectID)
       }
-      if bounds.experimentIDs.count == 1 {
-        // One has its runs in their order in the index.
-        sql.add("\n    and run.experiment_id = ")
-        sql.add(uuid: bounds.experimentIDs[0])
-      } else if !bounds.experimentIDs.isEmpty {
-        sql.add("\n    and run.experiment_id = any(")
-        sql.add(uuids: bounds.experimentIDs)
-        sql.add(")")
-      }
+      sql.addExperiments(bounds.experimentIDs, of: "run")
       visibility.add("run", to: &sql)
     }
   }
