@@ -303,7 +303,7 @@ def test_an_imported_run_goes_from_any_status_to_any(
     ended = began + dt.timedelta(seconds=3)
     for status in (RunStatus.FAILED, RunStatus.COMPLETED, RunStatus.SCHEDULED):
         refused("FIELD_INVALID", tracking.update_run, id=run_id, status=status)
-    for fields in ({"started_at": began}, {"completed_at": ended}):
+    for fields in ({"started_at": began}, {"completed_at": ended}, {"end_unknown": True}):
         refused("FIELD_INVALID", tracking.update_run, id=run_id, **fields)
 
     def write(**fields: Any) -> Any:
@@ -325,6 +325,13 @@ def test_an_imported_run_goes_from_any_status_to_any(
     assert write(status=RunStatus.SCHEDULED) == (None, None)
     assert write(status=RunStatus.CANCELLED, completed_at=ended) == (None, ended)
     assert write(status=RunStatus.COMPLETED) == (ended, ended)
+    # What had an end keeps it; what ends at a time that nobody knows has none, until it is told.
+    assert write(status=RunStatus.FAILED, end_unknown=True) == (ended, ended)
+    assert write(status=RunStatus.RUNNING) == (ended, None)
+    assert write(status=RunStatus.FAILED, end_unknown=True) == (ended, None)
+    assert write(status=RunStatus.COMPLETED) == (ended, None)
+    assert tracking.get_run(id=run_id).duration_ms == 0
+    assert write(completed_at=ended) == (ended, ended)
     entries = audited(sql, run_id, "run.update")
     assert entries[0]["before"].keys() == {"name", "status", "started_at_us"}
     assert entries[0]["after"]["status"] == "failed"
@@ -335,6 +342,8 @@ def test_an_imported_run_goes_from_any_status_to_any(
         {"started_at": late}, {"completed_at": dt.datetime(1969, 1, 1, tzinfo=dt.UTC)},
         {"status": RunStatus.RUNNING, "completed_at": ended},
         {"status": RunStatus.SCHEDULED, "started_at": began}, {"status": 9},
+        {"status": RunStatus.RUNNING, "end_unknown": True},
+        {"completed_at": ended, "end_unknown": True},
     ):  # fmt: skip
         refused("FIELD_INVALID", tracking.update_run, id=run_id, any_status=True, **bad)
 

@@ -142,7 +142,8 @@ struct RunLifecycleTests {
       run.completedAt = from.isFinal ? 8 : nil
       let before = run
       func set() throws {
-        try RunLifecycle.set(&run, to, startedAt: told.0, completedAt: told.1, now: 9)
+        try RunLifecycle.set(
+          &run, to, startedAt: told.0, end: told.1.map { .at($0) }, now: 9)
       }
       if to == .scheduled && told.0 != nil || !to.isFinal && told.1 != nil {
         #expect(throws: CallError.self) { try set() }
@@ -160,5 +161,32 @@ struct RunLifecycleTests {
         if let asked = told.1 { #expect(end == max(start, asked)) }
       }
     }
+  }
+
+  @Test(
+    "A run that ends at a time nobody knows has no end, and one that had ended keeps its own",
+    arguments: statuses, statuses)
+  func unknownEnd(from: Status, to: Status) throws {
+    var run = Self.run(from, startedAt: from == .scheduled ? nil : 5)
+    run.completedAt = from.isFinal ? 8 : nil
+    let before = run
+    func set() throws {
+      try RunLifecycle.set(&run, to, startedAt: nil, end: .unknown, now: 9)
+    }
+    guard to.isFinal else {
+      #expect(throws: CallError.self) { try set() }
+      #expect(run == before)
+      return
+    }
+    try set()
+    #expect(run.status == to)
+    #expect(run.completedAt == before.completedAt)
+    #expect(run.duration(now: 9) == 0)
+    try RunLifecycle.set(&run, to, startedAt: nil, end: nil, now: 9)
+    #expect(run.completedAt == before.completedAt)
+    try RunLifecycle.set(&run, to, startedAt: nil, end: .at(2_005), now: 9)
+    #expect(run.completedAt == 2_005)
+    #expect(
+      run.duration(now: 9) == (run.startedAt == nil ? 0 : (2_005 - (run.startedAt ?? 0)) / 1_000))
   }
 }

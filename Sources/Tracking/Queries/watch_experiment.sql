@@ -41,7 +41,9 @@ from runs as run
 where
     run.organization_id = :organization_id
     and run.experiment_id = :experiment_id
+    -- The index has those that have no end.
     and run.completed_at is null
+    and run.status in ('scheduled', 'running')
     and run.deleted_at is null
 order by run.id desc
 limit :page_size::bigint;
@@ -58,7 +60,7 @@ where
     and run.deleted_at is null
     and run.id >= :from_run_id
     and (
-        run.completed_at is null
+        (run.completed_at is null and run.status in ('scheduled', 'running'))
         or (
             run.xid >= pg_snapshot_xmin((:since_snapshot::text)::pg_snapshot)
             and not pg_visible_in_snapshot(run.xid, (:since_snapshot::text)::pg_snapshot)

@@ -36,8 +36,8 @@ struct RunRecord: Equatable {
 
   /// From start to end, or to `now` while the run goes on; whole milliseconds.
   func duration(now: Int64) -> Int64 {
-    guard let startedAt else { return 0 }
-    return max(0, (completedAt ?? now) - startedAt) / 1_000
+    guard let startedAt, let end = completedAt ?? (status.isFinal ? nil : now) else { return 0 }
+    return max(0, end - startedAt) / 1_000
   }
 }
 
@@ -130,27 +130,44 @@ enum RunLifecycle {
     run.revision += 1
   }
 
+  /// What an import tells of a run's end.
+  enum End {
+    /// Microseconds since 1970.
+    case at(Int64)
+    /// Nobody knows it.
+    case unknown
+  }
+
   /// Makes a run what an import tells of it: any status, with the times that belong to it.
   ///
   /// What is told counts before what was there, and that before now. An end before the start is
   /// the start.
   static func set(
-    _ run: inout RunRecord, _ status: Status, startedAt: Int64?, completedAt: Int64?, now: Int64
+    _ run: inout RunRecord, _ status: Status, startedAt: Int64?, end: End?, now: Int64
   ) throws(CallError) {
     var validator = Validator()
     if status == .scheduled, startedAt != nil {
       validator.refuse("started_at", "must be absent: a SCHEDULED run has not started")
     }
-    if !status.isFinal, completedAt != nil {
+    switch end {
+    case .at where !status.isFinal:
       validator.refuse("completed_at", "must be absent: a run that is \(status) has not ended")
+    case .unknown where !status.isFinal:
+      validator.refuse("end_unknown", "must be false: a run that is \(status) has not ended")
+    default: break
     }
     try validator.finish()
     run.startedAt = status == .scheduled ? nil : startedAt ?? run.startedAt
-    run.completedAt = status.isFinal ? completedAt ?? run.completedAt ?? now : nil
+    switch end {
+    case .at(let time): run.completedAt = time
+    case _ where !status.isFinal: run.completedAt = nil
+    case .unknown: break
+    case nil: if !run.status.isFinal { run.completedAt = now }
+    }
     switch status {
     case .scheduled, .cancelled: break
     case .running: run.startedAt = run.startedAt ?? now
-    case .completed, .failed: run.startedAt = run.startedAt ?? run.completedAt
+    case .completed, .failed: run.startedAt = run.startedAt ?? run.completedAt ?? now
     }
     if let start = run.startedAt, let end = run.completedAt { run.completedAt = max(start, end) }
     run.status = status

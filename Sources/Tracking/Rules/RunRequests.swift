@@ -79,7 +79,8 @@ struct RunUpdate {
     if request.anyStatus {
       try RunLifecycle.set(
         &run, status ?? run.status, startedAt: request.startedAt?.microseconds,
-        completedAt: request.completedAt?.microseconds, now: now)
+        end: request.endUnknown ? .unknown : request.completedAt.map { .at($0.microseconds) },
+        now: now)
     } else if status == .running, run.status != .running {
       guard run.status == .scheduled else { throw runFinished(id) }
       run.status = .running
@@ -113,6 +114,11 @@ extension Validator {
       ("started_at", request.startedAt), ("completed_at", request.completedAt),
     ] where time != nil && !request.anyStatus {
       refuse(field, "must be absent without any_status")
+    }
+    if request.endUnknown, !request.anyStatus {
+      refuse("end_unknown", "must be false without any_status")
+    } else if request.endUnknown, request.completedAt != nil {
+      refuse("end_unknown", "must be false beside completed_at")
     }
     if let startedAt = request.startedAt?.microseconds, !(0...now).contains(startedAt) {
       refuse("started_at", "must be from 1970 on and not in the future")

@@ -310,8 +310,8 @@ def _life(run_status, end_time: int | None) -> dict[str, Any]:
         return {}
     status = STORED_STATUSES[int(run_status)]
     wanted: dict[str, Any] = {"status": status, "any_status": True}
-    if status in _ENDED and end_time is not None:
-        wanted |= _end(end_time)
+    if status in _ENDED:
+        wanted |= {"end_unknown": True} if end_time is None else _end(end_time)
     return wanted
 
 

@@ -197,6 +197,7 @@ def test_a_run_goes_from_any_status_to_any_in_one_call(
         (RunStatus.FAILED, START + 5, START + 5),
         (RunStatus.FINISHED, None, START + 5),
         (RunStatus.RUNNING, None, None),
+        (RunStatus.FAILED, None, None),
         (RunStatus.KILLED, START + 7, START + 7),
     ):
         calls.clear()
@@ -207,6 +208,17 @@ def test_a_run_goes_from_any_status_to_any_in_one_call(
         assert calls == ["UpdateRun", "LogBatch"]
     store.get_run(run_id)
     assert calls[2:] == ["SearchRuns"]
+
+
+def test_runs_that_ended_at_an_unknown_time_come_last(store: TrackingStore) -> None:
+    for name, end_time in (("late", START + 9), ("unknown", None), ("early", START + 4)):
+        run_id = make_run(store, name).info.run_id
+        info = store.update_run_info(run_id, RunStatus.FINISHED, end_time, None)
+        assert (info.status, info.end_time) == ("FINISHED", end_time)
+        assert store.get_run(run_id).info.end_time == end_time
+    for order, names in (("asc", "early late unknown"), ("desc", "late early unknown")):
+        found = store.search_runs(["0"], "", ViewType.ALL, 9, [f"attributes.end_time {order}"])
+        assert [run.info.run_name for run in found] == names.split()
 
 
 def count_calls(store: TrackingStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -193,9 +193,10 @@ class RunCopy:
             change["status"] = self._status
             if wanted.get("start_time") is not None and self._status is not RunStatus.SCHEDULED:
                 change["started_at"] = times.from_ms(wanted["start_time"])
-            if self._status in _ENDED:
-                end = wanted.get("end_time", wanted.get("start_time"))
-                change["completed_at"] = times.from_ms(end)
+            if wanted.get("end_time") is not None:
+                change["completed_at"] = times.from_ms(wanted["end_time"])
+            elif self._status in _ENDED:
+                change["end_unknown"] = True
         return change
 
     # What is compared.
@@ -225,8 +226,8 @@ class RunCopy:
             facts["name"] = info.run_name
         if info.start_time and self._status is not RunStatus.SCHEDULED:
             facts["start_time"] = info.start_time
-        if info.end_time and self._status in _ENDED:
-            facts["end_time"] = info.end_time
+        if self._status in _ENDED:
+            facts["end_time"] = info.end_time or None
         if self._parent:
             facts["parent"] = self._parent
         if not self._work.target.goes_with(self._run):
@@ -249,9 +250,6 @@ class RunCopy:
         run = self._run
         read, made = told_links(there.found.inputs, there.found.models)
         self._same("runs", "", self._facts(), self._facts_here(there), count=1)
-        if self._status in _ENDED and not run.info.end_time:
-            why = "the source has none: here the run ended when it began"
-            self._work.troubles.note(self._place, "time of its end", why)
         self._same("parameters", "parameter ", self._parameters(), there.parameters)
         self._same("tags", "tag ", self._tags(), there.tags)
         self._same("metrics", "metric ", histories.digests, histories.digests_here(there))

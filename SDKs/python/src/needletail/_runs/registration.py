@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from needletail._generated.tracking import Parameter, RunFork, RunSource, Tag
+from needletail._generated.tracking import Parameter, RunFork, RunSource, RunStatus, Tag
 from needletail._runs.batches import AppendMetricsRequest, RunMetrics
 from needletail._runs.definitions import send_definitions
 from needletail._runs.values import MAX_STEP
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # WhoAmI names at most this many projects.
 _LISTED_PROJECTS = 100
 _METRICS_A_PAGE = 1_000
+_OPEN = (RunStatus.SCHEDULED, RunStatus.RUNNING)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def resume(
     tracking = client.tracking
     caller = client.identity.who_am_i(timeout_seconds=time_left())
     run = tracking.get_run(id=run_id, timeout_seconds=time_left())
-    if run.completed_at is not None:
+    if run.status not in _OPEN:
         tracking.reopen_run(
             id=run_id, timeout_seconds=time_left(), idempotency_key=metadata.run_key
         )
