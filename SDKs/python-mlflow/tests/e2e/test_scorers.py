@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import pytest
@@ -16,17 +16,13 @@ from mlflow.genai.scorers.registry import list_scorer_versions
 
 from needletail_mlflow.tracking_store import TrackingStore
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 _BASE = "instructions_judge_pydantic_data"
 
 
 @pytest.fixture
-def experiment(uri: str) -> Iterator[str]:
+def experiment(uri: str) -> str:
     mlflow.set_tracking_uri(uri)
-    yield mlflow.set_experiment("scored").experiment_id
-    mlflow.set_tracking_uri(None)
+    return mlflow.set_experiment("scored").experiment_id
 
 
 @mlflow.genai.scorer
