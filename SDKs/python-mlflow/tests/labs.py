@@ -84,7 +84,6 @@ class Lab:
     """A store of MLflow's with a little of everything."""
 
     def __init__(self, folder: Path, kind: str) -> None:
-        os.environ["MLFLOW_ALLOW_FILE_STORE"] = "true"
         self.folder = folder
         self.kind = kind
         self.uri = _address(folder, kind)

@@ -35,6 +35,8 @@ def test_a_tracking_uri_names_a_server_and_a_project(uri: str, place: Place) -> 
     [
         "needletail:///vision",
         "needletail://host:port/vision",
+        "needletail://host:0/vision",
+        "needletail://host:65536/vision",
         "needletail://host/a/b",
         "http://host/a",
         "needletail://host/a?b=c",

@@ -46,11 +46,25 @@ def test_a_url_names_host_and_port(url: str, expected: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://host", "needletail://", "needletail://h/path", "needletail://h:x", "h:99999"]
+    "url", ["https://host", "needletail://", "needletail://h/path", "needletail://h:x"]
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(needletail.SettingsError):
         settings_module.parse_url(url)
+
+
+@pytest.mark.parametrize("port", [0, 65_536, 99_999])
+def test_a_port_that_cannot_be_is_refused(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in (f"host:{port}", f"needletail://[::1]:{port}/"):
+        with pytest.raises(needletail.SettingsError, match=r"not a server address: .*65535"):
+            settings_module.parse_url(url)
+    file = tmp_path / "connection.json"
+    file.write_text(json.dumps({**FILE, "port": port}))
+    monkeypatch.setenv("NEEDLETAIL_CONNECTION_FILE", str(file))
+    with pytest.raises(needletail.SettingsError, match=r"not a server address: .*65535"):
+        settings_module.resolve()
 
 
 def test_argument_then_environment_then_file(

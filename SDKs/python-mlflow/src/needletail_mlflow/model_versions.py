@@ -15,7 +15,6 @@ from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD
 from mlflow.utils.validation import (
-    _validate_model_alias_name,
     _validate_model_name,
     _validate_model_version_tag,
     _validate_tag_name,
@@ -23,7 +22,7 @@ from mlflow.utils.validation import (
 from needletail.errors import CallError
 
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
-from needletail_mlflow.registered_models import ordinal_of
+from needletail_mlflow.registered_models import check_alias, ordinal_of
 from needletail_mlflow.registry_searching import version_filter, version_order
 from needletail_mlflow.registry_telling import (
     DESCRIBED_TAG,
@@ -92,7 +91,7 @@ class ModelVersions:
 
     def by_alias(self, name, alias) -> ModelVersion:
         _validate_model_name(name)
-        _validate_model_alias_name(alias)
+        check_alias(alias)
         if alias.lower() == _LATEST:
             return self._latest(name)
         with TRANSLATED, self._models.named(name) as model:

@@ -14,7 +14,6 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD
 from mlflow.utils import validation
 from mlflow.utils.validation import (
-    _validate_model_alias_name,
     _validate_model_name,
     _validate_model_renaming,
     _validate_model_version,
@@ -149,15 +148,15 @@ class RegisteredModels:
 
     def set_alias(self, name, alias, version) -> None:
         _validate_model_name(name)
-        _validate_model_alias_name(alias)
-        getattr(validation, "_validate_model_alias_name_reserved", _free)(alias)
+        check_alias(alias)
+        check_alias(alias, "_reserved")
         ordinal = ordinal_of(version)
         with TRANSLATED, self.named(name, ordinal) as model:
             self._registry.set_model_alias(model=model, alias=alias, ordinal=ordinal)
 
     def delete_alias(self, name, alias) -> None:
         _validate_model_name(name)
-        _validate_model_alias_name(alias)
+        check_alias(alias)
         with TRANSLATED, self.named(name) as model:
             self._registry.delete_model_alias(model=model, alias=alias)
 
@@ -206,8 +205,14 @@ class RegisteredModels:
         return [told_model(one, latest[one.id]) for one in models]
 
 
-def _free(alias: str) -> None:
-    """Earlier versions of MLflow keep no aliases for themselves; the server does."""
+def check_alias(alias, ending: str = "") -> None:
+    """Refuses what is no alias or, with `_reserved`, what is none to give, as MLflow does."""
+    # MLflow 3.18 has other names for it; earlier versions keep no aliases for themselves, and the
+    # server does.
+    for name in (f"_validate_alias_name{ending}", f"_validate_model_alias_name{ending}"):
+        if check := getattr(validation, name, None):
+            check(alias)
+            return
 
 
 def ordinal_of(version) -> int:

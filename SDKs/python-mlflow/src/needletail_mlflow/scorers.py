@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import ScorerVersion
+from mlflow.utils.search_utils import SearchTraceUtils
 from needletail.errors import CallError
 
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
@@ -122,7 +124,27 @@ class Scorers:
             except CallError as error:
                 raise self._scorer_error(error, experiment_id, name, version) from error
 
-    # Nothing scores here by itself.
+    # Nothing scores here by itself: a server of MLflow's has jobs, and the gateway that they need,
+    # only where its store is a database of its own.
+
+    def upsert_online_scoring_config(
+        self, experiment_id, scorer_name, sample_rate, filter_string=None
+    ) -> Any:
+        _check_sampling(sample_rate, filter_string)
+        scorer = self.get_scorer(experiment_id, scorer_name)
+        if sample_rate > 0:
+            model = _model(_read(scorer._serialized_scorer))
+            if isinstance(model, str) and model.startswith(_GATEWAY):
+                self.get_gateway_endpoint(name=model.removeprefix(_GATEWAY))
+            raise invalid(
+                f"Scorer '{scorer_name}' does not use a gateway model: no other scores by itself"
+            )
+        from mlflow.genai.scorers.online import entities  # noqa: PLC0415 the whole of MLflow's
+
+        # It is off, as it was before.
+        return entities.OnlineScoringConfig(
+            uuid.uuid4().hex, scorer.scorer_id, sample_rate, str(experiment_id), filter_string
+        )
 
     def get_online_scoring_configs(self, *_: Any, **__: Any) -> list[Any]:
         return []
@@ -137,10 +159,10 @@ class Scorers:
         return self._connection.client.tracing
 
     def _scorers_place(self, experiment_id) -> dict[str, str]:
-        uuid = self._experiments.uuid(experiment_id)
-        if not uuid:
+        found = self._experiments.uuid(experiment_id)
+        if not found:
             self._experiments.check_is_active(experiment_id)
-        return {"project_id": self._connection.project_id, "experiment_id": uuid or ""}
+        return {"project_id": self._connection.project_id, "experiment_id": found or ""}
 
     def _scorer_error(self, error: CallError, experiment_id, name, version=None) -> Exception:
         match error.reason:
@@ -209,3 +231,14 @@ def _check_model(model: Any) -> None:
         raise invalid(f"The model of a scorer must be a string, is of {type(model).__name__}")
     if not model.strip():
         raise invalid("The model of a scorer cannot be empty")
+
+
+def _check_sampling(sample_rate: Any, filter_string: Any) -> None:
+    if not isinstance(sample_rate, (int, float)):
+        raise invalid(f"sample_rate must be a number, is of {type(sample_rate).__name__}")
+    if not 0 <= sample_rate <= 1:
+        raise invalid(f"sample_rate must be between 0.0 and 1.0, is {sample_rate}")
+    if filter_string:
+        if not isinstance(filter_string, str):
+            raise invalid(f"filter_string must be a string, is of {type(filter_string).__name__}")
+        SearchTraceUtils.parse_search_filter_for_search_traces(filter_string)

@@ -71,7 +71,7 @@ def logged_model_artifact_location(experiment_uuid: str, location: str, model_id
 def _split(uri: str) -> tuple[Place, str]:
     try:
         parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise _invalid(f"not an address of Needletail: {error}; write {_EXAMPLE}") from None
     if parts.username or parts.password:
@@ -79,11 +79,13 @@ def _split(uri: str) -> tuple[Place, str]:
         raise _invalid("a URI must not have a key in it: set NEEDLETAIL_API_KEY in its place")
     if parts.scheme not in SCHEMES or parts.query or parts.fragment:
         raise _invalid(f"not an address of Needletail: {uri}; write {_EXAMPLE}")
+    if port == 0:
+        raise _invalid(f"not an address of Needletail: a port is 1 to 65535; write {_EXAMPLE}")
     if not host:
         return Place(), ""
     project, _, rest = unquote(parts.path).strip("/").partition("/")
     named = f"[{host}]" if ":" in host else host
-    return Place(f"{SCHEME}://{named}:{port}", project), rest.strip("/")
+    return Place(f"{SCHEME}://{named}:{port or DEFAULT_PORT}", project), rest.strip("/")
 
 
 def _invalid(message: str) -> MlflowException:

@@ -8,7 +8,9 @@ import socket
 import threading
 import uuid
 from typing import TYPE_CHECKING
+from unittest import mock
 
+import mlflow
 import needletail
 import pytest
 from mlflow import MlflowClient
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 
 # Taken at import: no test sees the environment of whoever runs it.
 CONNECTION_FILE = os.environ.get("NEEDLETAIL_CONNECTION_FILE")
+
+
+@pytest.fixture(autouse=True)
+def _own_mlflow() -> Iterator[None]:
+    """Lets a test set where the whole of MLflow is: the next test does not find it there."""
+    with (
+        mock.patch.dict(os.environ, MLFLOW_ALLOW_FILE_STORE="true"),
+        mock.patch("mlflow.tracking.fluent._active_experiment_id", None),
+    ):
+        yield
+        mlflow.set_tracking_uri(None)
+        # Else runs, models and prompts of a store would be looked for in two places.
+        mlflow.set_registry_uri(None)
 
 
 @pytest.fixture

@@ -121,23 +121,20 @@ def test_attachments_of_a_trace_are_kept(uri: str, monkeypatch: pytest.MonkeyPat
     Attachment = pytest.importorskip("mlflow.tracing.attachments").Attachment  # noqa: N806
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
     mlflow.set_tracking_uri(uri)
-    try:
-        mlflow.set_experiment("pictures")
-        with mlflow.start_span("look") as span:
-            span.set_inputs({"picture": Attachment(content_type="image/png", content_bytes=b"png")})
-        trace = mlflow.get_trace(span.trace_id)
-        reference = Attachment.parse_ref(trace.data.spans[0].inputs["picture"])
-        repository = get_artifact_repository(trace.info.tags["mlflow.artifactLocation"], uri)
-        attachment = reference["attachment_id"]
-        assert repository.download_trace_attachment(attachment) == b"png"
-        assert [one.path for one in repository.list_artifacts("attachments")] == [
-            f"attachments/{attachment}"
-        ]
-        MlflowClient(uri).delete_traces(trace.info.experiment_id, trace_ids=[span.trace_id])
-        with pytest.raises(MlflowException):
-            repository.download_trace_attachment(attachment)
-    finally:
-        mlflow.set_tracking_uri(None)
+    mlflow.set_experiment("pictures")
+    with mlflow.start_span("look") as span:
+        span.set_inputs({"picture": Attachment(content_type="image/png", content_bytes=b"png")})
+    trace = mlflow.get_trace(span.trace_id)
+    reference = Attachment.parse_ref(trace.data.spans[0].inputs["picture"])
+    repository = get_artifact_repository(trace.info.tags["mlflow.artifactLocation"], uri)
+    attachment = reference["attachment_id"]
+    assert repository.download_trace_attachment(attachment) == b"png"
+    assert [one.path for one in repository.list_artifacts("attachments")] == [
+        f"attachments/{attachment}"
+    ]
+    MlflowClient(uri).delete_traces(trace.info.experiment_id, trace_ids=[span.trace_id])
+    with pytest.raises(MlflowException):
+        repository.download_trace_attachment(attachment)
 
 
 def test_data_of_a_trace_is_kept_and_found_at_a_server(

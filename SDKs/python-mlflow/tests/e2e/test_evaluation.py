@@ -16,26 +16,22 @@ if TYPE_CHECKING:
 
 def test_records_are_merged_and_read_as_a_frame(uri: str) -> None:
     mlflow.set_tracking_uri(uri)
-    try:
-        # The process may have been at an experiment of another project.
-        mlflow.set_experiment("evaluation")
-        dataset = mlflow.genai.datasets.create_dataset(name="qa", tags={"team": "a"})
-        dataset.merge_records([
-            {"inputs": {"q": "one"}, "expectations": {"a": 1}},
-            {"inputs": {"q": "two"}},
-            {"inputs": {"q": "one"}, "expectations": {"b": 2}},
-        ])  # fmt: skip
-        found = mlflow.genai.datasets.get_dataset(dataset_id=dataset.dataset_id)
-        frame = found.to_df()
-        assert list(frame["inputs"]) == [{"q": "one"}, {"q": "two"}]
-        assert frame["expectations"][0] == {"a": 1, "b": 2}
-        (again,) = mlflow.genai.datasets.search_datasets(filter_string="tags.team = 'a'")
-        assert again.dataset_id == dataset.dataset_id
-        mlflow.genai.datasets.delete_dataset(dataset_id=dataset.dataset_id)
-        with pytest.raises(MlflowException, match="not found"):
-            mlflow.genai.datasets.get_dataset(dataset_id=dataset.dataset_id)
-    finally:
-        mlflow.set_tracking_uri(None)
+    mlflow.set_experiment("evaluation")
+    dataset = mlflow.genai.datasets.create_dataset(name="qa", tags={"team": "a"})
+    dataset.merge_records([
+        {"inputs": {"q": "one"}, "expectations": {"a": 1}},
+        {"inputs": {"q": "two"}},
+        {"inputs": {"q": "one"}, "expectations": {"b": 2}},
+    ])  # fmt: skip
+    found = mlflow.genai.datasets.get_dataset(dataset_id=dataset.dataset_id)
+    frame = found.to_df()
+    assert list(frame["inputs"]) == [{"q": "one"}, {"q": "two"}]
+    assert frame["expectations"][0] == {"a": 1, "b": 2}
+    (again,) = mlflow.genai.datasets.search_datasets(filter_string="tags.team = 'a'")
+    assert again.dataset_id == dataset.dataset_id
+    mlflow.genai.datasets.delete_dataset(dataset_id=dataset.dataset_id)
+    with pytest.raises(MlflowException, match="not found"):
+        mlflow.genai.datasets.get_dataset(dataset_id=dataset.dataset_id)
 
 
 def test_what_is_no_json_is_refused(store: TrackingStore) -> None:

@@ -24,8 +24,6 @@ def at_server(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     mlflow.set_experiment("models")
     yield
     mlflow.sklearn.autolog(disable=True)
-    mlflow.set_tracking_uri(None)
-    mlflow.set_registry_uri(None)
 
 
 def fitted():

@@ -20,8 +20,6 @@ from mlflow.exceptions import MlflowException
 from needletail_mlflow import ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mlflow import MlflowClient
 
     from needletail_mlflow.tracking_store import TrackingStore
@@ -38,13 +36,9 @@ def run(store: TrackingStore, experiment: str) -> str:
 
 
 @pytest.fixture
-def fluent(uri: str) -> Iterator[None]:
-    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+def fluent(uri: str) -> None:
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    yield
-    mlflow.set_tracking_uri(before[0])
-    mlflow.set_registry_uri(before[1])
 
 
 def measured(model: str, run: str, key: str, value: float, time: int, *dataset: str) -> Metric:

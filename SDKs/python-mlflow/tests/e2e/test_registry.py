@@ -131,15 +131,12 @@ def test_prompts_are_found_by_their_experiment(registry: RegistryStore) -> None:
 def test_mlflow_registers_where_it_tracks(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)
-    try:
-        with mlflow.start_run() as run:
-            mlflow.log_text("weights", "model/weights.txt")
-        client = MlflowClient()
-        client.create_registered_model("fraud")
-        source = f"{run.info.artifact_uri}/model"
-        client.create_model_version("fraud", source, run.info.run_id)
-        local = mlflow.artifacts.download_artifacts("models:/fraud/1/weights.txt")
-        with open(local) as file:  # noqa: PTH123
-            assert file.read() == "weights"
-    finally:
-        mlflow.set_tracking_uri(None)
+    with mlflow.start_run() as run:
+        mlflow.log_text("weights", "model/weights.txt")
+    client = MlflowClient()
+    client.create_registered_model("fraud")
+    source = f"{run.info.artifact_uri}/model"
+    client.create_model_version("fraud", source, run.info.run_id)
+    local = mlflow.artifacts.download_artifacts("models:/fraud/1/weights.txt")
+    with open(local) as file:  # noqa: PTH123
+        assert file.read() == "weights"

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
 import pytest
 from mlflow.entities import ScorerVersion
 from mlflow.exceptions import MlflowException
 from mlflow.genai.judges import make_judge
-from mlflow.genai.scorers import delete_scorer, get_scorer, list_scorers
+from mlflow.genai.scorers import (
+    ScorerSamplingConfig,
+    delete_scorer,
+    get_scorer,
+    list_scorers,
+)
 from mlflow.genai.scorers.registry import list_scorer_versions
 
 from needletail_mlflow.tracking_store import TrackingStore
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _BASE = "instructions_judge_pydantic_data"
 
 
 @pytest.fixture
-def experiment(uri: str) -> Iterator[str]:
+def experiment(uri: str) -> str:
     mlflow.set_tracking_uri(uri)
-    yield mlflow.set_experiment("scored").experiment_id
-    mlflow.set_tracking_uri(None)
+    return mlflow.set_experiment("scored").experiment_id
 
 
 @mlflow.genai.scorer
@@ -142,3 +143,64 @@ def test_a_judge_on_the_gateway_is_refused(store: TrackingStore) -> None:
     with pytest.raises(MlflowException, match="does not keep what get_gateway_endpoint") as caught:
         store.register_scorer("0", "judge", scorer)
     assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+@pytest.mark.parametrize(
+    ("sampling", "match"),
+    [
+        (("0.5",), "sample_rate must be a number"),
+        ((None,), "sample_rate must be a number"),
+        ((-0.1,), "sample_rate must be between 0.0 and 1.0"),
+        ((1.5, "no filter !"), "sample_rate must be between 0.0 and 1.0"),
+        ((float("nan"),), "sample_rate must be between 0.0 and 1.0"),
+        ((0.5, 5), "filter_string must be a string"),
+        ((0.0, "no filter !"), "Invalid clause"),
+        ((1, "status = 'OK'"), "'judge' does not use a gateway model"),
+    ],
+)
+def test_a_setting_for_scoring_by_the_server_is_refused(
+    store: TrackingStore, sampling: tuple[Any, ...], match: str
+) -> None:
+    store.register_scorer("0", "judge", json.dumps({_BASE: {"model": "openai:/x"}}))
+    with pytest.raises(MlflowException, match=match) as caught:
+        store.upsert_online_scoring_config("0", "judge", *sampling)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_setting_for_scoring_names_a_scorer_that_is_there(store: TrackingStore) -> None:
+    gone = store.create_experiment("gone")
+    store.delete_experiment(gone)
+    for experiment, match, code in (
+        ("0", "Scorer with name 'nobody' not found", "RESOURCE_DOES_NOT_EXIST"),
+        (uuid.uuid4().hex, "No Experiment with id", "RESOURCE_DOES_NOT_EXIST"),
+        (gone, "must be in the 'active' state", "INVALID_PARAMETER_VALUE"),
+    ):
+        for rate in (0.5, 0.0):
+            with pytest.raises(MlflowException, match=match) as caught:
+                store.upsert_online_scoring_config(experiment, "nobody", rate)
+            assert caught.value.error_code == code
+
+
+def test_a_judge_on_the_gateway_scores_nothing_by_itself(store: TrackingStore) -> None:
+    # As one that came from elsewhere.
+    store._connection.client.tracing.register_scorer(
+        **store._scorers_place("0"), name="judge",
+        serialized_json=json.dumps({_BASE: {"model": "gateway:/mine"}}),
+    )  # fmt: skip
+    with pytest.raises(MlflowException, match="does not keep what get_gateway_endpoint") as caught:
+        store.upsert_online_scoring_config("0", "judge", 0.5)
+    assert caught.value.error_code == "NOT_IMPLEMENTED"
+
+
+def test_scoring_that_is_off_is_turned_off(experiment: str, store: TrackingStore) -> None:
+    judge = make_judge(name="polite", instructions="Is {{ outputs }} kind?", model="openai:/x")
+    judge.register()
+    found = get_scorer(name="polite")
+    with pytest.raises(MlflowException, match="'polite' does not use a gateway model"):
+        found.start(sampling_config=ScorerSamplingConfig(sample_rate=0.5))
+    assert not found.stop().sample_rate
+    told = store.upsert_online_scoring_config(experiment, "polite", 0.0, "status = 'OK'")
+    assert told.scorer_id == store.get_scorer(experiment, "polite").scorer_id
+    assert (told.sample_rate, told.filter_string) == (0.0, "status = 'OK'")
+    assert store.get_online_scoring_configs([told.scorer_id]) == []
+    assert store.get_active_online_scorers() == []

@@ -343,8 +343,8 @@ def test_an_unknown_project_is_said_at_the_first_call(client: needletail.Client)
 
 
 def test_what_is_not_kept_is_refused_and_searches_find_none(store: TrackingStore) -> None:
-    with pytest.raises(MlflowException, match="upsert_online_scoring_config") as caught:
-        store.upsert_online_scoring_config("0", "judge", 0.5)
+    with pytest.raises(MlflowException, match="create_gateway_secret") as caught:
+        store.create_gateway_secret("openai", "secret", "openai")
     assert caught.value.error_code == "NOT_IMPLEMENTED"
     assert isinstance(caught.value, NotImplementedError)
     assert store.get_online_scoring_configs(["nobody"]) == []

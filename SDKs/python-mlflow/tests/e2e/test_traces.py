@@ -20,8 +20,6 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mlflow.entities import Trace
 
     from needletail_mlflow.tracking_store import TrackingStore
@@ -31,14 +29,12 @@ HUMAN = AssessmentSource("HUMAN", "ada")
 
 
 @pytest.fixture
-def tracked(uri: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[MlflowClient]:
+def tracked(uri: str, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """MLflow itself, at the test's project."""
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_TRACE_LOGGING", "false")
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment("questions")
-    yield MlflowClient()
-    mlflow.set_tracking_uri(before)
+    return MlflowClient()
 
 
 @mlflow.trace(span_type=SpanType.RETRIEVER, attributes={"index": "small"})

@@ -155,6 +155,8 @@ def parse_url(url: str) -> tuple[str, int]:
         raise SettingsError(f"not a server address: {url}: {error}") from None
     if parts.scheme != SCHEME or not host or parts.path not in {"", "/"} or parts.username:
         raise SettingsError(f"not a server address: {url}; write needletail://host:7443")
+    if port == 0:
+        raise SettingsError(f"not a server address: {url}: a port is 1 to 65535")
     return host, port or DEFAULT_PORT
 
 
