@@ -53,6 +53,13 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         settings_module.parse_url(url)
 
 
+@pytest.mark.parametrize("url", ["needletail://ntl_secret@host", "ntl_secret:@host:7443", "@host"])
+def test_a_key_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(needletail.SettingsError, match="NEEDLETAIL_API_KEY") as caught:
+        settings_module.parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("port", [0, 65_536, 99_999])
 def test_a_port_that_cannot_be_is_refused(
     port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -148,12 +148,15 @@ def resolve(
 
 def parse_url(url: str) -> tuple[str, int]:
     """Host and port of `needletail://host:7443`; the scheme and the port may be left out."""
+    if "@" in url:
+        # Not repeated: logs are no place for a key.
+        raise SettingsError("an address must not have a key in it: set NEEDLETAIL_API_KEY")
     try:
         parts = urlsplit(url if "://" in url else f"{SCHEME}://{url}")
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise SettingsError(f"not a server address: {url}: {error}") from None
-    if parts.scheme != SCHEME or not host or parts.path not in {"", "/"} or parts.username:
+    if parts.scheme != SCHEME or not host or parts.path not in {"", "/"}:
         raise SettingsError(f"not a server address: {url}; write needletail://host:7443")
     if port == 0:
         raise SettingsError(f"not a server address: {url}: a port is 1 to 65535")
