@@ -15,13 +15,13 @@ from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_MODEL_VERSION_MAX_RESULTS_THRESHOLD
 from mlflow.utils.validation import (
-    _validate_model_alias_name,
     _validate_model_name,
     _validate_model_version_tag,
     _validate_tag_name,
 )
 from needletail.errors import CallError
 
+from needletail_mlflow.aliases import check_alias
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.registered_models import ordinal_of
 from needletail_mlflow.registry_searching import version_filter, version_order
@@ -92,7 +92,7 @@ class ModelVersions:
 
     def by_alias(self, name, alias) -> ModelVersion:
         _validate_model_name(name)
-        _validate_model_alias_name(alias)
+        check_alias(alias)
         if alias.lower() == _LATEST:
             return self._latest(name)
         with TRANSLATED, self._models.named(name) as model:

@@ -292,3 +292,19 @@ def test_many_and_large_spans_go_in_several_calls(tracked: MlflowClient) -> None
         for _ in range(5):
             mlflow.start_span_no_context("large", parent_span=root, inputs="x" * 700_000).end()
     assert len(last_trace().data.spans) == 1_106
+
+
+def test_bytes_that_no_text_has_do_not_keep_a_trace_away(
+    tracked: MlflowClient, store: TrackingStore
+) -> None:
+    with mlflow.start_span("read") as span:
+        span.set_inputs("a\0b")
+        span.set_outputs("\0")
+    trace = last_trace()
+    assert (trace.data.spans[0].inputs, trace.data.spans[0].outputs) == ("a\0b", "\0")
+    info = TraceInfo(
+        trace_id="tr-1", trace_location=TraceLocation.from_experiment_id("0"), request_time=START,
+        state=TraceState.OK, request_preview="a\0b", response_preview="\0",
+    )  # fmt: skip
+    for told in (store.start_trace(info), store.get_trace_info("tr-1"), store.start_trace(info)):
+        assert (told.request_preview, told.response_preview) == ("a\ufffdb", "\ufffd")
