@@ -263,6 +263,15 @@ def test_a_trace_comes_with_its_assessments_also_twice(store: TrackingStore) -> 
     assert [(one.assessment_id, one.value) for one in told.assessments] == [("a-1", 2)]
 
 
+def test_assessments_of_one_time_are_told_as_they_were_made(store: TrackingStore) -> None:
+    info = TraceInfo("tr-1", TraceLocation.from_experiment_id("0"), START, TraceState.OK)
+    store.start_trace(info)
+    names = [f"q{number}" for number in range(20)]
+    for name in names:
+        store.create_assessment(Feedback(name=name, value=1, trace_id="tr-1", create_time_ms=START))
+    assert [one.name for one in store.get_trace_info("tr-1").assessments] == names
+
+
 def test_links_to_runs_have_mlflows_bounds(store: TrackingStore) -> None:
     run_id = store.create_run("0", "ada", START, [], "first").info.run_id
     start(store, "tr-1")
