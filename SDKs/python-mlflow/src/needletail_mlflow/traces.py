@@ -285,7 +285,7 @@ class Traces:
 
     def _found(self, trace_ids: list[str]) -> list[Stored]:
         found: dict[str, Stored] = {}
-        for part in _parts(trace_ids, _PAGE):
+        for part in _parts([one for one in trace_ids if one], _PAGE):  # None is no trace's id.
             wanted = part
             while wanted:
                 page = self._tracing.get_traces(

@@ -165,6 +165,16 @@ def test_a_trace_without_all_its_spans_is_partial(
         store.get_trace("tr-9")
 
 
+def test_no_trace_has_no_id(tracked: MlflowClient, store: TrackingStore) -> None:
+    # As where `get_last_active_trace_id()` has none to tell.
+    assert mlflow.get_trace(None) is None
+    for trace_id in (None, "", "tr-none"):
+        with pytest.raises(MlflowException, match=r"Trace with ID .* not found") as caught:
+            store.get_trace_info(trace_id)
+        assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+        assert store.batch_get_traces([trace_id]) == []
+
+
 def test_tags_are_set_and_taken_away(store: TrackingStore) -> None:
     start(store, "tr-1")
     store.set_trace_tag("tr-1", "team", "search")
