@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlflow.exceptions import MlflowException
 
-from needletail_mlflow import ids
+from needletail_mlflow import ids, logged_model_searching
 from needletail_mlflow.logged_model_searching import logged_model_filter, logged_model_order
 
 UUID = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
@@ -27,7 +27,6 @@ UUID = "0190c6f2-3a5e-7c1d-9f10-2b6c1d3e4f50"
         ("source_run_id = '7'", "tags.`needletail.mlflow.source_run_id` = '7'"),
         ("experiment_id = '7'", f"attributes.experiment_id = '{UUID}'"),
         ("status = 'READY'", "attributes.status = 'READY'"),
-        ("status = 'x'", f"attributes.model_id = '{'0' * 8}-0000-0000-0000-{'0' * 12}'"),
     ],
 )
 def test_a_filter_is_written_for_needletail(text: str, written: str) -> None:
@@ -51,6 +50,49 @@ def test_what_mlflow_refuses_is_refused_in_its_words(text: str, message: str) ->
     with pytest.raises(MlflowException, match=message) as caught:
         logged_model_filter(text, lambda _: UUID)
     assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+
+
+def test_a_status_that_there_is_not_is_of_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logged_model_searching, "is_at_least", lambda *_: False)
+    nobody = f"attributes.model_id = '{'0' * 8}-0000-0000-0000-{'0' * 12}'"
+    assert logged_model_filter("status = 'x'", lambda _: UUID) == nobody
+    assert logged_model_filter("status LIKE 'R%'", lambda _: UUID) == "attributes.status LIKE 'R%'"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("status = 'x'", r"Unknown model status in filter: 'x'. Use one of \['FAILED', 'PEND"),
+        ("status NOT IN ('READY', 'x')", "Unknown model status in filter"),
+        ("status LIKE 'R%'", "Invalid comparison operator for status: LIKE"),
+    ],
+)
+def test_later_versions_refuse_such_a_status(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logged_model_searching, "is_at_least", lambda *_: True)
+    with pytest.raises(MlflowException, match=message) as caught:
+        logged_model_filter(text, lambda _: UUID)
+    assert caught.value.error_code == "INVALID_PARAMETER_VALUE"
+    found = logged_model_filter("status IN ('READY', 'FAILED')", lambda _: UUID)
+    assert found == "attributes.status IN ('READY', 'FAILED')"
+
+
+def test_later_versions_order_by_what_was_measured_on_the_dataset_of_a_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = {"dataset_name": "d", "dataset_digest": "1"}, {"dataset_name": "e"}
+    fields = [{"field_name": "metrics.a"}, {"field_name": "metrics.b", **two}]
+
+    def told(*datasets: dict[str, str]) -> list[str | None]:
+        found = logged_model_order(fields, datasets)[:2]
+        return [order.dataset and order.dataset.name for order in found]
+
+    monkeypatch.setattr(logged_model_searching, "is_at_least", lambda *_: True)
+    assert told(one) == ["d", "e"]
+    assert told(one, two) == told() == [None, "e"]
+    monkeypatch.setattr(logged_model_searching, "is_at_least", lambda *_: False)
+    assert told(one) == [None, "e"]
 
 
 def test_an_order_ends_with_the_newest_and_the_id() -> None:

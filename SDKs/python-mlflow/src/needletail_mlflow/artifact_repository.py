@@ -93,6 +93,12 @@ class NeedletailArtifactRepository(ArtifactRepository):
             ]
         return sorted(infos, key=lambda info: info.path)
 
+    def _is_directory(self, artifact_path):
+        """Whether a path is a folder: that of all files is one also when there are none."""
+        with TRANSLATED:
+            _, folder = self._resolve(artifact_path)
+        return not folder or super()._is_directory(artifact_path)
+
     def delete_artifacts(self, artifact_path=None):
         """Deletes a file, or everything below a folder."""
         client = self._connection.client

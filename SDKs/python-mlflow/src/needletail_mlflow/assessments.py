@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from mlflow import entities
@@ -168,7 +167,7 @@ def told(stored: Stored, trace_id: str) -> Assessment:
 def _kept(assessment: Assessment) -> Stored:
     kind, value = _value(assessment)
     return Stored(
-        assessment_id=assessment.assessment_id or f"a-{uuid.uuid4().hex}",
+        assessment_id=assessment.assessment_id or ids.new_assessment_id(),
         kind=kind,
         name=_kept_name(kind, assessment.name),
         value_json=_dumped(value),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
 
 _MODEL = "m-"
 _ISSUE = "iss-"
@@ -44,3 +46,11 @@ def issue_to_uuid(issue_id: object) -> str | None:
     text = str(issue_id)
     digits = text.removeprefix(_ISSUE)
     return to_uuid(digits) if text != digits and _HEX.match(digits) else None
+
+
+def new_assessment_id() -> str:
+    """An id for a new assessment: of those of the same time, the server tells the lesser id first.
+
+    So those that are made one after the other are told in that order.
+    """
+    return f"a-{time.time_ns():016x}{secrets.token_hex(8)}"

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from mlflow import entities
 from mlflow.store.entities.paged_list import PagedList
-from mlflow.utils import search_utils
 from needletail.errors import CallError
 from needletail.tracing import IssueSeverity, IssueStatus
 
 from needletail_mlflow import ids
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
-from needletail_mlflow.searching import NOBODY, by_id, check_max_results, gathered, written
+from needletail_mlflow.issue_searching import (
+    SEVERITIES,
+    STATUSES,
+    issue_filter,
+    issue_order,
+    known_value,
+    of_categories,
+)
+from needletail_mlflow.searching import check_max_results, gathered
+from needletail_mlflow.unkept import NotKeptError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from needletail.tracing import Issue as Stored
 
     from needletail_mlflow.connection import Connection
@@ -24,8 +31,9 @@ if TYPE_CHECKING:
 
 _STANDARD = 100
 _PAGE = 500
-_STATUSES = {one.name.lower(): one for one in IssueStatus if one.value}
-_SEVERITIES = {one.name.lower(): one for one in IssueSeverity if one.value}
+# Later versions of MLflow say when an issue was seen last.
+_SAYS_SEEN = hasattr(getattr(entities, "Issue", None), "last_seen_timestamp")
+_VIEWS = {None, "basic", "full"}
 
 
 class Issues:
@@ -39,11 +47,13 @@ class Issues:
 
     def create(
         self, experiment_id, name, description, status, severity, root_causes, source_run_id,
-        categories, created_by,
+        categories, created_by, *, issue_id=None, last_seen_timestamp=None, metadata=None,
     ):  # fmt: skip
+        _refuse("create_issue", issue_id=issue_id, metadata=metadata or None)
+        _refuse("create_issue", last_seen_timestamp=last_seen_timestamp)
         wanted = {
-            "status": _known("status", status, _STATUSES) or IssueStatus.PENDING,
-            "severity": _known("severity", severity, _SEVERITIES) or IssueSeverity.UNSPECIFIED,
+            "status": known_value("status", status, STATUSES) or IssueStatus.PENDING,
+            "severity": known_value("severity", severity, SEVERITIES) or IssueSeverity.UNSPECIFIED,
         }
         with TRANSLATED:
             uuid = self._experiments.uuid(experiment_id)
@@ -77,33 +87,51 @@ class Issues:
         with TRANSLATED:
             return self._told(self._called(self._tracing.get_issue, issue_id))
 
-    def update(self, issue_id, status, name, description, severity):
+    def update(
+        self, issue_id, status, name, description, severity, *, categories=None,
+        last_seen_timestamp=None, last_updated_by=None, metadata=None, delete_metadata_keys=None,
+    ):  # fmt: skip
+        # Seen last is when it was changed last, which this is; who changes it the server knows; and
+        # of metadata there is none to delete.
+        del last_seen_timestamp, last_updated_by, delete_metadata_keys
+        _refuse("update_issue", categories=categories, metadata=metadata or None)
         change = {
-            "status": _known("status", status, _STATUSES), "name": name,
-            "description": description, "severity": _known("severity", severity, _SEVERITIES),
+            "status": known_value("status", status, STATUSES), "name": name,
+            "description": description, "severity": known_value("severity", severity, SEVERITIES),
         }  # fmt: skip
         with TRANSLATED:
             return self._told(self._called(self._tracing.update_issue, issue_id, **change))
 
-    def search(self, experiment_id, filter_string, max_results, page_token, include_trace_count):
+    def search(
+        self, experiment_id, filter_string, max_results, page_token, include_trace_count, *,
+        name=None, statuses=None, severities=None, categories=None, order_by=None,
+        include_total_count=False, view=None,
+    ):  # fmt: skip
         if max_results is not None:
             check_max_results(max_results)
-        condition = _filter(filter_string)
+        if view not in _VIEWS:
+            raise invalid(f"Invalid value {view!r} for view: it must be basic or full")
+        condition = issue_filter(filter_string, name, statuses, severities)
+        order, is_wanted = issue_order(order_by), of_categories(categories)
         uuids = [] if experiment_id is None else [self._experiments.uuid(experiment_id)]
-        if uuids and not uuids[0]:
-            return PagedList([], None)
 
-        def read(size: int, token: str) -> tuple[Sequence[Stored], str]:
+        def read(size: int, token: str, *, counts: bool = include_trace_count) -> Any:
+            if uuids and not uuids[0]:
+                return [], ""
             page = self._tracing.search_issues(
                 project_id=self._connection.project_id, experiment_ids=uuids, filter=condition,
-                page_size=size, page_token=token, with_trace_counts=include_trace_count,
+                order_by=order, page_size=size, page_token=token, with_trace_counts=counts,
             )  # fmt: skip
             return page.issues, page.next_page_token
 
         with TRANSLATED:
             most = _STANDARD if max_results is None else max_results
-            found, token = gathered(read, most, page_token or "", _PAGE)
-            return PagedList([self._told(one) for one in found], token)
+            found, token = gathered(read, most, page_token or "", _PAGE, is_wanted)
+            told = PagedList([self._told(one, is_basic=view == "basic") for one in found], token)
+            if include_total_count:
+                uncounted = functools.partial(read, counts=False)
+                told.total_count = len(gathered(uncounted, None, "", _PAGE, is_wanted)[0])
+            return told
 
     # How it is done.
 
@@ -121,50 +149,32 @@ class Issues:
                 raise
         raise missing(f"Issue with ID '{issue_id}' not found")
 
-    def _told(self, stored: Stored):
+    def _told(self, stored: Stored, *, is_basic: bool = False):
         severity = stored.severity
         run = stored.source_run_id
         return entities.Issue(
             issue_id=ids.issue_to_mlflow(stored.id),
             experiment_id=self._experiments.public_id(stored.experiment_id),
             name=stored.name,
-            description=stored.description,
+            description="" if is_basic else stored.description,
             status=entities.IssueStatus(stored.status.name.lower()),
             created_timestamp=stored.create_time_ms,
             last_updated_timestamp=stored.update_time_ms,
             severity=entities.IssueSeverity(severity.name.lower()) if severity.value else None,
-            root_causes=list(stored.root_causes) or None,
+            root_causes=None if is_basic else list(stored.root_causes) or None,
             source_run_id=ids.to_mlflow(run) if run else None,
             categories=list(stored.categories) or None,
             created_by=stored.author,
             trace_count=stored.trace_count,
+            **({"last_seen_timestamp": stored.update_time_ms} if _SAYS_SEEN else {}),
         )
-
-
-def _known(field: str, value: Any, known: dict[str, Any]) -> Any:
-    if value is None:
-        return None
-    found = known.get(getattr(value, "value", value))
-    if found is None:
-        raise invalid(f"Invalid value {value!r} for {field}: it must be one of {', '.join(known)}")
-    return found
 
 
 def _no_such_run(run_id) -> Exception:
     return missing(f"Run with id={run_id} not found")
 
 
-def _filter(text: str | None) -> str:
-    if not text:
-        return ""
-    parsed = search_utils.SearchIssuesUtils.parse_search_filter(text)
-    return " AND ".join(map(_comparison, parsed))
-
-
-def _comparison(comparison: dict[str, Any]) -> str:
-    if comparison["key"] == "source_run_id":
-        return by_id("attributes.source_run_id", comparison, ids.to_uuid)
-    if comparison["value"] not in _STATUSES:
-        # To MLflow a status that there is not is a text like any other: no issue has it.
-        return f"attributes.issue_id {comparison['comparator']} '{NOBODY}'"
-    return written(comparison)
+def _refuse(method: str, **fields: Any) -> None:
+    for name, value in fields.items():
+        if value is not None:
+            raise NotKeptError(f"{name} in {method}")

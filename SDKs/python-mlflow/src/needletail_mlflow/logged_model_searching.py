@@ -12,11 +12,12 @@ from needletail.tracking import LoggedModelDataset, LoggedModelOrder
 from sqlparse.sql import Comparison as Parsed
 
 from needletail_mlflow import ids
+from needletail_mlflow._version import is_at_least
 from needletail_mlflow.errors import invalid
 from needletail_mlflow.searching import SOURCE_RUN_TAG, by_id, direction, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from needletail_mlflow.searching import Comparison
 
@@ -40,11 +41,19 @@ def logged_model_filter(text: str | None, to_uuid: Callable[[Any], str | None]) 
     return " AND ".join(_written(one, to_uuid) for one in _comparisons(text or ""))
 
 
-def logged_model_order(fields: Iterable[dict[str, Any]] | None) -> list[LoggedModelOrder]:
-    """An order of logged models; MLflow's ends with the newest first, then by id."""
+def logged_model_order(
+    fields: Iterable[dict[str, Any]] | None, datasets: Sequence[dict[str, Any]] | None = None
+) -> list[LoggedModelOrder]:
+    """An order of logged models; MLflow's ends with the newest first, then by id.
+
+    To later versions of MLflow, a search on `datasets` also orders by what was measured on them:
+    one dataset alone can be said here.
+    """
+    of_all = datasets[0] if datasets and len(datasets) == 1 and is_at_least(3, 18) else {}
     found: dict[tuple[str, str, str], bool] = {}
     for one in fields or ():
-        dataset = one.get("dataset_name") or "", one.get("dataset_digest") or ""
+        measured = one if one.get("dataset_name") or one.get("dataset_digest") else of_all
+        dataset = measured.get("dataset_name") or "", measured.get("dataset_digest") or ""
         field = _ordered(str(one.get("field_name") or ""))
         # Of an attribute a dataset says nothing.
         place = (field, *dataset) if field.startswith("metrics.") else (field, "", "")
@@ -111,6 +120,17 @@ def _comparison(parsed: Parsed) -> Comparison:
     return {"type": kind, "key": key, "comparator": operator, "value": value}
 
 
+def _check_status(operator: str, value: Any) -> None:
+    """Later versions of MLflow refuse statuses that there are not, and parts of their names."""
+    if operator in {"LIKE", "ILIKE"}:
+        raise invalid(
+            f"Invalid comparison operator for status: {operator}. Use one of =, !=, IN, NOT IN."
+        )
+    unknown = {value} - _STATUSES if isinstance(value, str) else set(value) - _STATUSES
+    if unknown:
+        raise invalid(f"Unknown model status in filter: {value!r}. Use one of {sorted(_STATUSES)}.")
+
+
 def _field(name: str) -> tuple[str, str]:
     word, dot, key = name.partition(".")
     if not dot or not word.isalpha():
@@ -147,7 +167,9 @@ def _text(text: str) -> str | tuple[str, ...]:
 def _written(comparison: Comparison, to_uuid: Callable[[Any], str | None]) -> str:
     kind, key, value = comparison["type"], comparison["key"], comparison["value"]
     operator = comparison["comparator"]
-    if (kind, key) == ("attribute", "status") and operator in {"=", "!="}:
+    if (kind, key) == ("attribute", "status") and is_at_least(3, 18):
+        _check_status(operator, value)
+    elif (kind, key) == ("attribute", "status") and operator in {"=", "!="}:
         if value not in _STATUSES:
             # No model has another status: none is of no id, and all are of another.
             return by_id("attributes.model_id", {**comparison, "value": ""}, ids.model_to_uuid)

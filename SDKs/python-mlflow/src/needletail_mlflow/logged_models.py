@@ -146,7 +146,7 @@ class LoggedModels:
         wanted = max_results or SEARCH_LOGGED_MODEL_MAX_RESULTS_DEFAULT
         request = {
             "filter": logged_model_filter(filter_string, self._experiments.uuid),
-            "order_by": logged_model_order(order_by),
+            "order_by": logged_model_order(order_by, datasets),
             "datasets": [
                 LoggedModelDataset(name=one["dataset_name"], digest=one.get("dataset_digest") or "")
                 for one in datasets or ()

@@ -21,8 +21,9 @@ from mlflow.utils.validation import (
 )
 from needletail.errors import CallError
 
+from needletail_mlflow.aliases import check_alias
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
-from needletail_mlflow.registered_models import check_alias, ordinal_of
+from needletail_mlflow.registered_models import ordinal_of
 from needletail_mlflow.registry_searching import version_filter, version_order
 from needletail_mlflow.registry_telling import (
     DESCRIBED_TAG,

@@ -12,7 +12,6 @@ from mlflow.prompt.registry_utils import handle_resource_already_exist_error, ha
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry import SEARCH_REGISTERED_MODEL_MAX_RESULTS_THRESHOLD
-from mlflow.utils import validation
 from mlflow.utils.validation import (
     _validate_model_name,
     _validate_model_renaming,
@@ -23,6 +22,7 @@ from mlflow.utils.validation import (
 from needletail.errors import CallError
 from needletail.registry import ModelName
 
+from needletail_mlflow.aliases import check_alias, check_alias_is_free
 from needletail_mlflow.errors import TRANSLATED, invalid, missing
 from needletail_mlflow.registry_searching import model_filter, model_order
 from needletail_mlflow.registry_telling import as_dict, stored_tags, told_model
@@ -149,7 +149,7 @@ class RegisteredModels:
     def set_alias(self, name, alias, version) -> None:
         _validate_model_name(name)
         check_alias(alias)
-        check_alias(alias, "_reserved")
+        check_alias_is_free(alias)
         ordinal = ordinal_of(version)
         with TRANSLATED, self.named(name, ordinal) as model:
             self._registry.set_model_alias(model=model, alias=alias, ordinal=ordinal)
@@ -203,16 +203,6 @@ class RegisteredModels:
             for version in page.versions:
                 latest[version.model_id].append(version)
         return [told_model(one, latest[one.id]) for one in models]
-
-
-def check_alias(alias, ending: str = "") -> None:
-    """Refuses what is no alias or, with `_reserved`, what is none to give, as MLflow does."""
-    # MLflow 3.18 has other names for it; earlier versions keep no aliases for themselves, and the
-    # server does.
-    for name in (f"_validate_alias_name{ending}", f"_validate_model_alias_name{ending}"):
-        if check := getattr(validation, name, None):
-            check(alias)
-            return
 
 
 def ordinal_of(version) -> int:

@@ -236,6 +236,7 @@ def gathered(
     most: int | None,
     token: str,
     page: int,
+    is_wanted: Callable[[Item], bool] | None = None,
 ) -> tuple[list[Item], str | None]:
     """As many of what a search finds as MLflow asks for, and what stands for the place behind.
 
@@ -244,11 +245,22 @@ def gathered(
         most: None = all.
         token: The place to begin at; empty = the first.
         page: As many as the server tells at once.
+        is_wanted: Passes over the others, which the server does not know; None = all are wanted.
     """
     found: list[Item] = []
+    size = page
     while True:
-        items, token = read(page if most is None else min(page, most - len(found)), token)
+        left = page if most is None else most - len(found)
+        items, following = read(size if is_wanted else min(page, left), token)
+        if is_wanted:
+            places = [place for place, item in enumerate(items) if is_wanted(item)]
+            if most is not None and len(places) > left:
+                # Its token is of no use: once more, up to the last one that is wanted.
+                size = places[left - 1] + 1
+                continue
+            items = [items[place] for place in places]
         found += items
+        token = following
         if not token or (most is not None and len(found) >= most):
             return found, token or None
 

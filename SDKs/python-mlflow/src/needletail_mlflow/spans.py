@@ -114,6 +114,11 @@ def batches(
         yield batch
 
 
+def storable(preview: str | None) -> str | None:
+    """A preview without U+0000, which no text on the server has: it is of any bytes that came."""
+    return preview.replace("\0", "\ufffd") if preview else preview
+
+
 def costs(spans: Iterable[Written]) -> bool:
     """Whether any of them tells what it used or cost."""
     keys = {SpanAttributeKey.CHAT_USAGE, _COST_KEY}
@@ -131,8 +136,10 @@ def _facts(spans: list[Written], before: list[Stored]) -> dict[str, Any]:
     return {
         "tags": _pairs({**_tags(spans, attributes), **HERE}),
         "metadata": _pairs({**_metadata(spans), **_sums(spans, before)}),
-        "request_preview": _preview(attributes.get(SpanAttributeKey.INPUTS), "user"),
-        "response_preview": _preview(attributes.get(SpanAttributeKey.OUTPUTS), "assistant"),
+        "request_preview": storable(_preview(attributes.get(SpanAttributeKey.INPUTS), "user")),
+        "response_preview": storable(
+            _preview(attributes.get(SpanAttributeKey.OUTPUTS), "assistant")
+        ),
     }
 
 

@@ -51,6 +51,8 @@ class Telling:
         uuid = self._experiments.uuid(info.experiment_id) or ""
         return dataclasses.replace(
             info,
+            request_preview=spans.storable(info.request_preview),
+            response_preview=spans.storable(info.response_preview),
             trace_metadata=dict(info.trace_metadata),
             tags={**self._told_tags(uuid, info.trace_id, {SPANLESS}), **tags},
         )

@@ -96,8 +96,8 @@ class Traces:
                     state=STORED_STATES[info.state],
                     request_time_ms=info.request_time,
                     execution_ms=info.execution_duration,
-                    request_preview=info.request_preview,
-                    response_preview=info.response_preview,
+                    request_preview=spans.storable(info.request_preview),
+                    response_preview=spans.storable(info.response_preview),
                     client_request_id=info.client_request_id,
                     tags=_pairs(tags),
                     metadata=_pairs(info.trace_metadata),
@@ -285,7 +285,7 @@ class Traces:
 
     def _found(self, trace_ids: list[str]) -> list[Stored]:
         found: dict[str, Stored] = {}
-        for part in _parts(trace_ids, _PAGE):
+        for part in _parts([one for one in trace_ids if one], _PAGE):  # None is no trace's id.
             wanted = part
             while wanted:
                 page = self._tracing.get_traces(

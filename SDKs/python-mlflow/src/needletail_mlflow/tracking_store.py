@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from typing import Any
 
 from mlflow.entities import RunTag, _DatasetSummary
 from mlflow.exceptions import MlflowException
@@ -326,25 +327,27 @@ class TrackingStore(Scorers, Unkept, AbstractStore):
 
     def create_issue(
         self, experiment_id, name, description, status=None, severity=None, root_causes=None,
-        source_run_id=None, categories=None, created_by=None,
+        source_run_id=None, categories=None, created_by=None, **later: Any,
     ):  # fmt: skip
         return self._issues.create(
             experiment_id, name, description, status, severity, root_causes, source_run_id,
-            categories, created_by,
+            categories, created_by, **later,
         )  # fmt: skip
 
     def get_issue(self, issue_id):
         return self._issues.get(issue_id)
 
-    def update_issue(self, issue_id, status=None, name=None, description=None, severity=None):
-        return self._issues.update(issue_id, status, name, description, severity)
+    def update_issue(
+        self, issue_id, status=None, name=None, description=None, severity=None, **later: Any
+    ):
+        return self._issues.update(issue_id, status, name, description, severity, **later)
 
     def search_issues(
         self, experiment_id=None, filter_string=None, max_results=None, page_token=None,
-        include_trace_count=False,
+        include_trace_count=False, **later: Any,
     ):  # fmt: skip
         return self._issues.search(
-            experiment_id, filter_string, max_results, page_token, include_trace_count
+            experiment_id, filter_string, max_results, page_token, include_trace_count, **later
         )
 
     # What applications are evaluated with.

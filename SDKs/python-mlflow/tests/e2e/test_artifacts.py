@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -17,8 +18,6 @@ from needletail_mlflow.connection import Connection
 from needletail_mlflow.uri import logged_model_artifact_location, parse_tracking_uri
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import needletail
 
     from needletail_mlflow.tracking_store import TrackingStore
@@ -57,6 +56,19 @@ def test_a_folder_goes_there_and_back(
     assert (target / "copy" / "empty.bin").read_bytes() == b""
     model = (target / "copy" / "deep" / "model.bin").read_bytes()
     assert model == (folder / "deep" / "model.bin").read_bytes()
+
+
+def test_the_artifacts_of_a_run_without_any_are_an_empty_folder(
+    store: TrackingStore, uri: str, tmp_path: Path
+) -> None:
+    location = store.create_run("0", "ada", 1, [], "first").info.artifact_uri
+    for place in (location, f"{location}/"):
+        target = tmp_path / str(len(place))
+        target.mkdir()
+        found = mlflow.artifacts.download_artifacts(place, dst_path=str(target), tracking_uri=uri)
+        assert list(Path(found).iterdir()) == []
+    with pytest.raises(MlflowException, match="No such artifact: 'none'"):
+        get_artifact_repository(location, uri).download_artifacts("none", str(tmp_path))
 
 
 def test_files_and_folders_are_deleted(

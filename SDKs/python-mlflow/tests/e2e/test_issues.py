@@ -131,3 +131,81 @@ def test_what_is_wrong_is_told(store: TrackingStore) -> None:
     for wrong in (0, -1, 100_000):
         with pytest.raises(MlflowException, match=f"Invalid value {wrong} for parameter"):
             store.search_issues(max_results=wrong)
+
+
+def test_issues_are_found_by_what_later_versions_say(store: TrackingStore) -> None:
+    words = [
+        ("Slow answer", "latency", IssueStatus.PENDING, IssueSeverity.LOW),
+        ("100% wrong", "Correctness", IssueStatus.REJECTED, IssueSeverity.HIGH),
+        ("slow start", "latency", IssueStatus.RESOLVED, None),
+        ("1000 wrong", "cost", IssueStatus.PENDING, IssueSeverity.HIGH),
+    ]
+    made = [
+        store.create_issue("0", name, "why", status, severity, ["because"], None, [category])
+        for name, category, status, severity in words
+    ]
+
+    def found(**arguments: object) -> list[int]:
+        return [made.index(one) for one in store.search_issues("0", **arguments)]
+
+    oldest = ["created_timestamp"]
+    for arguments, expected in (
+        ({"name": "SLOW"}, [0, 2]), ({"name": "100%"}, [1]), ({"name": "100_"}, []),
+        ({"statuses": ["pending", "rejected"]}, [0, 1, 3]), ({"statuses": []}, [0, 1, 2, 3]),
+        ({"severities": ["high"]}, [1, 3]), ({"severities": ["high"], "name": "1000"}, [3]),
+        ({"categories": [" correctness ", "COST"]}, [1, 3]), ({"categories": ["none"]}, []),
+        ({"categories": ["latency"], "filter_string": "status = 'pending'"}, [0]),
+    ):  # fmt: skip
+        assert found(order_by=oldest, **arguments) == expected, arguments
+    assert found(order_by=["severity DESC", "name ASC"]) == [1, 3, 0, 2]
+    assert found(order_by=["status", "created_timestamp DESC"]) == [3, 0, 1, 2]
+    store.update_issue(made[1].issue_id, last_seen_timestamp=1, last_updated_by="ada")
+    latest = store.search_issues("0", order_by=["last_seen_timestamp DESC"], max_results=1)
+    assert latest[0].issue_id == made[1].issue_id
+    (basic,) = store.search_issues("0", name="answer", view="basic")
+    assert (basic.description, basic.root_causes, basic.categories) == ("", None, ["latency"])
+
+
+def test_a_page_of_a_category_ends_at_the_last_one_that_is_wanted(store: TrackingStore) -> None:
+    made = [
+        store.create_issue("0", f"i{n}", "", categories=["odd" if n % 2 else "even"]).issue_id
+        for n in range(7)
+    ]
+    token, pages = None, []
+    while not pages or token:
+        page = store.search_issues(
+            "0", max_results=2, page_token=token, categories=["odd"], include_total_count=True,
+            order_by=["created_timestamp"],
+        )  # fmt: skip
+        assert page.total_count == 3
+        pages.append([one.issue_id for one in page])
+        token = page.token
+    assert pages == [[made[1], made[3]], [made[5]]]
+    assert store.search_issues("0", max_results=1, include_total_count=True).total_count == 7
+    assert store.search_issues("999999", include_total_count=True).total_count == 0
+
+
+def test_what_is_not_kept_of_issues_is_refused(store: TrackingStore) -> None:
+    made = store.create_issue("0", "x", "", metadata={}).issue_id
+    for name, value in (
+        ("metadata", {"a": "b"}), ("issue_id", "iss-mine"), ("last_seen_timestamp", 1),
+    ):  # fmt: skip
+        with pytest.raises(NotImplementedError, match=f"what {name} in create_issue needs"):
+            store.create_issue("0", "x", "", **{name: value})
+    for name, value in (("metadata", {"a": "b"}), ("categories", [])):
+        with pytest.raises(NotImplementedError, match=f"what {name} in update_issue needs"):
+            store.update_issue(made, **{name: value})
+    store.update_issue(made, delete_metadata_keys=["a"])
+    for arguments, message in (
+        ({"statuses": ["open"]}, "for status: it must be one of pending"),
+        ({"severities": ["worst"]}, "for severity: it must be one of not_an_issue"),
+        ({"statuses": "pending"}, "statuses must be a list of at most 100 strings"),
+        ({"categories": [1]}, "categories must be a list of strings"),
+        ({"name": "x" * 251}, "name must be a string of at most 250 characters"),
+        ({"order_by": ["color"]}, "Invalid issue order_by: 'color'. Use one of name, status"),
+        ({"order_by": ["name UP"]}, "Invalid issue order_by: 'name UP'"),
+        ({"view": "all"}, "for view: it must be basic or full"),
+    ):
+        with pytest.raises(MlflowException, match=message) as caught:
+            store.search_issues(**arguments)
+        assert caught.value.error_code == "INVALID_PARAMETER_VALUE"

@@ -161,6 +161,16 @@ def test_a_trace_without_all_its_spans_is_partial(
         store.get_trace("tr-9")
 
 
+def test_no_trace_has_no_id(tracked: MlflowClient, store: TrackingStore) -> None:
+    # As where `get_last_active_trace_id()` has none to tell.
+    assert mlflow.get_trace(None) is None
+    for trace_id in (None, "", "tr-none"):
+        with pytest.raises(MlflowException, match=r"Trace with ID .* not found") as caught:
+            store.get_trace_info(trace_id)
+        assert caught.value.error_code == "RESOURCE_DOES_NOT_EXIST"
+        assert store.batch_get_traces([trace_id]) == []
+
+
 def test_tags_are_set_and_taken_away(store: TrackingStore) -> None:
     start(store, "tr-1")
     store.set_trace_tag("tr-1", "team", "search")
@@ -259,6 +269,15 @@ def test_a_trace_comes_with_its_assessments_also_twice(store: TrackingStore) -> 
     assert [(one.assessment_id, one.value) for one in told.assessments] == [("a-1", 2)]
 
 
+def test_assessments_of_one_time_are_told_as_they_were_made(store: TrackingStore) -> None:
+    info = TraceInfo("tr-1", TraceLocation.from_experiment_id("0"), START, TraceState.OK)
+    store.start_trace(info)
+    names = [f"q{number}" for number in range(20)]
+    for name in names:
+        store.create_assessment(Feedback(name=name, value=1, trace_id="tr-1", create_time_ms=START))
+    assert [one.name for one in store.get_trace_info("tr-1").assessments] == names
+
+
 def test_links_to_runs_have_mlflows_bounds(store: TrackingStore) -> None:
     run_id = store.create_run("0", "ada", START, [], "first").info.run_id
     start(store, "tr-1")
@@ -288,3 +307,19 @@ def test_many_and_large_spans_go_in_several_calls(tracked: MlflowClient) -> None
         for _ in range(5):
             mlflow.start_span_no_context("large", parent_span=root, inputs="x" * 700_000).end()
     assert len(last_trace().data.spans) == 1_106
+
+
+def test_bytes_that_no_text_has_do_not_keep_a_trace_away(
+    tracked: MlflowClient, store: TrackingStore
+) -> None:
+    with mlflow.start_span("read") as span:
+        span.set_inputs("a\0b")
+        span.set_outputs("\0")
+    trace = last_trace()
+    assert (trace.data.spans[0].inputs, trace.data.spans[0].outputs) == ("a\0b", "\0")
+    info = TraceInfo(
+        trace_id="tr-1", trace_location=TraceLocation.from_experiment_id("0"), request_time=START,
+        state=TraceState.OK, request_preview="a\0b", response_preview="\0",
+    )  # fmt: skip
+    for told in (store.start_trace(info), store.get_trace_info("tr-1"), store.start_trace(info)):
+        assert (told.request_preview, told.response_preview) == ("a\ufffdb", "\ufffd")
