@@ -98,6 +98,19 @@ def test_a_link_that_is_there_stays_and_is_no_second_one(
     ]
 
 
+def test_a_dataset_without_a_context_is_no_second_link(
+    client: needletail.Client, run_id: str
+) -> None:
+    tracking, name = client.tracking, str(uuid.uuid4())
+    tracking.log_inputs(run_id=run_id, inputs=[read(name, context="training"), read("other")])
+    tracking.log_inputs(run_id=run_id, inputs=[read(name), read(name, "d2")])
+    # Another way round there is something new to say.
+    tracking.log_inputs(run_id=run_id, inputs=[read("other", context="eval")])
+    assert inputs(client, run_id) == [
+        (name, "d1", "training"), ("other", "d1", ""), (name, "d2", ""), ("other", "d1", "eval"),
+    ]  # fmt: skip
+
+
 def test_a_dataset_is_kept_once_in_a_project(
     client: needletail.Client, experiment_id: str, served: UpServer, sql: Connection
 ) -> None:

@@ -1,5 +1,6 @@
 -- A held run with the caller's role in its project, how many datasets it is linked to, and which of
--- those that are asked for are linked already, by their place in the question.
+-- those that are asked for are linked already, by their place in the question. Without a context
+-- one asks for no more than any link to the dataset says.
 -- name: getRunToGiveInputs :optional
 select
     run.project_id,
@@ -29,7 +30,7 @@ select
                             and dataset.name = asked.name
                             and dataset.digest = asked.digest
                     )
-                    and link.context = asked.context
+                    and asked.context in (link.context, '')
             )
         order by asked.place
     ) as "linked_places!"

@@ -159,7 +159,8 @@ def told(stored: Stored, trace_id: str) -> Assessment:
         )
     assessment.overrides = stored.overrides
     assessment.valid = stored.valid
-    assessment.run_id = stored.run_id
+    # Else it is the one that the metadata names, which MLflow has read already.
+    assessment.run_id = stored.run_id or assessment.run_id
     assessment.assessment_id = stored.assessment_id
     return assessment
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlflow import exceptions
 from mlflow.protos.databricks_pb2 import NOT_IMPLEMENTED
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking.abstract_store import AbstractStore
 
 # Later versions of MLflow have an error of their own for what a store has not.
@@ -26,7 +27,10 @@ class NotKeptError(_NotImplemented, NotImplementedError):
 
 
 class Unkept:
-    """Methods of a tracking store that are refused; those that this MLflow has."""
+    """Methods of a tracking store that are refused; those that this MLflow has.
+
+    What MLflow's pages ask for, whoever looks at them, is answered: there is none.
+    """
 
 
 def refusals(store: type) -> type:
@@ -52,5 +56,23 @@ def _refusal(name: str) -> Any:
     return refused
 
 
+def _nothing(name: str) -> Any:
+    def found(_: Any, *__: Any, **___: Any) -> PagedList[Any]:
+        return PagedList([], None)
+
+    found.__name__ = name
+    return found
+
+
+_SEARCHED = {
+    "list_budget_policies",
+    "list_endpoint_bindings",
+    "list_gateway_endpoints",
+    "list_gateway_guardrails",
+    "list_gateway_model_definitions",
+    "list_secret_infos",
+    "search_mcp_access_endpoints",
+    "search_mcp_servers",
+}
 for _name in _unanswered(AbstractStore) - vars(Unkept).keys():
-    setattr(Unkept, _name, _refusal(_name))
+    setattr(Unkept, _name, (_nothing if _name in _SEARCHED else _refusal)(_name))

@@ -219,6 +219,19 @@ def test_an_unknown_project_is_said(
     assert "nobody-has-this" in capsys.readouterr().err
 
 
+def test_files_that_only_a_server_finds_are_said_once(
+    project: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(tmp_path, "sqlite")
+    for name in ("one", "two"):
+        experiment = lab.client.create_experiment(name, "mlflow-artifacts:/7")
+        lab.client.create_run(experiment)
+    assert bring(lab, project, "--without", "models") == FAILED
+    told = capsys.readouterr().out
+    assert told.count("come over with --from http://") == 1
+    assert "mlflow.set_tracking_uri" not in told
+
+
 def test_a_server_that_goes_away_is_said_and_the_import_goes_on_later(
     filled: dict[str, Lab],
     project: str,
@@ -236,7 +249,9 @@ def test_a_server_that_goes_away_is_said_and_the_import_goes_on_later(
     with monkeypatch.context() as patched:
         patched.setattr(client_module._Caller, "unary", away)
         assert bring(filled["sqlite"], project) == UNAVAILABLE
-    assert "away" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "away" in told
+    assert "run the same command again" in told
     assert bring(filled["sqlite"], project) == DONE
 
 

@@ -260,11 +260,16 @@ def test_a_dry_run_counts_and_writes_nothing(
     client: needletail.Client,
     project: str,
     capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
-    assert bring(filled["sqlite"], project, "--dry-run", "--json") == DONE
+    report = tmp_path / "report.json"
+    options = ("--dry-run", "--json", "--report", str(report))
+    assert bring(filled["sqlite"], project, *options) == DONE
     counts = json.loads(capsys.readouterr().out)
+    assert json.loads(report.read_text()) == counts
     assert (counts["runs"], counts["runs here before"], counts["experiments"]) == (4, 0, 3)
     assert (counts["evaluation datasets"], counts["issues"], counts["scorers"]) == (2, 2, 2)
+    assert (counts["models and prompts"], counts["logged models"], counts["traces"]) == (3, 1, 1)
     assert here(client, project) == {}
 
 

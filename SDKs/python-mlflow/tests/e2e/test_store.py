@@ -300,6 +300,8 @@ def test_inputs_and_outputs_come_with_the_run(store: TrackingStore) -> None:
     dataset = Dataset("digits", "5c1ab2", "local", "file:///digits", "{}", None)
     tag = InputTag("mlflow.data.context", "training")
     store.log_inputs(run_id, [DatasetInput(dataset, [tag])])
+    # As MLflow does for the dataset of a metric.
+    store.log_inputs(run_id, [DatasetInput(dataset, [])])
     store.log_outputs(run_id, [LoggedModelOutput("m-1", 3)])
     for run in (store.get_run(run_id), store.search_runs(["0"], "", ViewType.ACTIVE_ONLY)[0]):
         (found,) = run.inputs.dataset_inputs

@@ -275,6 +275,13 @@ def test_what_is_not_kept_says_so(store: TrackingStore) -> None:
         assert caught.value.error_code == "NOT_IMPLEMENTED"
 
 
+def test_pages_of_what_is_not_kept_are_empty(store: TrackingStore) -> None:
+    searches = {"list_gateway_endpoints", "list_budget_policies", "search_mcp_servers"}
+    for name in searches & set(dir(store)):
+        assert getattr(store, name)() == []
+        assert getattr(store, name)().token is None
+
+
 def test_feedback_on_a_session_finds_all_its_traces(store: TrackingStore) -> None:
     location = TraceLocation.from_experiment_id("0")
     for trace_id, session in (("tr-1", "a"), ("tr-2", "a"), ("tr-3", "b")):

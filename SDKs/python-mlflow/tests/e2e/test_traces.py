@@ -260,6 +260,16 @@ def test_assessments_live_as_with_mlflow(store: TrackingStore) -> None:
         store.get_assessment("tr-1", "a-9")
 
 
+def test_an_assessment_has_the_run_that_its_metadata_names(store: TrackingStore) -> None:
+    start(store, "tr-1")
+    feedback = Feedback("right", value=1, source=HUMAN, trace_id="tr-1")
+    # As an evaluation names its run.
+    feedback.metadata = {"mlflow.assessment.sourceRunId": "f" * 32}
+    made = store.create_assessment(feedback)
+    assert store.get_assessment("tr-1", made.assessment_id).run_id == "f" * 32
+    assert [one.run_id for one in store.get_trace_info("tr-1").assessments] == ["f" * 32]
+
+
 def test_a_trace_comes_with_its_assessments_also_twice(store: TrackingStore) -> None:
     feedback = Feedback("right", value=1, source=HUMAN)
     feedback.assessment_id = "a-1"

@@ -148,8 +148,11 @@ def _run(given: argparse.Namespace, troubles: Troubles) -> int:
         else:
             importer.copy(found)
     if given.dry_run:
+        text = json.dumps(found.counts)
+        if given.report is not None:
+            given.report.write_text(text + "\n")
         lines = (f"{count:>12,} {noun}" for noun, count in found.counts.items())
-        print(json.dumps(found.counts) if given.json else "\n".join(lines))  # noqa: T201 the answer
+        print(text if given.json else "\n".join(lines))  # noqa: T201 the answer
         return DONE
     return _report(work, given.report, as_json=given.json)
 
@@ -226,7 +229,10 @@ def _tell(error: Exception) -> int:
     if isinstance(cause, SettingsError):
         return WRONG_COMMAND
     if isinstance(cause, CallError):
-        return _CODES.get(cause.code, FAILED)
+        code = _CODES.get(cause.code, FAILED)
+        if code == UNAVAILABLE:
+            _complain(f"nothing that was imported is lost: {_AGAIN}")
+        return code
     if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
         return NOT_FOUND
     if isinstance(error, MlflowException):

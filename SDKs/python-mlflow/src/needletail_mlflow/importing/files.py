@@ -27,6 +27,10 @@ Manifest = dict[str, str]
 """Bytes and SHA-256 of files, by path."""
 
 _READ_BYTES = 1 << 20
+_SERVED = "mlflow-artifacts:"
+_ELSEWHERE = (
+    "an MLflow server keeps these for its clients: they come over with --from http://…, its address"
+)
 _ABOUT_ONE = {"ARTIFACT_QUOTA_EXCEEDED", "ARTIFACT_STORE_FULL"}
 
 
@@ -59,6 +63,9 @@ class Files:
             folder: Only what is in it.
         """
         if "artifacts" in self._work.options.without or not address:
+            return None
+        if address.startswith(_SERVED) and not self._work.source.uri.startswith("http"):
+            self._work.troubles.fail(place, "artifacts", _ELSEWHERE)
             return None
         try:
             repository = self._work.source.repository(address)

@@ -83,13 +83,19 @@ class Importer:
         return found
 
     def count(self, found: Found) -> None:
-        """Counts what copying would find by itself, but for models and traces."""
+        """Counts what copying would find by itself."""
         work, counts = self._work, found.counts
         work.progress.stage("counting")
+        counts["logged models"] = sum(
+            sum(1 for _ in logged_models.listed(work.source, one)) for one in found.experiments
+        )
+        if "models" not in work.options.without:
+            counts["models and prompts"] = models.count(work)
         if "traces" not in work.options.without:
             counts["issues"] = sum(
                 sum(1 for _ in issues.listed(work.source, one)) for one in found.experiments
             )
+            counts["traces"] = sum(traces.count(work.source, one) for one in found.experiments)
         if "evaluations" not in work.options.without:
             listed = evaluations.listed(work, found.experiments)
             counts["evaluation datasets"] = sum(1 for _ in listed)

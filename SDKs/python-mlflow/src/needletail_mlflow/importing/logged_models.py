@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from needletail.tracking import LoggedModel as Stored
 
     from needletail_mlflow.importing.files import Files
+    from needletail_mlflow.importing.source import Source
     from needletail_mlflow.importing.work import Work
 
 _PAGE = 50
@@ -68,7 +69,7 @@ def copy(
 
     there = [one for one in experiments if not work.target.is_gone(one)]
     for experiment in there:
-        crew.each(_all(work, experiment), living, work.options.threads, work.troubles)
+        crew.each(listed(work.source, experiment), living, work.options.threads, work.troubles)
     if work.options.deleted:
         found = _deleted(work, {one.experiment_id for one in there}, linked, seen)
         crew.each(found, deleted, work.options.threads, work.troubles)
@@ -93,9 +94,10 @@ def _deleted(
             yield model
 
 
-def _all(work: Work, experiment: Experiment) -> Iterator[LoggedModel]:
+def listed(source: Source, experiment: Experiment) -> Iterator[LoggedModel]:
+    """The logged models of an experiment of the source that are not deleted, oldest first."""
     return pages(
-        lambda token: work.source.store.search_logged_models(
+        lambda token: source.store.search_logged_models(
             experiment_ids=[experiment.experiment_id], max_results=_PAGE,
             order_by=_OLDEST_FIRST, page_token=token,
         )

@@ -34,7 +34,7 @@ def copy(work: Work) -> None:
     except MlflowException as error:
         work.troubles.fail("registry", "", error)
         return
-    names = _names(work, registry)
+    names = listed(work, registry)
     work.progress.stage("models", len(names))
 
     def one(name: str) -> None:
@@ -47,7 +47,18 @@ def copy(work: Work) -> None:
     crew.each(names, one, work.options.threads, work.troubles)
 
 
-def _names(work: Work, registry: Any) -> list[str]:
+def count(work: Work) -> int:
+    """How many models and prompts the source has."""
+    try:
+        registry = work.source.registry
+    except MlflowException:
+        # Copying says so.
+        return 0
+    return len(listed(work, registry))
+
+
+def listed(work: Work, registry: Any) -> list[str]:
+    """Names of the models and prompts of the source."""
     names: dict[str, None] = {}
     for condition in _FILTERS:
         token = None

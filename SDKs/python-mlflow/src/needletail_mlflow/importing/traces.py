@@ -59,6 +59,32 @@ def copy(work: Work, experiments: Sequence[Experiment], files: Files) -> None:
             work.troubles.fail(f"experiment {experiment.name}", "traces", error)
 
 
+def listed(
+    source: Source, experiment: Experiment, condition: str | None = None
+) -> Iterator[list[TraceInfo]]:
+    """What is told of the traces of an experiment of the source, oldest first, in pages."""
+    token = None
+    while True:
+        page, token = source.store.search_traces(
+            locations=[experiment.experiment_id], filter_string=condition,
+            max_results=_PAGE, order_by=["timestamp_ms ASC"], page_token=token,
+        )  # fmt: skip
+        if page:
+            yield list(page)
+        if not token:
+            return
+
+
+def count(source: Source, experiment: Experiment) -> int:
+    """How many traces an experiment of the source has."""
+    try:
+        return sum(len(page) for page in listed(source, experiment))
+    except MlflowException as error:
+        if is_unknown(error):
+            return 0
+        raise
+
+
 class _Client(TracingClient):
     """MLflow's client of traces, on the store of a source, for one trace that was found."""
 
@@ -104,16 +130,7 @@ class _Traces:
             self._link()
 
     def _pages(self, condition: str | None = None) -> Iterator[list[TraceInfo]]:
-        token = None
-        while True:
-            page, token = self._work.source.store.search_traces(
-                locations=[self._experiment.experiment_id], filter_string=condition,
-                max_results=_PAGE, order_by=["timestamp_ms ASC"], page_token=token,
-            )  # fmt: skip
-            if page:
-                yield list(page)
-            if not token:
-                return
+        return listed(self._work.source, self._experiment, condition)
 
     def _here(self, trace_ids: list[str]) -> dict[str, Trace]:
         found = self._work.target.traces.batch(trace_ids, None, allow_partial=True)
