@@ -72,7 +72,11 @@ public struct TracingService: TracingHandlers {
         "The trace would have more assessments than the setting trace-assessments-max allows, or "
           + "more than \(TraceBounds.assessmentsBytesMax) bytes of them; delete some."),
     ])
-    table.merge(ReasonTable(constraints: TracingConstraints.reasons, meanings: meanings))
+    table.merge(ReasonTable(reviewReasons))
+    table.merge(
+      ReasonTable(
+        constraints: TracingConstraints.reasons,
+        meanings: meanings.merging(reviewReasons) { own, _ in own }))
     return table
   }
 

@@ -11,6 +11,7 @@ from estate_rows import MEMBERS
 from estate_traces import (
     make_evaluation_datasets,
     make_issues,
+    make_reviews,
     register_scorers,
     tell_traces,
 )
@@ -223,6 +224,7 @@ class Estate:
         make_evaluation_datasets(self, client)
         register_scorers(self, client)
         make_issues(self, client)
+        make_reviews(self, client)
         tracking.define_metrics(run_id=self.ids["run"], definitions=[
             needletail.tracking.MetricDefinition(pattern=f"{text} {name}", step_metric=text)
             for name in ("one", "two")

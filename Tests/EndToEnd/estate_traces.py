@@ -1,4 +1,4 @@
-"""The traces, evaluation datasets, scorers and issues of an estate."""
+"""The traces, evaluation datasets, scorers, issues and reviews of an estate."""
 
 from __future__ import annotations
 
@@ -107,3 +107,37 @@ def make_issues(estate: Estate, client: needletail.Client) -> None:
             source_run_id=estate.ids["run"],
             author=text,
         ).id
+
+
+def make_reviews(estate: Estate, client: needletail.Client) -> None:
+    """Ask two questions in two queues, with two traces in each."""
+    tracing, text = client.tracing, estate.text
+    where = {"project_id": estate.ids["project"], "experiment_id": estate.ids["experiment"]}
+    options = needletail.tracing.CategoricalInput(options=[text])
+    for kind in ("other_label_schema", "label_schema"):
+        estate.ids[kind] = tracing.create_label_schema(
+            **where,
+            name=f"{text} {kind}",
+            kind=needletail.tracing.AssessmentKind.FEEDBACK,
+            instruction=text,
+            input=needletail.tracing.LabelInput(categorical=options),
+        ).id
+    for kind in ("other_review_queue", "review_queue"):
+        queue = tracing.create_review_queue(
+            **where,
+            name=f"{text} {kind}",
+            kind=needletail.tracing.ReviewQueueKind.CUSTOM,
+            users=[text],
+            owner=text,
+            label_schema_ids=[estate.ids["label_schema"]],
+        ).id
+        estate.ids[kind] = queue
+        item = {"project_id": estate.ids["project"], "review_queue_id": queue}
+        trace = estate.ids["trace"]
+        tracing.add_review_items(**item, trace_ids=[trace, f"{text} to come"])
+        tracing.update_review_item(
+            **item,
+            trace_id=trace,
+            status=needletail.tracing.ReviewStatus.DECLINED,
+            completed_by=text,
+        )

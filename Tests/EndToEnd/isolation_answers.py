@@ -44,6 +44,10 @@ EXCEPTIONS = {
     "DeleteEvaluationRecords.record_ids": OWN,
     "UpdateEvaluationDataset.remove_experiment_ids": OWN,
     "UnlinkTracesFromRun.trace_ids": OWN,
+    "RemoveReviewItems.trace_ids": OWN,
+    "ListReviewQueues.trace_id": EMPTY,
+    "UpdateReviewItem.trace_id": "REVIEW_ITEM_NOT_FOUND",
+    "UpdateReviewQueue.label_schemas.label_schema_ids": "LABEL_SCHEMA_NOT_FOUND",
     # What is not there is no error.
     "DeleteAssessment.assessment_id": OWN,
     "SearchLoggedModels.experiment_ids": EMPTY,

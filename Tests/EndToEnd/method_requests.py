@@ -54,12 +54,16 @@ KINDS: dict[str, str | None] = {
     # A run of another organization is not looked up: it may be gone by now.
     "CreateLoggedModel.source_run_id": CHOSEN,
     "CreateIssue.source_run_id": "run",
+    "CreateReviewQueue.label_schema_ids": "label_schema",
+    # The estate's queue has items, and keeps what it asks.
+    "UpdateReviewQueue.label_schemas.label_schema_ids": None,
     "CreateEvaluationDataset.experiment_ids": "experiment",
     "add_experiment_ids": "experiment",
     "remove_experiment_ids": None,
     # What clients of traces name as they like.
     "StartTrace.trace_id": CHOSEN,
     "LogSpans.traces.trace_id": CHOSEN,
+    "AddReviewItems.trace_ids": CHOSEN,
     "WriteEvaluationRecords.records.id": CHOSEN,
     "client_request_id": CHOSEN,
     "span_id": CHOSEN,
@@ -171,6 +175,17 @@ VALUES: dict[str, Any] = {
         for method in ("GetScorer", "ListScorerVersions", "DeleteScorer")
     },
     "RegisterScorer.serialized_json": '{{"mine": 1}}',
+    "CreateLabelSchema.kind": 1,
+    "CreateLabelSchema.input": tracing_message(
+        "LabelInput", text=tracing_message("TextInput", max_length=9)
+    ),
+    "ListLabelSchemas.name": None,
+    "CreateReviewQueue.kind": 2,
+    "CreateReviewQueue.users": ["{text}"],
+    "ListReviewQueues.name": None,
+    "AddReviewItems.trace_ids": ["mine"],
+    "UpdateReviewItem.status": 2,
+    "UpdateReviewItem.completed_by": "{text}",
     "MeasureTraces.subject": 1,
     "MeasureTraces.measure": "count",
     "MeasureTraces.group_by": ["name"],

@@ -72,10 +72,12 @@ def open_team(served: UpServer, sql: Connection, name: str = "team") -> Iterator
         )  # fmt: skip
 
 
-def refused(reason: str, call: Callable[..., Any], /, **fields: Any) -> needletail.CallError:
+def refused(
+    reason: str, call: Callable[..., Any], /, *arguments: Any, **fields: Any
+) -> needletail.CallError:
     """Make a call that must be refused with a reason; return the error."""
     with pytest.raises(needletail.CallError) as caught:
-        call(**fields)
+        call(*arguments, **fields)
     assert caught.value.reason == reason, caught.value
     return caught.value
 

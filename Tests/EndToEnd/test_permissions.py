@@ -29,8 +29,9 @@ OWN = ("access", "api_key", "user")
 # What is asked of everybody, or of nobody.
 FREE = ("self", "anonymous")
 WORK = (
-    "artifact", "evaluation_dataset", "experiment", "issue", "logged_model", "model",
-    "model_version", "project", "project_member", "run", "scorer", "trace", "webhook",
+    "artifact", "evaluation_dataset", "experiment", "issue", "label_schema", "logged_model",
+    "model", "model_version", "project", "project_member", "review_queue", "run", "scorer",
+    "trace", "webhook",
 )  # fmt: skip
 
 

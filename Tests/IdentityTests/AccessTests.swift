@@ -35,8 +35,9 @@ struct AccessTests {
   func developer() {
     let work = [
       "access.", "api_key.", "artifact.", "evaluation_dataset.", "experiment.", "issue.",
-      "logged_model.", "model.", "model_version.", "organization.create", "project.",
-      "project_member.", "run.", "scorer.", "trace.", "user.", "webhook.", ".get", ".list",
+      "label_schema.", "logged_model.", "model.", "model_version.", "organization.create",
+      "project.", "project_member.", "review_queue.", "run.", "scorer.", "trace.", "user.",
+      "webhook.", ".get", ".list",
     ]
     let permitted = Self.access.permissions(role: "developer", scopes: ["*"])
     #expect(

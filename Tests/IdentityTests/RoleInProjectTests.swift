@@ -37,6 +37,8 @@ struct RoleInProjectTests {
       ("organization.update", nil), ("api_key.get", nil), ("self", nil), ("", nil), ("run", nil),
       ("runs.get", nil), ("run.get.x", nil), ("webhook.get", .contributor),
       ("webhook.list", .contributor), ("webhook.delete", .contributor),
+      ("label_schema.list", .viewer), ("label_schema.update", .contributor),
+      ("review_queue.get", .viewer), ("review_queue.review", .contributor),
     ])
   func table(permission: String, needed: RoleInProject?) {
     #expect(RoleInProject.needed(by: permission) == needed)

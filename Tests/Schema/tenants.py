@@ -26,7 +26,11 @@ LOGGED_MODELS = {
     *("logged_models", "logged_model_tags", "logged_model_parameters", "logged_model_metrics"),
 }
 # What a project and its experiments have beside runs.
-WITHIN = TRACES | LOGGED_MODELS | {"scorers", "scorer_versions", "webhooks"}
+OTHERS = {
+    *("scorers", "scorer_versions", "webhooks"),
+    *("label_schemas", "review_queues", "review_items"),
+}
+WITHIN = TRACES | LOGGED_MODELS | OTHERS
 
 
 def uuid7(moment: datetime | None = None) -> uuid.UUID:
@@ -207,6 +211,33 @@ def create_within(connection: Connection, tenant: Tenant, runs: list[uuid.UUID])
     create_logged_models(connection, tenant, runs)
     create_scorers(connection, tenant)
     create_webhooks(connection, tenant)
+    create_reviews(connection, tenant)
+
+
+def create_reviews(connection: Connection, tenant: Tenant) -> None:
+    """Write a label schema and two review queues, with two traces of the tenant's experiment each.
+
+    The third that each has is still to come.
+    """
+    of = [tenant.project_id, tenant.experiment_id]
+    schema = uuid7()
+    connection.execute(
+        "insert into label_schemas values (%s, %s, %s, %s, 'correct', 'feedback', null, false,"
+        " 'pass_fail', '{yes,no}', false, null, null, null, false, 0, 0)",
+        [tenant.organization_id, schema, *of],
+    )
+    for name in ("one", "two"):
+        queue = uuid7()
+        connection.execute(
+            "insert into review_queues values (%s, %s, %s, %s, %s, %s, 'custom', '{ada}', %s,"
+            " null, 0, 0)",
+            [tenant.organization_id, queue, *of, name, name, [schema]],
+        )
+        for number in range(3):
+            connection.execute(
+                "insert into review_items values (%s, %s, %s, %s, 'pending', null, null, 0, 0)",
+                [tenant.organization_id, queue, tenant.project_id, f"tr-{number}"],
+            )
 
 
 def create_scorers(connection: Connection, tenant: Tenant) -> None:

@@ -58,7 +58,8 @@ SERVICES = {
     "Sources/Tracing/Rules/TracingConstraints.swift": {
         "traces", "trace_tags", "trace_metadata", "trace_spans", "trace_assessments", "trace_runs",
         "evaluation_datasets", "evaluation_dataset_tags", "evaluation_dataset_experiments",
-        "evaluation_records", "issues", "scorers", "scorer_versions",
+        "evaluation_records", "issues", "label_schemas", "review_items", "review_queues",
+        "scorers", "scorer_versions",
     },
 }  # fmt: skip
 

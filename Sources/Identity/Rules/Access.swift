@@ -32,8 +32,9 @@ struct Access {
   ///
   /// Which projects they may change is for ``ProjectAccess`` to say.
   private static let workResources: Set<String> = [
-    "artifact", "evaluation_dataset", "experiment", "issue", "logged_model", "model",
-    "model_version", "project", "project_member", "run", "scorer", "trace", "webhook",
+    "artifact", "evaluation_dataset", "experiment", "issue", "label_schema", "logged_model",
+    "model", "model_version", "project", "project_member", "review_queue", "run", "scorer",
+    "trace", "webhook",
   ]
 
   /// What everybody looks after for themselves: the handlers keep all but administrators to what is

@@ -31,7 +31,8 @@ public enum RoleInProject: String, Comparable, CaseIterable, Sendable {
     case "artifact", "experiment", "logged_model", "model", "model_version", "run":
       return parts[1] == "list" ? nil : isLooking ? .viewer : .contributor
     // These are listed of one project, which is seen or is not there.
-    case "trace", "evaluation_dataset", "issue", "scorer": return isLooking ? .viewer : .contributor
+    case "trace", "evaluation_dataset", "issue", "label_schema", "review_queue", "scorer":
+      return isLooking ? .viewer : .contributor
     // Only those who may change webhooks see what their secrets are encrypted to.
     case "webhook": return .contributor
     case "project":

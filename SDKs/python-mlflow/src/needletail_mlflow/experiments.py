@@ -100,7 +100,7 @@ class Experiments:
 
     def delete(self, experiment_id) -> None:
         with TRANSLATED:
-            uuid = self._live_uuid(experiment_id)
+            uuid = self.live_uuid(experiment_id)
             try:
                 self._tracking.delete_experiment(id=uuid)
             except CallError as error:
@@ -109,17 +109,17 @@ class Experiments:
     def restore(self, experiment_id) -> None:
         with TRANSLATED:
             try:
-                self._tracking.undelete_experiment(id=self._live_uuid(experiment_id))
+                self._tracking.undelete_experiment(id=self.live_uuid(experiment_id))
             except CallError as error:
                 if error.reason == "RECOVERY_OVER":
-                    raise self._no_such(experiment_id) from error
+                    raise self.no_such(experiment_id) from error
                 raise self._missing_or(error, experiment_id) from error
 
     def rename(self, experiment_id, new_name) -> None:
         _validate_experiment_name(new_name)
         with TRANSLATED:
             try:
-                self._tracking.update_experiment(id=self._live_uuid(experiment_id), name=new_name)
+                self._tracking.update_experiment(id=self.live_uuid(experiment_id), name=new_name)
             except CallError as error:
                 if error.reason != "EXPERIMENT_NOT_FOUND":
                     raise
@@ -166,7 +166,7 @@ class Experiments:
     def set_tag(self, experiment_id, tag) -> None:
         _validate_experiment_tag(tag.key, tag.value)
         with TRANSLATED:
-            uuid = self._live_uuid(experiment_id)
+            uuid = self.live_uuid(experiment_id)
             try:
                 self._tracking.set_experiment_tags(
                     experiment_id=uuid, tags=[Tag(key=tag.key, value=str(tag.value))]
@@ -176,7 +176,7 @@ class Experiments:
 
     def delete_tag(self, experiment_id, key) -> None:
         with TRANSLATED:
-            uuid = self._live_uuid(experiment_id)
+            uuid = self.live_uuid(experiment_id)
             try:
                 wanted = SearchInclude(keys=(key,))
                 if not self._tracking.get_experiment(id=uuid, tags=wanted).tags:
@@ -296,7 +296,7 @@ class Experiments:
         return stored.id
 
     def _stored(self, experiment_id) -> Stored:
-        uuid = self._live_uuid(experiment_id)
+        uuid = self.live_uuid(experiment_id)
         wanted = {"id": uuid, "include_deleted": True}
         try:
             return self._tracking.get_experiment(**wanted, tags=_ALL)
@@ -362,7 +362,7 @@ class Experiments:
             return ""
         return append_to_uri_path(self._artifact_root, self.public_id(stored.id))
 
-    def _live_uuid(self, experiment_id) -> str:
+    def live_uuid(self, experiment_id) -> str:
         uuid = self.uuid(experiment_id)
         if not uuid:
             if not str(experiment_id).lstrip("+-").isdigit():
@@ -370,11 +370,11 @@ class Experiments:
                     f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid"
                     " integer."
                 )
-            raise self._no_such(experiment_id)
+            raise self.no_such(experiment_id)
         return uuid
 
     def _missing_or(self, error: CallError, experiment_id) -> Exception:
-        return self._no_such(experiment_id) if error.reason == "EXPERIMENT_NOT_FOUND" else error
+        return self.no_such(experiment_id) if error.reason == "EXPERIMENT_NOT_FOUND" else error
 
     def _inactive_or(self, error: CallError, experiment_id) -> Exception:
         if error.reason == "EXPERIMENT_NOT_FOUND":
@@ -382,7 +382,7 @@ class Experiments:
         return error
 
     @staticmethod
-    def _no_such(experiment_id) -> MlflowException:
+    def no_such(experiment_id) -> MlflowException:
         return missing(f"No Experiment with id={experiment_id} exists")
 
 

@@ -8,6 +8,8 @@ import time
 
 _MODEL = "m-"
 _ISSUE = "iss-"
+_LABEL_SCHEMA = "ls-"
+_REVIEW_QUEUE = "rq-"
 _HEX = re.compile(r"[0-9a-f]{32}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 
@@ -43,8 +45,32 @@ def issue_to_mlflow(uuid: str) -> str:
 
 def issue_to_uuid(issue_id: object) -> str | None:
     """The UUID of an issue's id; None = no UUID has it."""
-    text = str(issue_id)
-    digits = text.removeprefix(_ISSUE)
+    return _behind(_ISSUE, issue_id)
+
+
+def label_schema_to_mlflow(uuid: str) -> str:
+    """The UUID of a label schema as MLflow writes it: `ls-` and 32 hexadecimal digits."""
+    return _LABEL_SCHEMA + to_mlflow(uuid)
+
+
+def label_schema_to_uuid(schema_id: object) -> str | None:
+    """The UUID of a label schema's id; None = no UUID has it."""
+    return _behind(_LABEL_SCHEMA, schema_id)
+
+
+def review_queue_to_mlflow(uuid: str) -> str:
+    """The UUID of a review queue as MLflow writes it: `rq-` and 32 hexadecimal digits."""
+    return _REVIEW_QUEUE + to_mlflow(uuid)
+
+
+def review_queue_to_uuid(queue_id: object) -> str | None:
+    """The UUID of a review queue's id; None = no UUID has it."""
+    return _behind(_REVIEW_QUEUE, queue_id)
+
+
+def _behind(beginning: str, mlflow_id: object) -> str | None:
+    text = str(mlflow_id)
+    digits = text.removeprefix(beginning)
     return to_uuid(digits) if text != digits and _HEX.match(digits) else None
 
 

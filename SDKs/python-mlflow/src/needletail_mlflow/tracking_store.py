@@ -24,8 +24,10 @@ from needletail_mlflow.experiments import DEFAULT_ID, Experiments
 from needletail_mlflow.inputs import Inputs
 from needletail_mlflow.issues import Issues
 from needletail_mlflow.keeping import Keeping
+from needletail_mlflow.label_schemas import LabelSchemas
 from needletail_mlflow.logged_models import LoggedModels
 from needletail_mlflow.metrics import Logged
+from needletail_mlflow.review_queues import ReviewQueues
 from needletail_mlflow.runs import Runs
 from needletail_mlflow.scorers import Scorers
 from needletail_mlflow.trace_metrics import TraceMetrics
@@ -34,7 +36,7 @@ from needletail_mlflow.unkept import Unkept
 from needletail_mlflow.uri import parse_tracking_uri
 
 
-class TrackingStore(Scorers, Unkept, AbstractStore):
+class TrackingStore(Scorers, LabelSchemas, ReviewQueues, Unkept, AbstractStore):
     """Experiments, runs and traces on Needletail.
 
     Nothing is connected before the first call, but for a server of MLflow's. One object is good for

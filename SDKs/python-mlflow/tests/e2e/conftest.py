@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 import uuid
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+START_SECONDS = 60
 # Taken at import: no test sees the environment of whoever runs it.
 CONNECTION_FILE = os.environ.get("NEEDLETAIL_CONNECTION_FILE")
 
@@ -64,6 +68,38 @@ def store(uri: str) -> TrackingStore:
 @pytest.fixture
 def mlflow_client(uri: str) -> MlflowClient:
     return MlflowClient(uri, "sqlite://")
+
+
+@pytest.fixture
+def server(uri: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a server of MLflow's on a project."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port",
+                str(port), "--workers", "1", "--backend-store-uri", uri,
+                "--default-artifact-root", str(tmp_path),
+            ],
+            stdout=output, stderr=output, cwd=tmp_path, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert process.poll() is None, log.read_text()[-2_000:]
+                assert time.monotonic() < deadline, log.read_text()[-2_000:]
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
 
 
 class Gate:

@@ -267,12 +267,10 @@ def test_what_is_said_of_a_version_leaves_its_models_time(uri: str) -> None:
 
 
 def test_what_is_not_kept_says_so(store: TrackingStore) -> None:
-    asked = {"create_gateway_secret", "create_review_queue"} & set(dir(store))
-    assert asked
-    for name in asked:
-        with pytest.raises(MlflowException, match=f"does not keep what {name} needs") as caught:
-            getattr(store, name)()
-        assert caught.value.error_code == "NOT_IMPLEMENTED"
+    name = "create_gateway_secret"
+    with pytest.raises(MlflowException, match=f"does not keep what {name} needs") as caught:
+        getattr(store, name)()
+    assert caught.value.error_code == "NOT_IMPLEMENTED"
 
 
 def test_pages_of_what_is_not_kept_are_empty(store: TrackingStore) -> None:

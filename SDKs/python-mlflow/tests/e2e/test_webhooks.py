@@ -10,11 +10,7 @@ import json
 import logging
 import os
 import queue
-import socket
-import subprocess
-import sys
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +24,6 @@ from needletail_mlflow.registry_store import RegistryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import needletail
 
@@ -36,7 +31,7 @@ KEY = "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"
 MODEL = WebhookEvent(WebhookEntity.REGISTERED_MODEL, WebhookAction.CREATED)
 VERSION = WebhookEvent(WebhookEntity.MODEL_VERSION, WebhookAction.CREATED)
 SECRET = "what signs"  # noqa: S105
-START_SECONDS = 60
+WAIT_SECONDS = 60
 
 
 def new_key() -> str:
@@ -200,38 +195,6 @@ def listener() -> Iterator[Listener]:
     listener.server.server_close()
 
 
-@pytest.fixture
-def server(uri: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a server of MLflow's on a project."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port",
-                str(port), "--workers", "1", "--backend-store-uri", uri,
-                "--default-artifact-root", str(tmp_path),
-            ],
-            stdout=output, stderr=output, cwd=tmp_path, start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()[-2_000:]
-                assert time.monotonic() < deadline, log.read_text()[-2_000:]
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
-
-
 def test_a_server_of_mlflow_delivers(server: str, listener: Listener) -> None:
     client = MlflowClient(server, server)
     events = ["registered_model.created"]
@@ -239,7 +202,7 @@ def test_a_server_of_mlflow_delivers(server: str, listener: Listener) -> None:
     off = client.create_webhook("off", f"{listener.url}-off", events, status="DISABLED")
     assert [one.name for one in client.list_webhooks()] == ["off", "signed"]
     client.create_registered_model("fraud")
-    headers, body = listener.heard.get(timeout=START_SECONDS)
+    headers, body = listener.heard.get(timeout=WAIT_SECONDS)
     told = json.loads(body)
     assert (told["entity"], told["action"]) == ("registered_model", "created")
     assert told["data"]["name"] == "fraud"
@@ -247,7 +210,7 @@ def test_a_server_of_mlflow_delivers(server: str, listener: Listener) -> None:
     digest = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
     assert headers["X-MLflow-Signature"] == f"v1,{base64.b64encode(digest).decode()}"
     assert client.test_webhook(off.webhook_id).success
-    headers, _ = listener.heard.get(timeout=START_SECONDS)
+    headers, _ = listener.heard.get(timeout=WAIT_SECONDS)
     assert headers["X-MLflow-Signature"] is None
     client.delete_webhook(off.webhook_id)
     assert listener.heard.empty()
