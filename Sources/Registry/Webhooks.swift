@@ -172,33 +172,14 @@ extension RegistryService {
   }
 }
 
-/// Which webhook a request is about.
-private struct WebhookPlace {
-  let projectID: UUID
-  let id: UUID
-
-  init(projectID: UUID, id: UUID) {
-    self.projectID = projectID
-    self.id = id
-  }
-
-  init(_ projectID: String, _ id: String, _ validator: inout Validator) {
-    self.projectID = validator.id("project_id", projectID)
-    self.id = validator.id("webhook_id", id)
-  }
-
-  /// What a caller hears where it is not in the project.
-  var notFound: CallError {
-    CallError(RegistryErrorReason.webhookNotFound, "There is no webhook \(id) in the project.")
-  }
-
-  /// What the audit log and those who watch hear of a change.
-  func change(_ verb: String, _ done: String, _ detailsJSON: String) -> Change {
-    Change(
-      action: "webhook.\(verb)", event: "webhook.\(done)", resourceType: "webhook",
-      resourceID: id, projectID: projectID, detailsJSON: detailsJSON)
-  }
+/// What requests name as `webhook_id`.
+private enum WebhookResource: ProjectResource {
+  static let name = "webhook"
+  static let notFound = RegistryErrorReason.webhookNotFound
 }
+
+/// Which webhook a request is about.
+private typealias WebhookPlace = Place<WebhookResource>
 
 /// What every statement returns of a webhook.
 protocol WebhookRow {

@@ -37,8 +37,8 @@ extension TracingService {
       response.dataset = EvaluationDataset(row)
       return (
         response,
-        change(
-          place, "create", "created",
+        place.change(
+          "create", "created",
           [("name", request.name), ("experiment_ids", named(experimentIDs))]
             + tags.audited("tags"))
       )
@@ -103,8 +103,8 @@ extension TracingService {
       let deleted = request.deleteTagKeys.prefix(TraceBounds.auditedMax)
       return (
         response,
-        change(
-          place, "update", "updated",
+        place.change(
+          "update", "updated",
           // What is so now: ids to remove may be of anything.
           [("experiment_ids", named(row.experimentIDs))]
             + tags.audited("tags") + deleted.map { ("deleted.\($0)", "") })
@@ -124,7 +124,7 @@ extension TracingService {
     ) { (name, _) throws(CallError) in
       guard let name else { throw place.notFound }
       return (
-        DeleteEvaluationDatasetResponse(), change(place, "delete", "deleted", [("name", name)])
+        DeleteEvaluationDatasetResponse(), place.change("delete", "deleted", [("name", name)])
       )
     }
   }
@@ -174,36 +174,21 @@ extension TracingService {
       tagsMax: EvaluationBounds.tagsMax, bytesMax: TraceBounds.pairsBytesMax)
   }
 
-  /// What the audit log and those who watch hear of a change.
-  func change(
-    _ place: EvaluationPlace, _ verb: String, _ done: String, _ details: [(String, String)]
-  ) -> Change {
-    Change(
-      action: "evaluation_dataset.\(verb)", event: "evaluation_dataset.\(done)",
-      resourceType: "evaluation_dataset", resourceID: place.id, projectID: place.projectID,
-      detailsJSON: JSONText.object(details))
-  }
-
   private func named(_ ids: [UUID]) -> String {
     ids.prefix(TraceBounds.auditedMax).map(\.description).joined(separator: " ")
   }
 }
 
+/// What requests name as `evaluation_dataset_id`.
+enum EvaluationDatasetResource: ProjectResource {
+  static let name = "evaluation_dataset"
+  static let notFound = TracingErrorReason.evaluationDatasetNotFound
+}
+
 /// Which evaluation dataset a request is about.
-struct EvaluationPlace {
-  let projectID: UUID
-  let id: UUID
+typealias EvaluationPlace = Place<EvaluationDatasetResource>
 
-  init(projectID: UUID, id: UUID) {
-    self.projectID = projectID
-    self.id = id
-  }
-
-  init(_ projectID: String, _ id: String, _ validator: inout Validator) {
-    self.projectID = validator.id("project_id", projectID)
-    self.id = validator.id("evaluation_dataset_id", id)
-  }
-
+extension EvaluationPlace {
   /// Reads what names nothing else.
   init(_ projectID: String, _ id: String) throws(CallError) {
     var validator = Validator()
@@ -211,11 +196,9 @@ struct EvaluationPlace {
     try validator.finish()
   }
 
-  /// What a caller hears where it is not in the project.
-  var notFound: CallError {
-    CallError(
-      TracingErrorReason.evaluationDatasetNotFound,
-      "There is no evaluation dataset \(id) in the project.")
+  /// What the audit log and those who watch hear of a change.
+  func change(_ verb: String, _ done: String, _ details: [(String, String)]) -> Change {
+    change(verb, done, JSONText.object(details))
   }
 }
 

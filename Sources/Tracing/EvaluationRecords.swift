@@ -37,8 +37,8 @@ extension TracingService {
       response.updated = row.updated
       return (
         response,
-        change(
-          place, "write_records", "records_written",
+        place.change(
+          "write_records", "records_written",
           [("inserted", String(row.inserted)), ("updated", String(row.updated))])
       )
     }
@@ -98,7 +98,7 @@ extension TracingService {
       response.count = count
       return (
         response,
-        change(place, "delete_records", "records_deleted", [("count", String(count))])
+        place.change("delete_records", "records_deleted", [("count", String(count))])
       )
     }
   }

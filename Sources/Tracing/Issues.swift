@@ -35,8 +35,8 @@ extension TracingService {
       response.issue = Issue(row)
       return (
         response,
-        change(
-          place, "create", "created",
+        place.change(
+          "create", "created",
           JSONText.object([
             ("name", request.name), ("experiment_id", experimentID.description),
             ("status", status), ("severity", request.severity.word ?? ""),
@@ -92,7 +92,7 @@ extension TracingService {
       var response = UpdateIssueResponse()
       response.issue = issue
       return (
-        response, change(place, "update", "updated", JSONText.change(changes(before, issue)))
+        response, place.change("update", "updated", JSONText.change(changes(before, issue)))
       )
     }
   }
@@ -119,37 +119,16 @@ extension TracingService {
       ("severity", before.severity.word, after.severity.word),
     ]
   }
+}
 
-  /// What the audit log and those who watch hear of a change.
-  private func change(
-    _ place: IssuePlace, _ verb: String, _ done: String, _ detailsJSON: String
-  ) -> Change {
-    Change(
-      action: "issue.\(verb)", event: "issue.\(done)", resourceType: "issue",
-      resourceID: place.id, projectID: place.projectID, detailsJSON: detailsJSON)
-  }
+/// What requests name as `issue_id`.
+private enum IssueResource: ProjectResource {
+  static let name = "issue"
+  static let notFound = TracingErrorReason.issueNotFound
 }
 
 /// Which issue a request is about.
-private struct IssuePlace {
-  let projectID: UUID
-  let id: UUID
-
-  init(projectID: UUID, id: UUID) {
-    self.projectID = projectID
-    self.id = id
-  }
-
-  init(_ projectID: String, _ id: String, _ validator: inout Validator) {
-    self.projectID = validator.id("project_id", projectID)
-    self.id = validator.id("issue_id", id)
-  }
-
-  /// What a caller hears where it is not in the project.
-  var notFound: CallError {
-    CallError(TracingErrorReason.issueNotFound, "There is no issue \(id) in the project.")
-  }
-}
+private typealias IssuePlace = Place<IssueResource>
 
 extension Issue {
   /// An issue as a statement returned it.

@@ -193,34 +193,14 @@ extension TracingService {
   }
 }
 
-/// Which label schema a request is about.
-private struct LabelSchemaPlace {
-  let projectID: UUID
-  let id: UUID
-
-  init(projectID: UUID, id: UUID) {
-    self.projectID = projectID
-    self.id = id
-  }
-
-  init(_ projectID: String, _ id: String, _ validator: inout Validator) {
-    self.projectID = validator.id("project_id", projectID)
-    self.id = validator.id("label_schema_id", id)
-  }
-
-  /// What a caller hears where it is not in the project.
-  var notFound: CallError {
-    CallError(
-      TracingErrorReason.labelSchemaNotFound, "There is no label schema \(id) in the project.")
-  }
-
-  /// What the audit log and those who watch hear of a change.
-  func change(_ verb: String, _ done: String, _ detailsJSON: String) -> Change {
-    Change(
-      action: "label_schema.\(verb)", event: "label_schema.\(done)", resourceType: "label_schema",
-      resourceID: id, projectID: projectID, detailsJSON: detailsJSON)
-  }
+/// What requests name as `label_schema_id`.
+private enum LabelSchemaResource: ProjectResource {
+  static let name = "label_schema"
+  static let notFound = TracingErrorReason.labelSchemaNotFound
 }
+
+/// Which label schema a request is about.
+private typealias LabelSchemaPlace = Place<LabelSchemaResource>
 
 /// What every statement returns of a label schema.
 protocol LabelSchemaRow {

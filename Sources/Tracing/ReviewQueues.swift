@@ -193,34 +193,14 @@ extension TracingService {
   }
 }
 
-/// Which review queue a request is about.
-struct ReviewQueuePlace {
-  let projectID: UUID
-  let id: UUID
-
-  init(projectID: UUID, id: UUID) {
-    self.projectID = projectID
-    self.id = id
-  }
-
-  init(_ projectID: String, _ id: String, _ validator: inout Validator) {
-    self.projectID = validator.id("project_id", projectID)
-    self.id = validator.id("review_queue_id", id)
-  }
-
-  /// What a caller hears where it is not in the project.
-  var notFound: CallError {
-    CallError(
-      TracingErrorReason.reviewQueueNotFound, "There is no review queue \(id) in the project.")
-  }
-
-  /// What the audit log and those who watch hear of a change.
-  func change(_ verb: String, _ done: String, _ detailsJSON: String) -> Change {
-    Change(
-      action: "review_queue.\(verb)", event: "review_queue.\(done)", resourceType: "review_queue",
-      resourceID: id, projectID: projectID, detailsJSON: detailsJSON)
-  }
+/// What requests name as `review_queue_id`.
+enum ReviewQueueResource: ProjectResource {
+  static let name = "review_queue"
+  static let notFound = TracingErrorReason.reviewQueueNotFound
 }
+
+/// Which review queue a request is about.
+typealias ReviewQueuePlace = Place<ReviewQueueResource>
 
 /// What every statement returns of a review queue.
 protocol ReviewQueueRow {
