@@ -1,7 +1,7 @@
 """Has protoc-gen-swift make the messages of swift-protobuf, the peer that tests compare with.
 
 Its plugin takes a while to build, so this is done by hand when a .proto changes:
-`swift build --product protoc-gen-swift`, then `python3 -m Generators.protos.swift_protobuf`.
+`Scripts/generate peers`.
 """
 
 from __future__ import annotations

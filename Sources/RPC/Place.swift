@@ -14,7 +14,10 @@ public protocol ProjectResource {
 
 /// Which resource of a project a request is about.
 public struct Place<Resource: ProjectResource>: Sendable {
+  /// The project.
   public let projectID: UUID
+
+  /// The resource.
   public let id: UUID
 
   /// Names a resource, such as a new one.
