@@ -1,6 +1,8 @@
 """Programs that run beside the measurement, and end with it."""
 
+import contextlib
 import os
+import select
 import shutil
 import signal
 import socket
@@ -13,6 +15,8 @@ from pathlib import Path
 from Benchmarks.figures import MeasurementError, PeerMissingError
 
 ROOT = Path(__file__).resolve().parent.parent
+_END_SECONDS = 10
+_IDLE_SHARE = 0.25
 
 
 def program(name: str, package: str) -> str:
@@ -48,18 +52,39 @@ def output_of(command: Sequence[str | os.PathLike[str]], *, limit_seconds: float
 def running(
     command: Sequence[str | os.PathLike[str]], *, log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Runs a program in the background and ends it, politely first, when the block ends."""
+    """Runs a program in the background and ends it, politely first, when the block ends.
+
+    What it started goes with it: left behind, that would slow down what is measured next.
+    """
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        with _held(family_of(process.pid) - {process.pid}) as started:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            for one in started:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(one, signal.SIGKILL)
+                # Readable once it has ended.
+                select.select([one], [], [], _END_SECONDS)
+
+
+@contextmanager
+def _held(processes: set[int]) -> Iterator[list[int]]:
+    """Handles of processes, which mean no other ones once these have ended."""
+    with contextlib.ExitStack() as stack:
+        handles: list[int] = []
+        for one in processes:
+            with contextlib.suppress(ProcessLookupError):
+                handles.append(os.pidfd_open(one))
+                stack.callback(os.close, handles[-1])
+        yield handles
 
 
 def wait_until_listening(
@@ -94,22 +119,49 @@ def cpu_seconds(process: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def memory_of(process: int) -> int:
-    """Bytes of a process and its children: pages that they share count once, in shares."""
-    parents: dict[str, str] = {}
+def wait_until_idle(process: int, *, limit_seconds: float) -> None:
+    """Waits until a process and all that it started take little processor time in a second."""
+    end = time.monotonic() + limit_seconds
+    before = _family_seconds(process)
+    while time.monotonic() < end:
+        time.sleep(1)
+        now = _family_seconds(process)
+        if now - before < _IDLE_SHARE:
+            return
+        before = now
+    raise MeasurementError(f"process {process} is not idle after {limit_seconds:.0f} s")
+
+
+def _family_seconds(process: int) -> float:
+    ticks = 0
+    for one in family_of(process):
+        with contextlib.suppress(OSError):
+            text = Path(f"/proc/{one}/stat").read_text(encoding="utf-8", errors="replace")
+            ticks += sum(int(field) for field in text.rpartition(")")[2].split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def family_of(process: int) -> set[int]:
+    """A process and all that it started, and these started, that are there."""
+    parents: dict[int, int] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        parents[path.parent.name] = text.rpartition(")")[2].split()[1]
-    family = {str(process)}
+        parents[int(path.parent.name)] = int(text.rpartition(")")[2].split()[1])
+    family = {process}
     while added := {one for one, parent in parents.items() if parent in family} - family:
         family |= added
-    return sum(_proportional_bytes(one) for one in family)
+    return family
 
 
-def _proportional_bytes(process: str) -> int:
+def memory_of(process: int) -> int:
+    """Bytes of a process and its children: pages that they share count once, in shares."""
+    return sum(_proportional_bytes(one) for one in family_of(process))
+
+
+def _proportional_bytes(process: int) -> int:
     try:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
     except OSError:
